@@ -1,0 +1,36 @@
+"""Shared by all tests: where real recordings lie, a quiet environment, and one tiny simulated store."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real recordings (nw_ucla/, utd_mhad/, ntu_samples/ ...); the test is skipped where it is absent."""
+    folder = os.environ.get("C2VL_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("set C2VL_DATA to the folder that holds nw_ucla/, utd_mhad/ and ntu_samples/ to run this on real recordings")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_clips() -> list:
+    """3 classes × 4 subjects × 2 repetitions of simulated motions: 24 clips with a label and a subject each."""
+    from c2vl_kit.data.simulate import SimulatorConfig, simulate
+
+    return simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2, seed=0)).clips

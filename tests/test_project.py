@@ -1,0 +1,259 @@
+"""The project itself: what is declared, what the checks catch, and the wheel in an environment of its own."""
+
+import configparser
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+from pathlib import Path
+
+import import_rule
+import in_step
+import lint_notebooks
+import pytest
+import readme
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import c2vl_kit
+
+EXTRAS = {"lab", "demo", "video", "server", "scale", "track", "export", "dev"}
+
+
+@pytest.fixture(scope="module")
+def settings(root):
+    ini = configparser.ConfigParser(delimiters=["="], interpolation=None)
+    ini.read(root / "settings.ini", encoding="utf-8")
+    return ini["DEFAULT"]
+
+
+def requirements(settings) -> dict[str, list[Requirement]]:
+    keys = [k for k in settings if k == "requirements" or k.endswith("_requirements")]
+    return {k.removesuffix("requirements").rstrip("_"): [Requirement(r) for r in settings[k].split()] for k in keys}
+
+
+# what is declared
+
+
+def test_extras_are_the_designed_ones(settings):
+    assert set(requirements(settings)) - {""} == EXTRAS
+
+
+def test_nbdev_reads_the_same_requirements(settings, root, monkeypatch):
+    monkeypatch.chdir(root)
+    from nbdev.config import get_config
+
+    cfg = get_config()
+    for extra, wanted in requirements(settings).items():
+        key = f"{extra}_requirements" if extra else "requirements"
+        assert [str(Requirement(r)) for r in cfg.get(key).split()] == [str(r) for r in wanted]
+
+
+def test_nbdev_caps(settings):
+    dev = {r.name: r.specifier for r in requirements(settings)["dev"]}
+    assert str(dev["nbdev"]) == "==2.4.14"
+    assert dev["fastcore"].contains("1.14.5") and not dev["fastcore"].contains("2.0") and not dev["fastcore"].contains("1.12.2")
+    assert dev["execnb"].contains("0.1.18") and not dev["execnb"].contains("0.2")
+    assert not dev["ghapi"].contains("2.0")
+
+
+def test_constraints_pin_everything_used(settings, root):
+    lines = [line for line in (root / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines)
+    pins = {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
+    assert len(pins) == len(lines), "a package is pinned twice"
+    assert pins["torch"] == "2.13.0"
+    for wanted in sum(requirements(settings).values(), []):
+        assert wanted.specifier.contains(pins[canonicalize_name(wanted.name)]), f"{wanted} is not met by its pin"
+
+
+def test_version_is_said_once(settings, root):
+    assert c2vl_kit.__version__ == settings["version"] == importlib.metadata.version("c2vl_kit")
+    assert f"## {settings['version']}" in (root / "CHANGELOG.md").read_text()
+
+
+def test_build_system_only(root):
+    assert set(tomllib.loads((root / "pyproject.toml").read_text())) == {"build-system"}
+    assert "pkg_resources" not in (root / "setup.py").read_text()
+
+
+def test_ci_runs_make_test(root):
+    assert re.search(r"^make test$", (root / ".ci/run").read_text(), re.MULTILINE)
+    assert os.access(root / ".ci/run", os.X_OK)
+
+
+# what the checks catch: each is shown something wrong
+
+
+def notebook(*cells: tuple[str, str], outputs=(), metadata=None) -> dict:
+    made = []
+    for n, (kind, text) in enumerate(cells):
+        cell = {"cell_type": kind, "id": f"c{n}", "metadata": {}, "source": text.splitlines(True)}
+        made.append(cell | ({"execution_count": None, "outputs": list(outputs)} if kind == "code" else {}))
+    kernel = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
+    return {"cells": made, "metadata": kernel | (metadata or {}), "nbformat": 4, "nbformat_minor": 5}
+
+
+TITLE = ("markdown", "# Page\n\n> one line")
+
+
+def lint_of(tmp_path, nb, name="01_page.ipynb") -> str:
+    (tmp_path / "nbs").mkdir(exist_ok=True)
+    file = tmp_path / "nbs" / name
+    file.write_text(json.dumps(nb))
+    return "\n".join(lint_notebooks.lint(file))
+
+
+DEFAULT = ("code", "#| default_exp page")
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.mark.parametrize(
+    "nb, complaint",
+    [
+        (notebook(DEFAULT, TITLE), ""),
+        (notebook(DEFAULT, ("markdown", "Page")), "# Title"),
+        (notebook(DEFAULT, ("markdown", "# Page\n\nwords")), "> subtitle"),
+        (notebook(DEFAULT, ("markdown", "# Page\n\n> one line\n\nmore")), "begin a new cell"),
+        (notebook(DEFAULT, TITLE, ("code", "#| export\n" + "x = 1\n\n" * 60)), "export cell of 61 lines"),
+        (notebook(DEFAULT, TITLE, ("code", "#| export\nfrom os import *")), "import *"),
+        (notebook(DEFAULT, TITLE, *[("code", "1")] * 3), "1 markdown cells for 4 code cells"),
+        (notebook(DEFAULT, TITLE, metadata={"widgets": {}}), "widget state"),
+        (notebook(("code", "#| default_exp other"), TITLE), "named after the module page"),
+        (notebook(DEFAULT, TITLE, outputs=[{"output_type": "display_data", "data": {WIDGET_VIEW: {}}}]), "widget view"),
+        (notebook(DEFAULT, TITLE, outputs=[{"output_type": "stream", "name": "stdout", "text": ["/home/someone/x"]}]), "/home/someone/"),
+        (notebook(DEFAULT, TITLE, outputs=[{"output_type": "stream", "name": "stderr", "text": ["x"]}]), "stderr"),
+        (notebook(DEFAULT, TITLE, outputs=[{"output_type": "error", "ename": "E"}]), "traceback"),
+        (notebook(DEFAULT, TITLE, outputs=[{"output_type": "execute_result", "execution_count": 3, "data": {}}]), "execution_count"),
+        (notebook(DEFAULT, TITLE, outputs=[{"output_type": "stream", "name": "stdout", "text": ["x" * 310_000]}]), "300 at most"),
+    ],
+)
+def test_lint_catches(tmp_path, nb, complaint):
+    found = lint_of(tmp_path, nb)
+    assert complaint in found if complaint else not found
+
+
+def small_package(tmp_path, **modules: str) -> Path:
+    """A project of pages 10_data.low, 11_data.next and 20_high with the given code in each."""
+    names = {"low": ("10_data.low", "data/low.py"), "next": ("11_data.next", "data/next.py"), "high": ("20_high", "high.py")}
+    for key, (page, file) in names.items():
+        (tmp_path / "nbs").mkdir(exist_ok=True)
+        (tmp_path / "nbs" / f"{page}.ipynb").write_text("{}")
+        target = tmp_path / "c2vl_kit" / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (target.parent, tmp_path / "c2vl_kit"):
+            (folder / "__init__.py").touch()
+        target.write_text(modules.get(key, ""))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "modules, complaint",
+    [
+        ({"high": "from c2vl_kit.data.low import f", "next": "from .low import f"}, ""),
+        ({"low": "from c2vl_kit.high import f"}, "10 data.low imports 20 high"),
+        ({"low": "def f():\n    from ..high import g"}, "10 data.low imports 20 high"),
+        ({"low": "from . import next"}, "10 data.low imports 11 data.next"),
+        ({"low": "import importlib\nimportlib.import_module('c2vl_kit.high')"}, "10 data.low imports 20 high"),
+        ({"high": "from fastcore.test import test_eq"}, "development tool"),
+        ({"high": "from c2vl_kit.gone import f"}, "is no room"),
+    ],
+)
+def test_import_rule_catches(tmp_path, modules, complaint):
+    found = "\n".join(import_rule.back_imports(small_package(tmp_path, **modules)))
+    assert complaint in found if complaint else not found
+
+
+def test_light_import_rule_catches(tmp_path):
+    project = small_package(tmp_path, low="import torch", high="import matplotlib")
+    found = "\n".join(import_rule.heavy_imports(project))
+    assert "c2vl_kit.data.low: needs torch" in found and "c2vl_kit.high: needs matplotlib" in found
+
+
+def test_in_step_catches(tmp_path, root):
+    shutil.copy(root / "settings.ini", tmp_path)
+    (tmp_path / "nbs").mkdir()
+    page = notebook(DEFAULT, TITLE, ("code", "#| export\nx = 1"))
+    (tmp_path / "nbs/01_page.ipynb").write_text(json.dumps(page, indent=1, sort_keys=True) + "\n")
+    bin_ = Path(sys.executable).parent
+    subprocess.run([bin_ / "nbdev_export"], cwd=tmp_path, check=True, capture_output=True)
+    assert in_step.differences(tmp_path) == []
+    module = tmp_path / "c2vl_kit/page.py"
+    (tmp_path / "c2vl_kit/gone.py").write_text(module.read_text())
+    module.write_text(module.read_text() + "y = 2\n")
+    page["cells"][0]["execution_count"] = 7
+    (tmp_path / "nbs/01_page.ipynb").write_text(json.dumps(page, indent=1, sort_keys=True) + "\n")
+    found = "\n".join(in_step.differences(tmp_path))
+    assert "c2vl_kit/page.py differs" in found and "c2vl_kit/gone.py is written by no notebook" in found
+    assert "nbs/01_page.ipynb differs" in found
+
+
+def test_readme_links_are_moved_up(tmp_path):
+    (tmp_path / "nbs/images").mkdir(parents=True)
+    (tmp_path / "nbs/images/a.svg").touch()
+    (tmp_path / "LICENSE").touch()
+    text = '![x](images/a.svg) [l](../LICENSE#top) <img src="images/a.svg"> [web](https://example.org/x) [here](#part)'
+    moved = '![x](nbs/images/a.svg) [l](LICENSE#top) <img src="nbs/images/a.svg"> [web](https://example.org/x) [here](#part)'
+    assert readme.relink(text, tmp_path) == moved
+    with pytest.raises(SystemExit, match="not there"):
+        readme.relink("[x](gone.ipynb)", tmp_path)
+
+
+# the wheel, alone
+
+
+@pytest.fixture(scope="module")
+def installed(root, tmp_path_factory):
+    """A fresh environment whose only c2vl_kit is the wheel; the packages it needs are borrowed from this environment by a .pth file."""
+    work = tmp_path_factory.mktemp("wheel")
+    source = work / "source"
+    unwanted = shutil.ignore_patterns(".git", ".venv", "runs", "*.egg-info", "__pycache__", ".ipynb_checkpoints", "build", "dist")
+    shutil.copytree(root, source, ignore=unwanted)
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", work / "dist", source]
+    done = subprocess.run(build, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    venv.create(work / "venv", with_pip=False)
+    python = work / "venv/bin/python"
+    wheel = next((work / "dist").glob("*.whl"))
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(pip, check=True, capture_output=True)
+    inside = next((work / "venv/lib").glob("python*/site-packages"))
+    (inside / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python, inside, next((work / "dist").glob("*.tar.gz"))
+
+
+def run_clean(command: list, cwd: Path) -> subprocess.CompletedProcess:
+    env = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+
+
+def test_wheel_imports_outside_the_checkout(installed, root, tmp_path):
+    python, inside, _ = installed
+    modules = [f"c2vl_kit.{m}" for m in import_rule.rooms(root)]
+    code = f"import importlib, c2vl_kit; [importlib.import_module(m) for m in {modules!r}]; print(c2vl_kit.__file__)"
+    done = run_clean([python, "-c", code], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(inside)
+
+
+def test_wheel_holds_all_files(installed, root):
+    _, inside, sdist = installed
+    package = [f.relative_to(root) for f in (root / "c2vl_kit").rglob("*") if f.is_file() and "__pycache__" not in f.parts]
+    missing = sorted(str(f) for f in package if not (inside / f).exists())
+    assert not missing, f"not in the wheel: {missing}"
+    listed = subprocess.run(["tar", "tzf", sdist], capture_output=True, text=True, check=True).stdout
+    for file in ("settings.ini", "constraints.txt", "LICENSE", "README.md", "nbs/index.ipynb", "nbs/90_cli.ipynb"):
+        assert f"/{file}\n" in listed, f"not in the source distribution: {file}"
+
+
+def test_wheel_command_runs(installed, tmp_path):
+    python, _, _ = installed
+    done = run_clean([python.parent / "c2vl", "doctor"], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert c2vl_kit.__version__ in done.stdout

@@ -1,0 +1,84 @@
+"""Everything that checks the project, in order, each step timed.
+
+    python tools/check.py              all steps
+    python tools/check.py pages ruff   only these
+
+Every step runs even if an earlier one failed; pytest comes last, so its closing line closes the output. The exit code is 1
+if any step failed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PY, BIN = sys.executable, Path(sys.executable).parent
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+QUIET = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1"}
+PYTHON_FILES = ["c2vl_kit", "tests", "tools", "bench", "setup.py"]
+
+# name → (what it checks, command, environment, seconds it may take)
+STEPS = {
+    "step": ("notebooks clean, package in step", [PY, "tools/in_step.py"], {}, 180),
+    "readme": ("README.md in step with index.ipynb", [PY, "tools/readme.py", "--check"], {}, 60),
+    "pages": ("notebook lint", [PY, "tools/lint_notebooks.py"], {}, 60),
+    "rooms": ("import direction, light imports", [PY, "tools/import_rule.py"], ONE_THREAD, 180),
+    "ruff": ("ruff", [BIN / "ruff", "check", "--no-cache", *(f for f in PYTHON_FILES if (ROOT / f).exists())], {}, 60),
+    "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 600),
+    "pytest": ("pytest", [PY, "-m", "pytest", "-q", "tests"], ONE_THREAD, 900),
+}
+
+
+def run(name: str) -> tuple[bool, float]:
+    """Runs one step in its own process group, ends the whole group when time is up. Returns (passed, seconds)."""
+    what, command, extra, limit = STEPS[name]
+    print(f"\n=== {name}: {what}", flush=True)
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | QUIET | extra, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        passed = process.wait(timeout=limit) == 0
+    except subprocess.TimeoutExpired:
+        print(f"{name}: stopped after its limit of {limit} s", flush=True)
+        passed = False
+    finally:
+        end_group(process)
+    return passed, time.perf_counter() - start
+
+
+def end_group(process: subprocess.Popen) -> None:
+    """Ends whatever is left of a step, its workers too."""
+    try:
+        os.killpg(process.pid, signal.SIGTERM if process.poll() is not None else signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def main(chosen: list[str]) -> int:
+    unknown = [name for name in chosen if name not in STEPS]
+    if unknown:
+        print(f"no step {unknown[0]!r}; the steps are: {', '.join(STEPS)}", file=sys.stderr)
+        return 2
+    results: dict[str, tuple[bool, float]] = {}
+    for name in [n for n in STEPS if not chosen or n in chosen]:
+        if name == "pytest" and results:
+            print("\n=== so far", flush=True)
+            for earlier, (passed, seconds) in results.items():
+                print(f"{'ok    ' if passed else 'FAILED'} {seconds:6.1f} s  {earlier}: {STEPS[earlier][0]}", flush=True)
+        results[name] = run(name)
+        if name != "pytest":
+            print(f"--- {name}: {'ok' if results[name][0] else 'FAILED'}, {results[name][1]:.1f} s", flush=True)
+    failed = [name for name, (passed, _) in results.items() if not passed]
+    if failed:
+        print(f"\nFAILED: {', '.join(failed)}. Run one alone: make test STEPS={failed[0]}", file=sys.stderr, flush=True)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

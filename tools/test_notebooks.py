@@ -1,0 +1,62 @@
+"""nbdev_test with what it lacks: a time limit that names the page, times of the slow pages, and a check that pages leave no files.
+
+    python tools/test_notebooks.py [--limit SECONDS]
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def litter() -> set[Path]:
+    """Files below nbs/ that are no caches."""
+    caches = {"__pycache__", ".ipynb_checkpoints"}
+    return {f.relative_to(ROOT) for f in (ROOT / "nbs").rglob("*") if f.is_file() and not caches & set(f.parts)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=int, default=570, help="seconds for all pages together (default 570)")
+    limit = parser.parse_args().limit
+    before, open_pages, count = litter(), [], 0
+    command = [Path(sys.executable).parent / "nbdev_test", "--n_workers", "2", "--do_print", "--timing"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    expired = threading.Event()
+
+    def stop() -> None:
+        expired.set()
+        os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(limit, stop)
+    timer.start()
+    try:
+        for line in process.stdout:
+            if started := re.match(r"Starting (.*)", line):
+                open_pages.append(Path(started[1]).name)
+            elif done := re.match(r"- Completed (.*)", line):
+                open_pages.remove(Path(done[1]).name)
+                count += 1
+            else:
+                print(line, end="", flush=True)
+        code = process.wait()
+    finally:
+        timer.cancel()
+    if expired.is_set():
+        print(f"nbdev_test did not end within {limit} s; still running: {', '.join(open_pages)}")
+        return 1
+    left = sorted(litter() - before)
+    for file in left:
+        print(f"{file}: left behind by a page; write to a temporary folder")
+    print(f"{count} notebooks ran")
+    return int(code != 0 or bool(left))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
