@@ -510,7 +510,7 @@ def _middle(*choices: np.ndarray) -> np.ndarray:
             return points.mean(axis=0)
     return np.zeros(points.shape[-1])
 
-# %% ../nbs/00_skeleton.ipynb #fa4952f0
+# %% ../nbs/00_skeleton.ipynb #f8b9f0f6
 def _figure(
     xy: np.ndarray,  # (V, 2) place on the paper, pixels
     depth: np.ndarray,  # (V,) towards the viewer, larger is nearer
@@ -523,7 +523,7 @@ def _figure(
 ) -> str:  # one <g> element
     "Draw one body at one moment."
     bone = max(1.6, min(4.0, 0.03 * unit))
-    draw = [f"<g stroke-linecap='round'{" opacity='.55'" if faint else ''}><title>{escape(title)}</title>"]
+    draw = [f"<g stroke-linecap='round' opacity='{0.55 if faint else 1}'><title>{escape(title)}</title>"]
     for c, p in sorted(layout.bones, key=lambda cp: depth[cp[0]] + depth[cp[1]]):
         if np.isnan(xy[[c, p]]).any():
             continue
@@ -591,7 +591,7 @@ def _sheet(
     down = (high - place[..., 1]) * unit
     return np.stack([across, down], axis=-1), unit, (high - low) * unit
 
-# %% ../nbs/00_skeleton.ipynb #be4281a7
+# %% ../nbs/00_skeleton.ipynb #95f96519
 def filmstrip_svg(
     clip: Clip,  # the clip to draw
     moments: int = 8,  # how many moments, evenly spread over the clip
@@ -612,6 +612,8 @@ def filmstrip_svg(
     cell, top = width / len(frames), 44.0
     xy, unit, ground = _sheet(view, cell)
     ground += top
+    if clip.M > 1 and colour_by != "person":
+        legend = {**legend, "paler: other bodies": "#BDBDBD"}
     draw = [_legend(legend, bool((~seen & ~np.isnan(xy[..., 0])).any()))]
     draw.append(f"<path d='M10 {ground + 4:.1f}H{width - 10}' stroke='#C9CDD2' stroke-width='1.5'/>")
     lines = [_wrap(c, max(6, int(cell / 5.6))) for c in captions] if captions is not None else [[]] * len(frames)

@@ -134,7 +134,19 @@ def _names_of(
         raise InputError("prompts are empty: caption at least one clip before building a concept space")
     return names
 
-# %% ../../nbs/23_concepts.space.ipynb #04665561
+# %% ../../nbs/23_concepts.space.ipynb #0e6b4a23
+def _provenance(
+    prompts,  # PromptStore or mapping
+    names: Sequence[str],  # the clips used
+) -> dict:  # JSON-able
+    "Who answered, and whether an answer gives its label away; nothing is known of a plain mapping."
+    if isinstance(prompts, Mapping):
+        return {}
+    wanted = set(names)
+    used = [p for p in prompts if p.clip in wanted]
+    return {"prompts": prompts.checksum, "sources": sorted({p.source for p in used}), "leaks_labels": any(p.leaks_labels for p in used)}
+
+# %% ../../nbs/23_concepts.space.ipynb #266e732d
 def _build(
     cls,
     prompts,  # PromptStore, or mapping name → sentences (pictures with an ImageTower)
@@ -158,7 +170,7 @@ def _build(
         rows += [vectors[part].mean(0) for part in np.split(index, ends[:-1])]
         said, distinct = said + len(index), distinct + len(vectors)
     facts = {"tower": tower.name, "tower_checksum": tower.checksum, "items": said, "distinct": distinct,
-             "prompts": getattr(prompts, "checksum", None)}
+             **_provenance(prompts, names)}
     return cls(names, **{modality: np.stack(rows)}, info={modality: facts})
 
 
@@ -380,7 +392,7 @@ def _load(
 
 ConceptSpace.load = classmethod(_load)
 
-# %% ../../nbs/23_concepts.space.ipynb #97de20c0
+# %% ../../nbs/23_concepts.space.ipynb #22651fcb
 def _show(self: ConceptSpace) -> str:  # HTML
     "Counts, modalities, towers, crowding, and one example of neighbours."
     rows = []
@@ -391,6 +403,7 @@ def _show(self: ConceptSpace) -> str:  # HTML
         rows.append("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in cells) + "</tr>")
     near = ", ".join(f"{html.escape(n)} ({c:.2f})" for n, c in self.neighbours(self.names[0], 3)) if len(self) > 1 else "–"
     control = f" · control: {html.escape(str(self.info['control']))}" if "control" in self.info else ""
+    control += " · <b>prompts name the classes</b>" if any(self.info.get(m, {}).get("leaks_labels") for m in self.modalities) else ""
     head = "".join(f"<th>{h}</th>" for h in ("modality", "dim", "tower", "answers or frames", "mean cosine of two clips"))
     return (f"<p><b>Concept space</b>: {len(self):,} clips{control}</p><table><tr>{head}</tr>{''.join(rows)}</table>"
             f"<p>nearest to {html.escape(self.names[0])}: {near}</p>")
@@ -400,7 +413,7 @@ ConceptSpace._repr_html_ = _show
 ConceptSpace.__repr__ = lambda self: (
     f"ConceptSpace({len(self)} clips, {', '.join(f'{m} {getattr(self, m).shape[1]}' for m in self.modalities)})")
 
-# %% ../../nbs/23_concepts.space.ipynb #c200f6eb
+# %% ../../nbs/23_concepts.space.ipynb #33491c91
 def embed(
     store,  # data.store.Store whose clips are described
     out: str | Path,  # folder for prompts.jsonl, embeddings/ and space/
@@ -418,7 +431,7 @@ def embed(
     if captions is None:
         from c2vl_kit.concepts.captioners import Kinematic, caption
 
-        captions = caption(store, out / "prompts.jsonl", captioner=Kinematic(), names=names)
+        captions = caption(store, out / "prompts.jsonl", captioner=Kinematic(), names=names, progress=progress)
     elif hasattr(captions, "check"):
         captions.check(store)
     space = ConceptSpace.build(captions, tower, EmbeddingCache(out / "embeddings"), names, progress)

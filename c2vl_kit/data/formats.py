@@ -6,13 +6,16 @@
 __all__ = ['NWUCLA_CLASSES', 'UTD_CLASSES', 'NTU_CLASSES', 'read_nwucla', 'write_nwucla', 'read_utd', 'write_utd', 'read_ntu',
            'write_ntu', 'read_all', 'ReadReport']
 
-# %% ../../nbs/10_data.formats.ipynb #1416b484
-import io
+# %% ../../nbs/10_data.formats.ipynb #00ab833c
 import json
 import os
 import re
+import signal
+import struct
+import zlib
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from multiprocessing import get_context
@@ -163,25 +166,64 @@ def write_nwucla(
     path.write_text(json.dumps(dict(file_name=clip.name, skeletons=joints, label=clip.label + 1)))
     return path
 
-# %% ../../nbs/10_data.formats.ipynb #67805508
-def _mat_array(
-    path: Path,  # a MATLAB file
-    key: str,  # variable to take
-) -> np.ndarray:  # the array, numbers only
-    "One numeric variable of a MATLAB file; `InputError` when the file is damaged or the variable is absent or not numeric."
-    from scipy.io import loadmat
+# %% ../../nbs/10_data.formats.ipynb #ff617b8f
+_MAT_NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}  # element type -> numpy
 
+
+def _mat_elements(data: bytes):  # the body of a MATLAB 5 file, or of one of its elements
+    "Iterator of (type, bytes) over the elements in `data`; ValueError when they do not fit together."
+    at = 0
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        at += 8
+        if kind >> 16:  # a small element: type and size share four bytes, the data are the next four
+            kind, size, at = kind & 0xFFFF, kind >> 16, at - 4
+        if at + size > len(data):
+            raise ValueError("an element is longer than the file")
+        yield kind, data[at : at + size]
+        at += size if kind == 15 else size + (-at - size) % 8  # all but compressed elements end on a multiple of 8
+
+# %% ../../nbs/10_data.formats.ipynb #df7cd506
+def _mat_matrix(data: bytes) -> tuple[str, np.ndarray | None]:  # a matrix element's content
+    "Name and array of a MATLAB variable; None in place of anything but real numbers."
+    (_, flags), (_, dims), (_, name), *rest = _mat_elements(data)
+    name, shape = name.decode("ascii"), np.frombuffer(dims, "<i4")
+    if not 6 <= flags[0] <= 15 or flags[1] & 8 or not rest or rest[0][0] not in _MAT_NUMBERS:
+        return name, None
+    x = np.frombuffer(rest[0][1], _MAT_NUMBERS[rest[0][0]])
+    return name, x.reshape(shape, order="F")
+
+
+def _mat_variables(data: bytes) -> dict:  # a whole MATLAB 5 file
+    "Its variables by name; ValueError (or zlib.error, struct.error) when it is damaged."
+    if data[124:128] != b"\x00\x01IM":
+        raise ValueError("no MATLAB 5 header")
+    found = {}
+    for kind, part in _mat_elements(data[128:]):
+        for inner, matrix in _mat_elements(zlib.decompress(part)) if kind == 15 else [(kind, part)]:
+            if inner == 14:
+                name, value = _mat_matrix(matrix)
+                found[name] = value
+    return found
+
+# %% ../../nbs/10_data.formats.ipynb #6d9215a7
+def _mat_array(
+    path: Path,  # a MATLAB 5 file
+    key: str,  # variable to take
+) -> np.ndarray:  # the array, real numbers
+    "One numeric variable of a MATLAB file; `InputError` when the file is damaged or the variable is absent or not numeric."
     data = _bytes(path)
     try:
-        d = loadmat(io.BytesIO(data), variable_names=[key])
-    except Exception:
-        raise InputError(f"{path} is not a readable MATLAB file; it was probably cut off while copying: download it again.") from None
-    x = d.get(key)
-    if x is None:
-        raise InputError(f"{path} has no variable {key!r}; is it a skeleton file of UTD-MHAD?")
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
+        found = _mat_variables(data)
+    except (ValueError, OverflowError, struct.error, zlib.error):
+        raise InputError(f"{path} is not a readable MATLAB 5 file; it was probably cut off while copying: download it again.") from None
+    if key not in found:
+        raise InputError(
+            f"{path} has no variable {key!r}; it was cut off while copying, or is no skeleton file of UTD-MHAD: download it again."
+        )
+    if found[key] is None:
         raise InputError(f"{path}: {key!r} is not an array of numbers; download it again.")
-    return x
+    return found[key]
 
 # %% ../../nbs/10_data.formats.ipynb #753d5c74
 def read_utd(
@@ -198,19 +240,19 @@ def read_utd(
         raise InputError(f"{path} holds d_skel of shape {x.shape}, expected 20 x 3 x T numbers; download it again.")
     return _clip(path, name, x.transpose(2, 0, 1)[:, None], UTD20, **facts)
 
-# %% ../../nbs/10_data.formats.ipynb #ca3a06c6
+# %% ../../nbs/10_data.formats.ipynb #6c11fd4e
 def write_utd(
     clip: Clip,  # one person, layout utd20
     folder,  # where the file goes
 ) -> Path:  # the file written, `<clip.name>_skeleton.mat`
-    "Write a clip as UTD-MHAD's MATLAB file."
+    "Write a clip as UTD-MHAD's MATLAB file (compressed, as the originals are)."
     from scipy.io import savemat
 
     path = Path(folder) / f"{clip.name}_skeleton.mat"
-    savemat(path, {"d_skel": np.nan_to_num(clip.joints[:, 0]).astype(np.float64).transpose(1, 2, 0)})
+    savemat(path, {"d_skel": np.nan_to_num(clip.joints[:, 0]).astype(np.float64).transpose(1, 2, 0)}, do_compression=True)
     return path
 
-# %% ../../nbs/10_data.formats.ipynb #4e8cdd8c
+# %% ../../nbs/10_data.formats.ipynb #784c8a58
 @dataclass
 class _Lines:
     "A text file's lines with a cursor; every complaint names file and line."
@@ -233,11 +275,11 @@ class _Lines:
     def count(self, what, most):
         "A line with one whole number from 0 to `most`."
         text = self.take(1, what)[0].strip()
-        if not (text.isdecimal() and int(text) <= most):
+        if not (text.isdecimal() and len(text) < 10 and int(text) <= most):
             self.fail(f"{what} is {text[:30]!r}, expected a whole number up to {most}")
         return int(text)
 
-# %% ../../nbs/10_data.formats.ipynb #543f8508
+# %% ../../nbs/10_data.formats.ipynb #63610f00
 def _walk(
     f: _Lines,  # an NTU file, at its first line
 ) -> tuple[int, list, list, list]:  # (frames, frame of each block, body ID of each block, joint lines of all blocks)
@@ -247,7 +289,7 @@ def _walk(
     for t in range(T):
         for _ in range(f.count(f"the number of bodies in frame {t}", 20)):
             head = f.take(1, f"a body in frame {t}")[0].split()
-            if len(head) != 10 or not head[0].isdecimal():
+            if len(head) != 10 or not head[0].isdecimal() or len(head[0]) > 20:
                 f.fail(f"a body line holds {len(head)} values, expected a body ID and 9 numbers")
             if (V := f.count(f"the number of joints in frame {t}", 1000)) != NTU25.V:
                 f.fail(f"a body has {V} joints, expected {NTU25.V}")
@@ -284,14 +326,14 @@ def _motion(x: np.ndarray) -> float:  # x: one body's tracked frames, (n, V, 3)
     "Summed squared distance from the body's mean pose, m²: long and moving beats long or moving."
     return float(np.nansum((x - x.mean(0)) ** 2))
 
-# %% ../../nbs/10_data.formats.ipynb #e192117c
+# %% ../../nbs/10_data.formats.ipynb #1abc65cb
 def _choose(frames, bodies, xyz, max_bodies):
     "Body IDs kept, in order of first appearance."
     order = list(dict.fromkeys(bodies))
     if len(order) <= max_bodies:
         return order
-    bodies = np.array(bodies, dtype=np.int64)
-    best = sorted(order, key=lambda b: -_motion(xyz[bodies == b]))[:max_bodies]
+    motion = {b: _motion(xyz[[i for i, other in enumerate(bodies) if other == b]]) for b in order}
+    best = sorted(order, key=lambda b: -motion[b])[:max_bodies]
     return [b for b in order if b in best]
 
 # %% ../../nbs/10_data.formats.ipynb #9edf01c8
@@ -352,7 +394,7 @@ def _read_one(reader, path):
 def _read_chunk(reader, paths):
     return [_read_one(reader, p) for p in paths]
 
-# %% ../../nbs/10_data.formats.ipynb #acb159d7
+# %% ../../nbs/10_data.formats.ipynb #5772a160
 def read_all(
     paths,  # files, any iterable
     reader,  # path -> Clip, e.g. `read_ntu`; a function at module level when workers > 1
@@ -365,7 +407,8 @@ def read_all(
         return
     paths = iter(paths)
     chunks = iter(lambda: list(islice(paths, 32)), [])
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+    quiet = dict(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))  # Ctrl-C is for this process to handle
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork"), **quiet) as pool:
         waiting = deque()  # a few chunks ahead and no more, so memory stays small
         try:
             for chunk in chunks:
@@ -375,6 +418,8 @@ def read_all(
                     yield from zip(done, job.result())
             for done, job in waiting:
                 yield from zip(done, job.result())
+        except BrokenProcessPool:
+            raise InputError("a process that read files was killed (out of memory?); read with one process, workers=1.") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

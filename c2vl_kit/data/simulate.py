@@ -1047,8 +1047,8 @@ def _record(
     drift = _smooth(sensor.normal(0, 1.0, x.shape), 4.0) * (3.8 * noise)  # smoothing leaves about a quarter of the spread
     return (x + (white + drift) * _RESTLESS_JOINTS[:, None])[:, None].astype(np.float32)
 
-# %% ../../nbs/17_data.simulate.ipynb #f0c909f9
-@dataclass(frozen=True)
+# %% ../../nbs/17_data.simulate.ipynb #cad3af77
+@dataclass(frozen=True, repr=False)
 class Simulated:
     "What `simulate` returns; it shows itself as a table and a few film strips."
     clips: list[Clip]  # names like sim_a03_s01_e00_v01: action and subject from 1, repetition from 0, camera from 1
@@ -1059,10 +1059,14 @@ class Simulated:
     def __len__(self) -> int:
         return len(self.clips)
 
+    def __repr__(self) -> str:
+        return f"Simulated({len(self.clips)} clips, {len(self.wrong)} with the words of another class, seed {self.config.seed})"
+
     def _repr_html_(self) -> str:
         c, frames = self.config, [clip.T for clip in self.clips]
         facts = (f"{len(self.clips)} clips · {c.classes} classes × {c.subjects} subjects × {c.repetitions} repetitions × "
-                 f"{c.cameras} cameras · {min(frames)}–{max(frames)} frames · {len(self.wrong)} with the words of another class · seed {c.seed}")
+                 f"{c.cameras} cameras · {min(frames)}–{max(frames)} frames · "
+                 f"{len(self.wrong)} with the words of another class · seed {c.seed}")
         rows = "".join(f"<tr><td>{html.escape(k.name)}</td><td>{html.escape(k.label_name or '')}</td><td style='text-align:left'>"
                        f"{html.escape(self.descriptions[k.name][8])}</td></tr>" for k in self.clips[::max(len(self.clips) // 6, 1)][:6])
         return (f"<p><b>Simulated motions</b>: {facts}</p><table><thead><tr><th>clip</th><th>label</th>"

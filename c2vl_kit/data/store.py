@@ -187,15 +187,15 @@ class _Writer:
         self.taken[clip.name] = source
         self.report.read.append(clip.name)
 
-# %% ../../nbs/11_data.store.ipynb #938839f0
+# %% ../../nbs/11_data.store.ipynb #1213345e
 def _refusal(w: _Writer, clip) -> str | None:
     "Why a candidate cannot be taken, or None."
     if not isinstance(clip, Clip):
         return str(clip)
     if clip.name in w.taken:
-        return f"a clip named {clip.name} was already read from {w.taken[clip.name]}; rename or remove one of the two"
+        return f"a clip named {clip.name} was already read from {w.taken[clip.name]}; rename or remove one of the two."
     if w.layout is not None and clip.layout.name != w.layout.name:
-        return f"its layout is {clip.layout.name}, the store's is {w.layout.name}; build a store of its own for it"
+        return f"its layout is {clip.layout.name}, the store's is {w.layout.name}; build a store of its own for it."
 
 
 def _offer(w: _Writer, source, clip):
@@ -346,16 +346,14 @@ def _getitem(self: Store, name: str) -> Clip:
 
 Store.__getitem__ = _getitem
 
-# %% ../../nbs/11_data.store.ipynb #b3795d89
+# %% ../../nbs/11_data.store.ipynb #433bac40
 def _rows(self: Store, names: Iterable[str]) -> np.ndarray:  # (len(names),) int64
     "Row numbers of clips by name, to pick from `labels` or `column`; `InputError` names those that are not there."
     names = list(names)
     unknown = [n for n in names if n not in self._row]
     if unknown:
-        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-        raise InputError(
-            f"{self.path} has no clip named {', '.join(map(repr, unknown[:3]))}{more}; it holds {len(self)} clips such as {self.names[0]!r}."
-        )
+        who = ", ".join(map(repr, unknown[:3])) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
+        raise InputError(f"{self.path} has no clip named {who}; it holds {len(self)} clips such as {self.names[0]!r}.")
     return np.array([self._row[n] for n in names], dtype=np.int64)
 
 

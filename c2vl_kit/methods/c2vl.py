@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['C2VLConfig', 'anchors', 'C2VL', 'make_encoder', 'Recorder', 'pretrain', 'load_encoder', 'small', 'full']
 
-# %% ../../nbs/60_methods.c2vl.ipynb #e5faa401
+# %% ../../nbs/60_methods.c2vl.ipynb #8a52c8dc
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,12 +22,12 @@ from ..data.streams import STREAMS, stream
 from ..losses.contrastive import LogitScale
 from ..losses.soft_targets import SoftTargetConfig, Targets, alpha_at, soft_target_loss
 from ..models.stgcn import STGCN
-from ..skeleton import InputError, Layout, get_layout
+from ..skeleton import InputError, Layout
 from ..train.runs import Run, load_tensors, save_tensors
 from ..train.task import Config, Progress, Task, seeded
 from ..train.trainer import TrainConfig, Trainer
 
-# %% ../../nbs/60_methods.c2vl.ipynb #ee91aa21
+# %% ../../nbs/60_methods.c2vl.ipynb #c5a053c9
 _POLICIES = {"concept": ("separate", "average", "concat"), "head": ("linear", "mlp"), "stream": STREAMS}
 _PARTS = {"loss": SoftTargetConfig, "augment": Augment, "train": TrainConfig}
 
@@ -58,16 +58,7 @@ class C2VLConfig(Config):
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self):
-        for name, known in _POLICIES.items():
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        if isinstance(self.modalities, str) and self.modalities != "auto":
-            object.__setattr__(self, "modalities", (self.modalities,))
-        if min(self.frames, self.persons) < 1:
-            raise InputError(f"frames and persons must be at least 1, got {self.frames} and {self.persons}")
-        for name, kind in _PARTS.items():
-            if not isinstance(getattr(self, name), kind):
-                raise InputError(f"{name} must be a {kind.__name__}, got {type(getattr(self, name)).__name__}")
+        _check_config(self)
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "C2VLConfig":  # as read from JSON; missing settings keep their default
@@ -77,7 +68,20 @@ class C2VLConfig(Config):
         parts = {k: getattr(self, k).replace(**v) for k, v in changes.items() if k in _PARTS and isinstance(v, Mapping)}
         return super().replace(**changes | parts)
 
-# %% ../../nbs/60_methods.c2vl.ipynb #86d39a2e
+# %% ../../nbs/60_methods.c2vl.ipynb #198cfbc4
+def _check_config(c: C2VLConfig) -> None:
+    for name, known in _POLICIES.items():
+        if getattr(c, name) not in known:
+            raise InputError(f"{name} must be one of {', '.join(known)}, got {getattr(c, name)!r}")
+    if isinstance(c.modalities, str) and c.modalities != "auto":
+        object.__setattr__(c, "modalities", (c.modalities,))
+    if min(c.frames, c.persons) < 1:
+        raise InputError(f"frames and persons must be at least 1, got {c.frames} and {c.persons}")
+    for name, kind in _PARTS.items():
+        if not isinstance(getattr(c, name), kind):
+            raise InputError(f"{name} must be of type {kind.__name__}, got {type(getattr(c, name)).__name__}")
+
+# %% ../../nbs/60_methods.c2vl.ipynb #4e46de92
 def anchors(
     space: ConceptSpace,  # exactly the training clips
     config: C2VLConfig,  # modalities, concept, centre_concepts
@@ -86,7 +90,8 @@ def anchors(
     wanted = space.modalities if config.modalities == "auto" else tuple(config.modalities)
     for name in wanted:
         if name not in space.modalities:
-            raise InputError(f"the concept space has no {name!r} vectors, only {', '.join(space.modalities)}: embed them or change modalities")
+            have = ", ".join(space.modalities)
+            raise InputError(f"the concept space has no {name!r} vectors, only {have}: embed them or change modalities")
     parts = {name: getattr(space, name) if name in wanted else None for name in ("language", "vision")}
     space = ConceptSpace(space.names, info=space.info, **parts)
     if config.centre_concepts:
@@ -95,7 +100,7 @@ def anchors(
         return {"fused": torch.tensor(space.fused(config.concept))}
     return {name: torch.tensor(getattr(space, name)) for name in wanted}
 
-# %% ../../nbs/60_methods.c2vl.ipynb #e6c43ec0
+# %% ../../nbs/60_methods.c2vl.ipynb #40031ba5
 class C2VL(Task):
     "Skeletons against frozen concept vectors with progressively softened targets."
 
@@ -125,71 +130,82 @@ class C2VL(Task):
         "One batch: augment, encode, compare."
         x = self.config.augment(batch.x, generator, self.layout)
         alpha = self.alpha(progress)
-        loss, targets, f = self._compare(x, batch, alpha)
-        numbers = {"alpha": torch.tensor(alpha), "feature_std": f.detach().float().std(0).mean()}
-        for k, t in targets.items():
-            own = torch.arange(len(t.P[0]), device=t.P.device)
-            numbers[f"scale_{k}"] = self.scales[k]().detach()
-            numbers[f"accuracy_{k}"] = (t.P.argmax(2) == own).float().mean()
-            numbers[f"own_{k}"] = t.Y.diagonal(dim1=1, dim2=2).mean()
-        return loss, numbers
+        loss, targets, f = _compare(self, x, batch, alpha)
+        return loss, {"alpha": torch.tensor(alpha), "feature_std": f.detach().float().std(0).mean(), **_numbers(self, targets)}
 
     def alpha(self, progress: Progress) -> float:  # share of the soft target at that epoch
         c = self.config.loss
         return alpha_at(progress.epoch, progress.epochs, c.alpha_max, c.schedule)
 
-    def _compare(self, x, batch, alpha):  # augmented x -> loss, targets, features
-        x = stream(x, self.layout, self.config.stream)
-        f = self.encoder(x, batch.present)
-        s = {k: head(f) for k, head in self.heads.items()}
-        m = self._concepts_of(batch.names)
-        scales = {k: scale() for k, scale in self.scales.items()}
-        seen = None
-        if self.teacher is not None:
-            with torch.no_grad():
-                ft = self.teacher["encoder"](x, batch.present)
-                seen = {k: head(ft) for k, head in self.teacher["heads"].items()}
-        loss, targets = soft_target_loss(s, m, scales, alpha, self.config.loss, self.weights, seen)
-        return loss, targets, f
-
-    def _concepts_of(self, names):  # clip names -> modality -> (N, d)
-        missing = [n for n in names if n not in self.row]
-        if missing:
-            raise InputError(f"the concept space of this task has no vector for clip {missing[0]!r}: build the task with all clips it trains on")
-        rows = torch.tensor([self.row[n] for n in names], device=self._table(next(iter(self.heads))).device)
-        return {k: self._table(k)[rows] for k in self.heads}
-
-    def _table(self, modality):
-        return getattr(self, f"concept_{modality}")
-
-    @torch.no_grad()
-    def after_step(self, progress: Progress) -> None:
-        "Keep the scales in their limit; move the teacher."
-        for scale in self.scales.values():
-            scale.clip_()
-        if self.teacher is not None:
-            _move(self.teacher["encoder"], self.encoder, self.config.loss.ema)
-            _move(self.teacher["heads"], self.heads, self.config.loss.ema)
-
-    def train(self, mode: bool = True):
-        super().train(mode)
-        if self.teacher is not None:
-            self.teacher.eval()
-        return self
-
-    @torch.no_grad()
-    def look(self, batch: Batch, progress: Progress) -> tuple[float, dict[str, Targets]]:  # α and the matrices
-        "What the loss would ask for and what the network answers, without augmentation and dropout."
-        mode, alpha = self.training, self.alpha(progress)
-        self.eval()
-        targets = self._compare(batch.x, batch, alpha)[1]
-        self.train(mode)
-        return alpha, targets
-
     def describe(self) -> dict:  # what must be equal to resume
         "Settings, layout and the checksum of the concept vectors."
         settings = {k: v for k, v in self.config.to_dict().items() if k != "train"}
         return {**super().describe(), "config": settings, "layout": self.layout.name, "concepts": self.concepts}
+
+# %% ../../nbs/60_methods.c2vl.ipynb #5e840b2f
+def _compare(task, x, batch, alpha):  # joints (N, C, T, V, M) -> loss, modality -> Targets, features (N, D)
+    x = stream(x, task.layout, task.config.stream)
+    f = task.encoder(x, batch.present)
+    s = {k: head(f) for k, head in task.heads.items()}
+    scales = {k: scale() for k, scale in task.scales.items()}
+    seen = None
+    if task.teacher is not None:
+        with torch.no_grad():
+            ft = task.teacher["encoder"](x, batch.present)
+            seen = {k: head(ft) for k, head in task.teacher["heads"].items()}
+    m = _concepts_of(task, batch.names)
+    loss, targets = soft_target_loss(s, m, scales, alpha, task.config.loss, task.weights, seen)
+    return loss, targets, f
+
+
+def _concepts_of(task, names):  # clip names -> modality -> (N, d)
+    tables = {k: getattr(task, f"concept_{k}") for k in task.heads}
+    missing = [n for n in names if n not in task.row]
+    if missing:
+        raise InputError(f"this task has no concept vector for clip {missing[0]!r}: build it with all clips it trains on")
+    rows = torch.tensor([task.row[n] for n in names])
+    return {k: table[rows.to(table.device)] for k, table in tables.items()}
+
+
+def _numbers(task, targets):  # what is logged of each modality
+    out = {}
+    for k, t in targets.items():
+        own = torch.arange(t.P.shape[1], device=t.P.device)
+        out[f"scale_{k}"] = task.scales[k]().detach()
+        out[f"accuracy_{k}"] = (t.P.argmax(2) == own).float().mean()
+        out[f"own_{k}"] = t.Y.diagonal(dim1=1, dim2=2).mean()
+    return out
+
+# %% ../../nbs/60_methods.c2vl.ipynb #0e9d8117
+@torch.no_grad()
+def _after_step(self: C2VL, progress: Progress) -> None:
+    "Keep the scales in their limit; move the teacher."
+    for scale in self.scales.values():
+        scale.clip_()
+    if self.teacher is not None:
+        _move(self.teacher["encoder"], self.encoder, self.config.loss.ema)
+        _move(self.teacher["heads"], self.heads, self.config.loss.ema)
+
+
+def _train(self: C2VL, mode: bool = True) -> C2VL:
+    "Switch the mode of everything but the teacher."
+    nn.Module.train(self, mode)
+    if self.teacher is not None:
+        self.teacher.eval()
+    return self
+
+
+@torch.no_grad()
+def _look(self: C2VL, batch: Batch, progress: Progress) -> tuple[float, dict[str, Targets]]:  # α and the matrices
+    "What the loss would ask for and what the network answers, without augmentation and dropout."
+    mode, alpha = self.training, self.alpha(progress)
+    self.eval()
+    targets = _compare(self, batch.x, batch, alpha)[1]
+    self.train(mode)
+    return alpha, targets
+
+
+C2VL.after_step, C2VL.train, C2VL.look = _after_step, _train, _look
 
 # %% ../../nbs/60_methods.c2vl.ipynb #b1aa9cf5
 def make_encoder(

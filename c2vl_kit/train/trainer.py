@@ -133,7 +133,7 @@ class Means:
         "The means so far as plain numbers."
         return {key: float(total) / max(self.count, 1) for key, total in self.sums.items()}
 
-# %% ../../nbs/51_train.trainer.ipynb #b9dc0896
+# %% ../../nbs/51_train.trainer.ipynb #5d809f85
 class NotFinite(InputError):
     "Training stopped because a loss or a weight was no finite number."
 
@@ -173,8 +173,11 @@ def run_epoch(
             if on_step is not None:
                 on_step(now, means)
     numbers = means.read()
-    if not all(torch.isfinite(p).all() for p in task.parameters()) or not math.isfinite(numbers["loss"]):
-        raise NotFinite(f"training stopped in epoch {epoch + 1}: the loss ({numbers['loss']:.4g}) or a weight is no finite number")
+    if not math.isfinite(numbers["loss"]):
+        raise NotFinite(f"training stopped in epoch {epoch + 1}: the mean loss is {numbers['loss']}")
+    for name, weight in task.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise NotFinite(f"training stopped in epoch {epoch + 1}: the weight {name} has numbers that are not finite")
     return numbers
 
 # %% ../../nbs/51_train.trainer.ipynb #3a7b420c

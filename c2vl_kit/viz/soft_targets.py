@@ -16,10 +16,11 @@ import numpy as np
 from ..skeleton import InputError
 from ..train.runs import load_tensors
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #cbe217d9
+# %% ../../nbs/82_viz.soft_targets.ipynb #374713a4
 INK, MUTED, RULE = "#1d2733", "#66727f", "#d5dbe1"                                    # text, secondary text, thin lines
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe-Ito
 HEAT = "viridis"    # perceptually uniform, the same picture for people with and without colour blindness
+_LIGHT, _DARK = "#fefefe", "#010101"    # on top of a heat-map: never part of a theme
 
 _STYLE = {
     "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8,
@@ -128,18 +129,18 @@ def clip_order(
     np.fill_diagonal(far, 0)
     return leaves_list(linkage(squareform(far, checks=False), "average", optimal_ordering=True))
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #9eea39a1
+# %% ../../nbs/82_viz.soft_targets.ipynb #01d22982
 def _class_ticks(axis, order, labels, names):
     "Draw the class squares on the diagonal; return tick positions and texts."
     y = np.asarray(labels)[order]
     edges = np.flatnonzero(np.diff(y)) + 1
     starts, ends = np.r_[0, edges], np.r_[edges, len(y)]
     for a, b in zip(starts, ends):
-        axis.plot([a - .5, b - .5, b - .5, a - .5, a - .5], [a - .5, a - .5, b - .5, b - .5, a - .5], color="white", lw=.6, alpha=.75)
+        axis.plot([a - .5, b - .5, b - .5, a - .5, a - .5], [a - .5, a - .5, b - .5, b - .5, a - .5], color=_LIGHT, lw=.6, alpha=.75)
     text = [str(names[y[a]]) if names is not None else str(y[a]) for a in starts]
     return (starts + ends - 1) / 2, text
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #a29810b7
+# %% ../../nbs/82_viz.soft_targets.ipynb #eb52c337
 def heatmaps(
     record: TargetRecord,      # what the run recorded
     labels=None,               # (N,) class of each clip, for sorting the picture and for class ticks only
@@ -169,7 +170,7 @@ def heatmaps(
                 if labels is not None:
                     at, text = _class_ticks(axis, order, labels, label_names)
                     if e == 0 and len(at) <= 12:
-                        axis.set_yticks(at, [t if len(t) < 13 else t[:11] + "…" for t in text], fontsize=6.5)
+                        axis.set_yticks(at, [_short(t, 16) for t in text], fontsize=6.5)
                 if e == 0:
                     axis.set_ylabel(KINDS.get(kind, kind), color=INK, fontsize=10)
         bar = fig.colorbar(image, ax=axes, location="bottom", shrink=.6, aspect=40, pad=.02)
@@ -212,7 +213,7 @@ def history_series(
             out.setdefault(key, {}).setdefault(line["epoch"], []).append(value)
     return {k: (sorted(v), [float(np.mean(v[e])) for e in sorted(v)]) for k, v in out.items()}
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #68f7f741
+# %% ../../nbs/82_viz.soft_targets.ipynb #8fde1918
 def curves(
     history: Sequence[Mapping],                    # log lines of a run, each with "epoch"
     panels=("loss", "alpha", "scale", "acc"),      # which panels, keys of PANELS; those the log says nothing about are left out
@@ -236,28 +237,29 @@ def curves(
             axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axis.yaxis.set_major_locator(MaxNLocator(4))
             axis.set_xlabel("epoch", loc="right")
-            _lines(axis, series)
+            _lines(axis, series, panel not in ("scale", "lr"))
         for axis in axes[len(found):]:
             axis.remove()
     return fig
 
 
-def _lines(axis, series):
-    "Draw the curves of one panel, each named at its end."
+def _lines(axis, series, zero):
+    "Draw the curves of one panel; from zero up, unless only differences matter."
     for i, (key, (x, y)) in enumerate(series.items()):
         colour = PALETTE[i % len(PALETTE)]
         axis.plot(x, y, color=colour, marker="o" if len(x) < 3 else "", ms=4, ls=("-", "--", ":", "-.")[i % 4], label=key.replace("_", " "))
         axis.plot(x[-1:], y[-1:], "o", color=colour, ms=4)
         if len(series) == 1:
-            axis.annotate(f"{y[-1]:.3g}", (x[-1], y[-1]), (0, 6), textcoords="offset points", ha="right", color=INK, fontsize=8)
-    low = min(min(y) for _, y in series.values())
-    if low >= 0:
-        axis.set_ylim(bottom=0)
-    axis.margins(y=.18)
+            axis.annotate(f"{y[-1]:.3g}", (x[-1], y[-1]), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=8)
+    low, high = min(min(y) for _, y in series.values()), max(max(y) for _, y in series.values())
+    low = min(low, 0) if zero else low - .15 * (high - low)
+    axis.set_ylim(low, high + .18 * (high - low) if high > low else low + 1)
+    first, last = axis.get_xlim()
+    axis.set_xlim(first, last + .1 * (last - first))
     if len(series) > 1:
         axis.legend(loc="best", handlelength=1.8)
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #54ebe3d5
+# %% ../../nbs/82_viz.soft_targets.ipynb #399d3346
 def confusion(
     matrix,                  # (K, K) counts, rows true, columns predicted
     names: Sequence[str],    # K class names
@@ -280,13 +282,12 @@ def confusion(
         axis.set_xticks(range(k), [str(i + 1) for i in range(k)], fontsize=size)
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-        axis.set_xlabel("predicted class")
-        axis.set_ylabel("true class")
+        axis.set_xlabel("predicted class (rows: true class)")
         for i, j in np.argwhere(share >= (.005 if k <= 12 else .2)):
             axis.text(j, i, f"{share[i, j] * 100:.0f}", ha="center", va="center", fontsize=size,
-                      color="black" if share[i, j] > .35 else "white")
+                      color=_DARK if share[i, j] > .35 else _LIGHT)
         for edge in np.arange(k - 1) + .5:
-            axis.axhline(edge, color="white", lw=.3, alpha=.35)
+            axis.axhline(edge, color=_LIGHT, lw=.3, alpha=.35)
     return fig
 
 

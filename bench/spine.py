@@ -1,0 +1,156 @@
+"""The README table: C2VL, its controls and its references on real recordings, three seeds, one budget for all rows.
+
+    python bench/spine.py --data nw-ucla --root path/nw_ucla      (or: make table DATA=nw-ucla ROOT=path/nw_ucla)
+
+Resumable: what is finished is not done again, what was stopped goes on from its last epoch. Every figure stands in
+OUT/<row>-s<seed>/results.json with its split hash, store checksum and seed; OUT/table.md is made from those files.
+With --holdout camera (or subject) the training split alone is split again, and the tests are never looked at: that is how
+settings were chosen. The GPU budget (--budget full) takes the preset `full` instead of `small`.
+"""
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from c2vl_kit.concepts.space import ConceptSpace, embed
+from c2vl_kit.data.catalog import get_split, prepare
+from c2vl_kit.data.store import Store
+from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
+from c2vl_kit.methods.c2vl import C2VLConfig, full, pretrain, small
+from c2vl_kit.skeleton import InputError, write_json_atomic
+
+EPOCHS = {"nw-ucla": 40, "utd-mhad": 80}  # small budget; equal for all rows of a table
+ROWS = ("hard", "c2vl", "shuffled", "random")
+TITLES = {
+    "majority": "majority class", "raw": "1-NN on raw resampled joints", "untrained": "untrained encoder",
+    "hard": "CLIP-style hard targets", "c2vl": "**C2VL**", "shuffled": "control: prompts shuffled between clips",
+    "random": "control: random vectors",
+}
+REFERENCES = {"majority": "majority", "raw": "raw joints 1-NN", "untrained": "untrained encoder, linear"}
+
+
+def settings(args) -> C2VLConfig:
+    "The one configuration of the table, with --set PART.KEY=VALUE applied."
+    if args.budget == "full":
+        config = full(train={"device": "cuda"})
+    else:
+        config = small(train={"epochs": EPOCHS.get(args.data, 40), "threads": 1, "device": "cpu"})
+    for text in args.set:
+        key, _, value = text.partition("=")
+        part, _, name = key.rpartition(".")
+        try:
+            value = json.loads(value)
+        except ValueError:
+            pass
+        config = config.replace(**({part: {name: value}} if part else {name: value}))
+    return config
+
+
+def job(row: str, seed: int, out: str, store: str, split, space: str, config: C2VLConfig, alone: bool) -> tuple[str, int, float]:
+    "One line of the table for one seed: pre-train, evaluate."
+    start = time.time()
+    folder = Path(out) / f"{row}-s{seed}"
+    if not (folder / "results.json").exists():
+        data = Store.open(store, verify=False)
+        concepts = ConceptSpace.load(space).subset(split.train)
+        if row in ("shuffled", "random"):
+            concepts = getattr(concepts, row)(seed)
+        if row == "hard":
+            config = config.replace(loss={"alpha_max": 0.0})
+        run = pretrain(data, split, concepts, folder, config, seed=seed, progress=alone)
+        evaluate(run, data, split, seed=seed, device=config.train.device, progress=False)
+    return row, seed, time.time() - start
+
+
+def collect(out: Path, seeds: int) -> tuple[list[dict], list[str]]:
+    "Rows of the table with mean and sd of every figure, and the tests they were measured on."
+    rows, tests = [], []
+
+    def add(key, found, figures):
+        cells = over_seeds(found)
+        rows.append({"row": key, "seeds": len(found), "cells": {f"{test}|{name}": cells[(protocol, test, figure)][:2]
+                     for test in tests for name, (protocol, figure) in figures.items() if (protocol, test, figure) in cells}})
+
+    done = {row: [Results.load(p) for s in range(seeds) if (p := out / f"{row}-s{s}" / "results.json").exists()] for row in ROWS}
+    base = next((v for v in (done["c2vl"], *done.values()) if v), None)
+    if base is None:
+        return [], []
+    tests = list(base[0].rows[0].scores.table)
+    for key, protocol in REFERENCES.items():
+        add(key, base, {"k=1": (protocol, "k=1")} if key == "raw" else
+            {"linear": (protocol, "last")} if key == "majority" else {"linear": (protocol, "last"), "best": (protocol, "best")})
+    for row in ROWS:
+        if done[row]:
+            add(row, done[row], {"linear": ("linear", "last"), "best": ("linear", "best"), "k=1": ("retrieval", "k=1")})
+    return rows, tests
+
+
+def table(rows: list[dict], tests: list[str]) -> str:
+    "Markdown: mean ± sd over seeds, in percent."
+    heads = [f"{test}: {name}" for test in tests for name in ("linear, last", "linear, held-out best", "1-NN")]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for r in rows:
+        cells = []
+        for test in tests:
+            for name in ("linear", "best", "k=1"):
+                mean, sd = r["cells"].get(f"{test}|{name}", (None, None))
+                fixed = r["row"] in ("majority", "raw")
+                cells.append("" if mean is None else f"{100 * mean:.1f}" + ("" if fixed or sd != sd else f" ± {100 * sd:.1f}"))
+        lines.append(f"| {TITLES[r['row']]} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", default="nw-ucla", help="catalogue name: nw-ucla or utd-mhad")
+    p.add_argument("--root", help="folder with the raw recordings")
+    p.add_argument("--out", help="folder of the table (default runs/table-DATA)")
+    p.add_argument("--seeds", type=int, default=3)
+    p.add_argument("--rows", default=",".join(ROWS), help="which pre-trained rows, comma separated")
+    p.add_argument("--workers", type=int, default=2, help="runs side by side, one core each")
+    p.add_argument("--budget", choices=("small", "full"), default="small")
+    p.add_argument("--holdout", help="choose settings on training data alone: camera, subject[:fraction[:seed]]")
+    p.add_argument("--set", action="append", default=[], metavar="PART.KEY=VALUE", help="change a setting, e.g. train.lr=0.002")
+    args = p.parse_args()
+    base = Path(args.out or f"runs/table-{args.data}")
+    if not (base / "store" / "store.json").exists():
+        if not args.root:
+            raise InputError(f"{base} has no store yet: give --root, the folder with the raw recordings of {args.data}.")
+        prepare(args.data, args.root, base / "store")
+    store = Store.open(base / "store")
+    split = get_split(store)
+    if not (base / "space" / "space.json").exists():
+        embed(store, base, names=split.train)
+    out, config = base, settings(args)
+    if args.holdout:
+        by, *rest = args.holdout.split(":")
+        split = split.holdout(store, by, *(cast(v) for cast, v in zip((float, int), rest)))
+    if args.holdout or args.set:
+        out = base / "tries" / "_".join([args.holdout or "official", args.budget, *args.set]).replace("/", "-").replace(":", "-")
+    head = {"config": config.to_dict(), "split": split.name, "hash": split.hash, "store": store.checksum}
+    write_json_atomic(out / "settings.json", head)
+    jobs = [(row, seed) for seed in range(args.seeds) for row in args.rows.split(",")]
+    with ProcessPoolExecutor(args.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        alone = args.workers == 1
+        tasks = [pool.submit(job, *j, str(out), str(base / "store"), split, str(base / "space"), config, alone) for j in jobs]
+        for task in as_completed(tasks):
+            row, seed, seconds = task.result()
+            print(f"{row} seed {seed}: {seconds:.0f} s", flush=True)
+    rows, tests = collect(out, args.seeds)
+    write_json_atomic(out / "table.json", {**head, "rows": [{**r, "cells": {k: list(v) for k, v in r["cells"].items()}} for r in
+                      [{**r, "cells": {k: (m, None if s != s else s) for k, (m, s) in r["cells"].items()}} for r in rows]]})
+    text = table(rows, tests)
+    (out / "table.md").write_text(text + "\n", encoding="utf-8")
+    print(f"\n{args.data} {split.name} {split.hash}, {out}\n\n{text}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except InputError as why:
+        print(f"spine: {why}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,359 @@
+"""The command `c2vl` as a user meets it: bad input in one sentence, and the whole path on a few simulated clips."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+C2VL = Path(sys.executable).parent / "c2vl"
+SMALL = ["--classes", "3", "--subjects", "4", "--repetitions", "2"]
+TINY = [*SMALL, "--epochs", "2", "--frames", "16", "--width", "4", "--batch-size", "8"]
+
+
+def start(*args, cwd: Path) -> subprocess.Popen:
+    """Starts the command in `cwd` without waiting for it."""
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([C2VL, *map(str, args)], cwd=cwd, env=env, stdout=pipe, stderr=pipe, text=True)
+
+
+def c2vl(*args, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess:
+    """Runs the command in `cwd`, as a process of its own."""
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run([C2VL, *map(str, args)], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+
+
+def everything(folder: Path) -> dict[str, int]:
+    """Each file and folder below, with the time of its last change."""
+    return {str(f.relative_to(folder)): f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file()}
+
+
+def refused(*args, cwd: Path, mentions: tuple = ()) -> str:
+    """Asserts: exit code 2, one line on stderr that names what is wrong, and nothing made or changed. Returns that line."""
+    before = everything(cwd), sorted(cwd.iterdir())
+    done = c2vl(*args, cwd=cwd)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert re.fullmatch(r"c2vl: [^\n]+\n", done.stderr), done.stderr
+    for word in mentions:
+        assert str(word) in done.stderr, done.stderr
+    assert (everything(cwd), sorted(cwd.iterdir())) == before, "something was left behind"
+    return done.stderr
+
+
+# raw files, good and bad, written here
+
+
+def ucla(folder: Path, name: str = "a01_s01_e00_v01", frames: int = 8, change=lambda joints: joints) -> Path:
+    """A small NW-UCLA file: a body that sways."""
+    joints = np.tile(np.random.default_rng(0).uniform(-0.5, 0.5, (1, 20, 3)), (frames, 1, 1))
+    joints[:, :, 0] += np.linspace(0, 0.2, frames)[:, None]
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps({"file_name": name, "skeletons": change(joints).tolist(), "label": int(name[1:3])}))
+    return file
+
+
+def utd(folder: Path, name: str = "a1_s1_t1") -> Path:
+    """A small UTD-MHAD file."""
+    from scipy.io import savemat
+
+    folder.mkdir(parents=True, exist_ok=True)
+    savemat(folder / f"{name}_skeleton.mat", {"d_skel": np.random.default_rng(0).uniform(-0.5, 0.5, (20, 3, 8))})
+    return folder / f"{name}_skeleton.mat"
+
+
+def ntu(folder: Path, name: str = "S001C001P001R001A001", bodies: int = 1) -> Path:
+    """A small NTU file."""
+    lines = ["4"]
+    for _ in range(4):
+        lines.append(str(bodies))
+        for _ in range(bodies):
+            lines += ["72057594037931101 0 1 1 1 1 0 0.02 -0.1 2", "25", *["0.2 0.3 3.5 250 200 950 550 0.1 0.1 -0.1 0.9 2"] * 25]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.skeleton").write_text("\n".join(lines) + "\n")
+    return folder / f"{name}.skeleton"
+
+
+def cut(file: Path) -> Path:
+    """Keeps the first half of a file."""
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    return file
+
+
+def nan_clip(joints):
+    joints[:] = np.nan
+    return joints
+
+
+# bad raw input
+
+
+def test_no_folder(tmp_path):
+    refused("prepare", "--data", "nw-ucla", "--root", "gone", "--out", "job", cwd=tmp_path, mentions=("gone",))
+
+
+def test_root_not_given(tmp_path):
+    refused("prepare", "--data", "nw-ucla", "--out", "job", cwd=tmp_path, mentions=("--root",))
+
+
+def test_empty_folder(tmp_path):
+    (tmp_path / "raw").mkdir()
+    refused("prepare", "--data", "utd-mhad", "--root", "raw", "--out", "job", cwd=tmp_path, mentions=("raw",))
+
+
+@pytest.mark.parametrize("data, write", [("nw-ucla", ucla), ("utd-mhad", utd), ("ntu60", ntu)])
+def test_truncated_file(tmp_path, data, write):
+    file = cut(write(tmp_path / "raw"))
+    refused("prepare", "--data", data, "--root", "raw", "--out", "job", cwd=tmp_path, mentions=(file.name,))
+
+
+def test_nan_clip(tmp_path):
+    ucla(tmp_path / "raw", change=nan_clip)
+    refused("prepare", "--data", "nw-ucla", "--root", "raw", "--out", "job", cwd=tmp_path, mentions=("a01_s01_e00_v01",))
+
+
+def test_clip_without_body(tmp_path):
+    ntu(tmp_path / "raw", bodies=0)
+    refused("prepare", "--data", "ntu60", "--root", "raw", "--out", "job", cwd=tmp_path, mentions=("S001C001P001R001A001",))
+
+
+def test_broken_clips_are_listed_and_the_rest_is_built(tmp_path):
+    raw = tmp_path / "raw"
+    ucla(raw, "a01_s01_e00_v01"), ucla(raw, "a02_s01_e00_v03")
+    cut(ucla(raw, "a03_s01_e00_v01"))
+    ucla(raw, "a04_s01_e00_v01", change=nan_clip)
+    ucla(raw / "again", "a01_s01_e00_v01")
+    done = c2vl("prepare", "--data", "nw-ucla", "--root", "raw", "--out", "job", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 clips of nw-ucla")
+    left = [line for line in done.stdout.splitlines() if "left out" in line]
+    assert len(left) == 3 and all(any(name in line for line in left) for name in ("a01_s01_e00_v01", "a03_s01_e00_v01", "a04_s01_e00_v01"))
+    report = json.loads((tmp_path / "job/store/report.json").read_text())
+    assert len(report["quarantined"]) == 3
+
+
+def test_only_duplicates_of_one_name_keep_the_first(tmp_path):
+    ucla(tmp_path / "raw/one"), ucla(tmp_path / "raw/two")
+    done = c2vl("prepare", "--data", "nw-ucla", "--root", "raw", "--out", "job", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.startswith("1 clips")
+    assert "a01_s01_e00_v01" in done.stdout and "left out" in done.stdout
+
+
+# bad options
+
+
+@pytest.mark.parametrize(
+    "args, word",
+    [
+        (["dance"], "dance"),
+        (["prepare", "--data", "kinetics"], "kinetics"),
+        (["prepare", "--rot", "x"], "--rot"),
+        (["demo", "--epochs", "many"], "many"),
+        (["demo", "--epochs", "0"], "epochs"),
+        (["demo", "--targets", "soft"], "soft"),
+        (["demo", "--preset", "huge"], "huge"),
+        (["demo", "--stream", "sound"], "sound"),
+        (["demo", "--pipeline", "upside"], "upside"),
+        (["demo", "--config", "gone.json"], "gone.json"),
+        (["demo", "--split", "xmoon"], "xmoon"),
+        (["demo", "--device", "abacus"], "abacus"),
+        (["demo", "--classes", "0"], "classes"),
+        (["demo", "--wrong-pairs", "3"], "wrong"),
+        (["embed", "--out", "gone"], "gone"),
+        (["pretrain", "--out", "gone"], "gone"),
+        (["evaluate", "--out", "gone"], "gone"),
+        (["report", "--out", "gone"], "gone"),
+    ],
+)
+def test_bad_option(tmp_path, args, word):
+    refused(*args, cwd=tmp_path, mentions=(word,))
+
+
+# a job whose parts are wrong
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory):
+    """A job that has a store and a concept space."""
+    folder = tmp_path_factory.mktemp("embedded")
+    for command in (["prepare", *SMALL], ["embed"]):
+        done = c2vl(*command, "--out", "job", cwd=folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def job(embedded, tmp_path):
+    """A copy of that job to spoil; returns the folder it lies in."""
+    shutil.copytree(embedded / "job", tmp_path / "job")
+    return tmp_path
+
+
+def test_store_is_not_overwritten_unasked(job):
+    refused("prepare", *SMALL, "--out", "job", cwd=job, mentions=("--overwrite",))
+
+
+def test_wrong_checksum(job):
+    joints = job / "job/store/joints.npy"
+    data = bytearray(joints.read_bytes())
+    data[-1] ^= 1
+    joints.write_bytes(data)
+    for command in ("embed", "pretrain", "demo"):
+        refused(command, "--out", "job", cwd=job, mentions=("checksum",))
+
+
+def test_truncated_store(job):
+    cut(job / "job/store/joints.npy")
+    refused("pretrain", "--out", "job", cwd=job, mentions=("joints.npy",))
+
+
+def test_unknown_split(job):
+    refused("pretrain", "--out", "job", "--split", "xmoon", cwd=job, mentions=("xmoon", "xsub"))
+
+
+def test_unknown_layout(job):
+    file = job / "job/store/store.json"
+    table = json.loads(file.read_text())
+    table["layout"]["joints"] = table["layout"]["joints"][:3]
+    file.write_text(json.dumps(table))
+    refused("pretrain", "--out", "job", cwd=job)
+
+
+def test_prompts_for_unknown_clips(job):
+    prompts = (job / "job/prompts.jsonl").read_text().splitlines()
+    stranger = prompts[0].replace(json.loads(prompts[0])["clip"], "a99_s99_e99_v99")
+    (job / "strangers.jsonl").write_text("\n".join([*prompts, stranger]) + "\n")
+    refused("embed", "--out", "job", "--captions", "strangers.jsonl", cwd=job, mentions=("a99_s99_e99_v99",))
+
+
+def test_prompts_file_missing_or_broken(job):
+    refused("embed", "--out", "job", "--captions", "gone.jsonl", cwd=job, mentions=("gone.jsonl",))
+    (job / "broken.jsonl").write_text("{not json\n{neither\n")
+    refused("embed", "--out", "job", "--captions", "broken.jsonl", cwd=job, mentions=("broken.jsonl",))
+
+
+def test_unknown_tower(job):
+    refused("embed", "--out", "job", "--tower", "./no-such-model", cwd=job, mentions=("no-such-model",))
+
+
+def test_other_data_in_the_folder(job):
+    refused("demo", "--data", "nw-ucla", "--root", ".", "--out", "job", cwd=job, mentions=("simulated", "nw-ucla"))
+
+
+# the whole path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A tiny demo that ran to its end, and what it said."""
+    folder = tmp_path_factory.mktemp("finished")
+    start = time.perf_counter()
+    done = c2vl("demo", "--out", "job", *TINY, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.perf_counter() - start < 90
+    return folder, done
+
+
+def test_demo_ends_with_a_table_and_the_report(finished):
+    folder, done = finished
+    assert done.stderr == ""
+    lines = done.stdout.strip().splitlines()
+    assert lines[-1] == "report: job/run/report.html"
+    for protocol in ("linear", "majority", "raw joints 1-NN"):
+        assert any(line.startswith(protocol) for line in lines), done.stdout
+    page = (folder / "job/run/report.html").read_text(encoding="utf-8")
+    assert len(page) > 20_000 and not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", page)
+
+
+def test_demo_makes_every_part(finished):
+    folder, _ = finished
+    job = folder / "job"
+    assert {p.name for p in job.iterdir()} == {"store", "prompts.jsonl", "space", "embeddings", "run"}
+    for name in ("config.json", "environment.json", "log.jsonl", "checkpoints", "results.json", "targets.safetensors", "report.html"):
+        assert (job / "run" / name).exists(), name
+    assert not [p for p in job.rglob("*") if ".tmp-" in p.name]
+    row = json.loads((job / "run/results.json").read_text())["rows"][0]
+    assert row["split"] == "xsub" and re.fullmatch(r"[0-9a-f]{12}", row["split_hash"]) and row["store_checksum"] and row["seed"] == 0
+
+
+def test_finished_demo_makes_nothing_twice(finished):
+    folder, first = finished
+    before = everything(folder)
+    again = c2vl("demo", "--out", "job", *TINY, cwd=folder)
+    assert again.returncode == 0, again.stderr
+    changed = {name for name, when in everything(folder).items() if before.get(name) != when}
+    assert changed <= {"job/run/report.html"}, changed
+    table = first.stdout[first.stdout.index("[5/5]") :].splitlines()[2:]
+    assert again.stdout.splitlines()[-len(table) :] == table
+
+
+def test_same_seed_same_numbers(finished, tmp_path):
+    folder, _ = finished
+    assert c2vl("demo", "--out", "job", *TINY, cwd=tmp_path).returncode == 0
+    rows = [json.loads((f / "job/run/results.json").read_text())["rows"] for f in (folder, tmp_path)]
+    assert rows[0] == rows[1]
+
+
+def test_changed_settings_are_refused(finished):
+    folder, _ = finished
+    refused("pretrain", "--out", "job", "--epochs", "3", cwd=folder, mentions=("job/run",))
+
+
+def test_steps_one_by_one_give_the_same_run(finished, embedded, tmp_path):
+    shutil.copytree(embedded / "job", tmp_path / "job")
+    training = TINY[TINY.index("--epochs") :]
+    for command in (["pretrain", *training], ["evaluate"], ["report"]):
+        done = c2vl(*command, "--out", "job", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "report: job/run/report.html\n"
+    rows = [json.loads((f / "job/run/results.json").read_text())["rows"] for f in (finished[0], tmp_path)]
+    assert rows[0] == rows[1]
+
+
+def test_interrupted_demo_goes_on(finished, tmp_path):
+    folder, _ = finished
+    many = [*SMALL, "--epochs", "400", "--frames", "16", "--width", "4", "--batch-size", "8"]
+    process = start("demo", "--out", "job", *many, cwd=tmp_path)
+    log, limit = tmp_path / "job/run/log.jsonl", time.monotonic() + 80
+    while time.monotonic() < limit and process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > 3):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert err.splitlines()[-1].startswith("c2vl: stopped") and "Traceback" not in err
+    epochs = len(log.read_text().splitlines())
+    process = start("demo", "--out", "job", *many, cwd=tmp_path)
+    while time.monotonic() < limit and process.poll() is None and len(log.read_text().splitlines()) <= epochs + 1:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "made before" in out
+    numbers = [json.loads(line)["epoch"] for line in log.read_text().splitlines()]
+    assert len(numbers) > epochs and numbers == list(range(1, len(numbers) + 1)), "epochs were repeated or lost"
+
+
+def test_help_is_quick_and_light(tmp_path):
+    code = "import sys, c2vl_kit.cli as c; c._parser().format_help(); print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert "example" in c2vl("--help", cwd=tmp_path).stdout
+        times.append(time.perf_counter() - start)
+    assert min(times) < 2
+
+
+def test_doctor(tmp_path):
+    done = c2vl("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    for word in ("python", "torch", "device", "text tower", "free disk", "nbdev"):
+        assert word in done.stdout

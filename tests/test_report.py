@@ -1,0 +1,176 @@
+"""The report: one file that loads nothing, shows foreign text as text, and is made whatever is missing."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from c2vl_kit.concepts.space import ConceptSpace
+from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.simulate import SimulatorConfig, simulate
+from c2vl_kit.data.store import Store
+from c2vl_kit.evaluate.probes import ProbeConfig, evaluate
+from c2vl_kit.methods.c2vl import pretrain, small
+from c2vl_kit.skeleton import InputError
+from c2vl_kit.train.runs import Run
+from c2vl_kit.viz.report import gather, report
+
+EVIL = "<script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>"
+VOID = {"meta", "br", "img", "link", "input", "hr", "path", "circle", "rect", "use", "image"}
+
+
+class Page(HTMLParser):
+    """Collects tags with their attributes, and tags that are never closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.wrong = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if tag in VOID:
+            return
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """A whole tiny job: store, concept space, two epochs of pre-training, results; with its descriptions."""
+    folder = tmp_path_factory.mktemp("job")
+    made = simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2))
+    store, _ = Store.build(folder / "store", made.clips, dataset="simulated", progress=False)
+    draw = np.random.default_rng(0)
+    middle = draw.normal(size=(3, 8))
+    vectors = (middle[store.labels] + 0.3 * draw.normal(size=(len(store), 8))).astype(np.float32)
+    ConceptSpace(store.names, vectors).save(folder / "space")
+    split = get_split(store)
+    config = small(frames=8, width=4, dim=16, train={"epochs": 2, "batch_size": 6})
+    pretrain(store, split, ConceptSpace.load(folder / "space"), folder / "run", config, progress=False)
+    evaluate(folder / "run", store, split, probe=ProbeConfig(epochs=3), progress=False)
+    return folder, made.descriptions
+
+
+@pytest.fixture(scope="module")
+def full(job):
+    """The report of the tiny job, with one hostile description in it."""
+    folder, said = job
+    name = next(iter(said))
+    said = {**said, name: [EVIL + f" {i}" for i in range(16)]}
+    return report(folder / "run", prompts=said, clip=name, out=folder / "full.html").read_text(encoding="utf-8")
+
+
+def sections(html):
+    """Section id -> whether it says that something is missing."""
+    return {k: "class='note'" in body for k, body in re.findall(r"<section id='(\w+)'>(.*?)</section>", html, flags=re.S)}
+
+
+def test_everything_is_shown(full):
+    assert sections(full) == dict.fromkeys(
+        ("results", "clip", "map", "targets", "curves", "confusion", "neighbours", "provenance"), False)
+    for word in ("linear probe", "1-NN on raw joints", "always the most frequent class", "retrieval", "official", "clean", "split hash",
+                 "store checksum", "pre-training seed", "best on held-out training clips"):
+        assert word in full, word
+
+
+def test_loads_nothing(full):
+    page = Page(full)
+    assert not {"script", "link", "iframe", "object", "embed", "audio", "video", "base"} & {tag for tag, _ in page.tags}
+    for tag, attrs in page.tags:
+        for key, value in attrs.items():
+            assert not key.startswith("on"), (tag, key)
+            if key in ("src", "href", "xlink:href", "srcset", "action", "data", "poster"):
+                assert value.startswith(("#", "data:image/")), (tag, key, value[:60])
+    styles = "".join(re.findall(r"<style>.*?</style>", full, flags=re.S)) + "".join(a.get("style") or "" for _, a in page.tags)
+    assert "@import" not in styles
+    assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)]*)", styles))
+    assert "default-src 'none'" in full
+    text = re.sub(r"data:image/[^'\"]*", "", full).replace("src=http://evil.example", "")
+    assert "http://" not in text and "https://" not in text
+
+
+def test_well_formed_with_unique_ids(full):
+    page = Page(full)
+    assert not page.wrong and not page.open
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    for target in re.findall(r"(?:href=['\"]|url\()#([^'\")]+)", full):
+        assert target in ids, target
+
+
+def test_foreign_text_stays_text(full):
+    assert "<script" not in full and "<img src=http" not in full
+    assert "&lt;script&gt;alert" in full
+
+
+def test_every_picture_has_a_sentence(full):
+    pictures = [a for tag, a in Page(full).tags if tag in ("svg", "img")]
+    assert len(pictures) > 10
+    assert all((a.get("aria-label") or a.get("alt", "")).strip() for a in pictures)
+
+
+def test_small_and_for_phones(full):
+    assert len(full.encode()) < 3_000_000
+    assert "width=device-width" in full and "prefers-color-scheme:dark" in full
+    assert full.count("class='scroll'") >= 1
+
+
+def test_hostile_class_names_and_settings(job, tmp_path):
+    folder, _ = job
+    run = Run.create(tmp_path / "run", {"method": EVIL, "dataset": EVIL, "stream": "joint", "split": {"name": EVIL, "hash": EVIL}})
+    results = json.loads((folder / "run" / "results.json").read_text())
+    results["label_names"] = [EVIL, "$\\frac{a}{", "c"]
+    results["info"]["notes"] = [EVIL]
+    results["rows"][0]["scores"]["table"][EVIL] = results["rows"][0]["scores"]["table"]["clean"]
+    (run.path / "results.json").write_text(json.dumps(results))
+    html = report(run.path).read_text(encoding="utf-8")
+    assert "<script" not in html and "<img src=http" not in html
+    assert not Page(html).wrong
+
+
+@pytest.mark.parametrize("gone", ["store", "space", "targets.safetensors", "results.json", "log.jsonl"])
+def test_a_missing_piece_costs_one_sentence(job, tmp_path, gone, monkeypatch):
+    folder, said = job
+    monkeypatch.setattr(ConceptSpace, "umap", lambda self, seed=0: getattr(self, self.modalities[0])[:, :2])
+    for part in folder.iterdir():
+        if part.name in ("store", "space") and part.name != gone:
+            (tmp_path / part.name).symlink_to(part)
+    (tmp_path / "run").mkdir()
+    for part in (folder / "run").iterdir():
+        if part.name not in (gone, "report.html"):
+            (tmp_path / "run" / part.name).symlink_to(part)
+    html = report(tmp_path / "run", prompts=said).read_text(encoding="utf-8")
+    silent = {k for k, missing in sections(html).items() if missing}
+    expected = {"store": {"clip", "map", "neighbours"}, "space": {"map", "neighbours"}, "targets.safetensors": {"targets"},
+                "results.json": {"results", "confusion"}, "log.jsonl": {"curves"}}
+    assert silent == expected[gone]
+
+
+def test_damaged_pieces_are_named(job, tmp_path):
+    run = Run.create(tmp_path / "run", {"method": "c2vl"})
+    (run.path / "results.json").write_text('{"rows": [')
+    (run.path / "targets.safetensors").write_bytes(b"no tensors")
+    (tmp_path / "store").mkdir()
+    found = gather(run.path)
+    assert {"results", "targets", "store"} <= set(found.missing)
+    html = report(run.path).read_text(encoding="utf-8")
+    assert "results.json" in html and "targets.safetensors" in html
+
+
+def test_no_run_and_nothing_half_made(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        report(tmp_path / "nowhere")
+    assert not list(tmp_path.iterdir())
+    run = Run.create(tmp_path / "run", {"method": "c2vl"})
+    report(run.path)
+    assert not list(run.path.glob("*.tmp-*"))
