@@ -20,7 +20,7 @@ from c2vl_kit.data.catalog import get_split, prepare
 from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
 from c2vl_kit.methods.c2vl import C2VLConfig, full, pretrain, small
-from c2vl_kit.skeleton import InputError, write_json_atomic
+from c2vl_kit.skeleton import InputError, sha256_of, write_json_atomic
 
 EPOCHS = {"nw-ucla": 40, "utd-mhad": 80}  # small budget; equal for all rows of a table
 ROWS = ("hard", "c2vl", "shuffled", "random")
@@ -129,8 +129,8 @@ def main() -> int:
         by, *rest = args.holdout.split(":")
         split = split.holdout(store, by, *(cast(v) for cast, v in zip((float, int), rest)))
     if args.holdout or args.set:
-        out = base / "tries" / "_".join([args.holdout or "official", args.budget, *args.set]).replace("/", "-").replace(":", "-")
-    head = {"config": config.to_dict(), "split": split.name, "hash": split.hash, "store": store.checksum}
+        out = base / "tries" / sha256_of(json.dumps([args.holdout, args.budget, sorted(args.set)]))[:10]
+    head = {"asked": vars(args), "config": config.to_dict(), "split": split.name, "hash": split.hash, "store": store.checksum}
     write_json_atomic(out / "settings.json", head)
     jobs = [(row, seed) for seed in range(args.seeds) for row in args.rows.split(",")]
     with ProcessPoolExecutor(args.workers, mp_context=multiprocessing.get_context("spawn")) as pool:

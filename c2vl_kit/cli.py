@@ -21,7 +21,7 @@ from pathlib import Path
 
 from .skeleton import InputError
 
-# %% ../nbs/90_cli.ipynb #febcbb98
+# %% ../nbs/90_cli.ipynb #abbe5daf
 @dataclass(frozen=True)
 class Job:
     "The folder of one job; every step reads and writes its own part of it."
@@ -33,6 +33,7 @@ class Job:
     space = property(lambda self: self.root / "space", doc="language and vision vectors of each clip")
     run = property(lambda self: self.root / "run", doc="configuration, log, checkpoints, results, report")
     results = property(lambda self: self.run / "results.json", doc="figures of every protocol")
+    report = property(lambda self: self.run / "report.html", doc="the page about the run")
 
     def open_store(self):  # -> Store; InputError where prepare has not run
         "The job's clips, checksum verified."
@@ -217,7 +218,7 @@ def _plain(markdown: str) -> str:  # Markdown with tables → text for a termina
             rows = []
     return "\n".join(out).strip()
 
-# %% ../nbs/90_cli.ipynb #33b5386f
+# %% ../nbs/90_cli.ipynb #1aad0175
 def _step(number: int, name: str, what: Callable, *args, **kwargs):  # -> what `what` gives
     "Runs one part and says how long it took."
     print(f"[{number}/5] {name}", flush=True)
@@ -243,12 +244,11 @@ def _embedded(job: Job, store) -> bool:
     return job.space.is_dir() and set(store.names) <= set(ConceptSpace.load(job.space).names)
 
 
-def _scored(job: Job) -> bool:
-    "Are the results younger than the last checkpoint?"
-    made = [file.stat().st_mtime for file in (job.run / "checkpoints").glob("*")]
-    return job.results.exists() and bool(made) and job.results.stat().st_mtime > max(made)
+def _younger(file: Path, *sources: Path) -> bool:
+    "Was `file` made after all its sources?"
+    return file.exists() and all(source.exists() and source.stat().st_mtime <= file.stat().st_mtime for source in sources)
 
-# %% ../nbs/90_cli.ipynb #541f8cc4
+# %% ../nbs/90_cli.ipynb #a0b13cd8
 def demo(
     data: str = "simulated",  # "simulated", "nw-ucla", "utd-mhad" or "ntu60"
     root: str | Path | None = None,  # folder of the raw files; not needed for "simulated"
@@ -275,8 +275,9 @@ def demo(
     else:
         _step(2, "embed", _embed, job, None, tower, progress)
     _step(3, "pretrain", _pretrain, job, split, config)
-    results = _step(4, "evaluate", _results, job) if _scored(job) else _step(4, "evaluate", _evaluate, job, config.train.device)
-    page = _step(5, "report", _report, job)
+    scored = _younger(job.results, *(job.run / "checkpoints").glob("*"))
+    results = _step(4, "evaluate", _results, job) if scored else _step(4, "evaluate", _evaluate, job, config.train.device)
+    page = job.report if _younger(job.report, job.results) else _step(5, "report", _report, job)
     print(f"\n{_plain(results._repr_markdown_())}\n\nreport: {page}")
     return page
 
@@ -567,9 +568,9 @@ def _complain(sentence: str, code: int = 2) -> int:
     print(f"c2vl: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
     return code
 
-# %% ../nbs/90_cli.ipynb #d4436734
+# %% ../nbs/90_cli.ipynb #584ba7e6
 def _results(job: Job):  # -> Results
-    "The figures of an earlier evaluation."
+    "The figures of an earlier evaluation; `c2vl evaluate` makes them again."
     from c2vl_kit.evaluate.probes import Results
 
     return Results.load(job.results)

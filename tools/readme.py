@@ -25,6 +25,13 @@ def relink(text: str, root: Path = ROOT) -> str:
     return LINK.sub(higher, text)
 
 
+def joined(value):
+    """Notebook files keep text as lists of lines; nbconvert wants strings."""
+    if isinstance(value, dict):
+        return {key: joined(part) for key, part in value.items()}
+    return "".join(value) if isinstance(value, list) and all(isinstance(line, str) for line in value) else value
+
+
 def readme(root: Path = ROOT) -> str:
     """The text of README.md."""
     os.chdir(root)  # nbdev finds settings.ini from here
@@ -39,7 +46,7 @@ def readme(root: Path = ROOT) -> str:
     front = notebook.frontmatter_
     cells = [
         {"cell_type": c.cell_type, "id": f"c{n}", "metadata": {}, "source": c.source}
-        | ({"outputs": [dict(o) for o in c.get("outputs", [])], "execution_count": None} if c.cell_type == "code" else {})
+        | ({"outputs": [joined(dict(o)) for o in c.get("outputs", [])], "execution_count": None} if c.cell_type == "code" else {})
         for n, c in enumerate(notebook.cells)
         if c.cell_type != "raw"
     ]

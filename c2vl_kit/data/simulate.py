@@ -124,19 +124,19 @@ def _rest_pose(
                  f"step_z_{s}": rng.normal(0, 0.03)}
     return pose
 
-# %% ../../nbs/17_data.simulate.ipynb #5ff6ec31
+# %% ../../nbs/17_data.simulate.ipynb #9e78a88e
 class _Score:
     "Key values of every channel over one clip, to be played into curves."
 
     def __init__(self, body: _Body, style: _Style, habit: np.random.Generator, rng: np.random.Generator):
         self.body, self.style, self.habit, self.rng = body, style, habit, rng
-        self.hand = style.hand if rng.random() < 0.85 else _OTHER[style.hand]
+        self.hand = style.hand if rng.random() < 0.72 else _OTHER[style.hand]
         self.rest = _rest_pose(style, rng)
         self.keys: dict[str, list[tuple[float, float]]] = {c: [(0.0, v)] for c, v in self.rest.items()}
         self.extras: list[tuple[str, object]] = []
         self.a = float(np.clip(style.amplitude * rng.normal(1.0, 0.08), 0.55, 1.2))
         self.warp = float(np.exp(rng.normal(0, 0.12)))
-        self.span = (float(rng.uniform(0, 0.26)), float(rng.uniform(0.76, 1.0)))  # part of the clip that the action fills
+        self.span = (float(rng.uniform(0, 0.30)), float(rng.uniform(0.72, 1.0)))  # part of the clip that the action fills
         self.stretch = 1.0  # a program that repeats its movement asks for more time
 
     def vary(self, low: float, high: float) -> float:
@@ -350,7 +350,7 @@ def _skeleton(
         limbs += [hip, *_leg(body, hip, wished[s], facing[s], ch[f"lift_{s}"])]
     return np.stack([pelvis, spine, neck, head, *limbs], 1), yaw
 
-# %% ../../nbs/17_data.simulate.ipynb #624a5b1b
+# %% ../../nbs/17_data.simulate.ipynb #48d6d2b9
 def _fidget(score: _Score) -> None:
     "Now and then, move an arm or the weight in a way that has nothing to do with the action."
     g = score.rng
@@ -363,6 +363,33 @@ def _fidget(score: _Score) -> None:
         _bump(score, "root_x", g.uniform(-0.2, 0.5), g.uniform(0.6, 1.2), g.choice((-1, 1)) * g.uniform(0.02, 0.07))
     if len(score.keys["look"]) == 1 and g.random() < 0.5:
         _bump(score, "look", g.uniform(-0.2, 0.5), g.uniform(0.6, 1.2), g.uniform(-40, 40))
+    feet = [f"{c}_{s}" for c in ("step_x", "step_z", "yaw", "lift") for s in _SIDES]
+    used = {c for c, _ in score.extras} | {c for c in (*feet, "seat") if len(score.keys[c]) > 1}
+    if not used & {*feet, "seat", "air"} and score.rest["seat"] == 0 and g.random() < 0.6:
+        _shift(score, g)
+
+
+def _shift(score: _Score, g: np.random.Generator) -> None:
+    "Step a little aside and turn a little, one foot after the other."
+    x, z, turn = g.normal(0, 0.14), g.normal(0, 0.14), g.normal(0, 28)
+    t0, w = g.uniform(0, 0.6), g.uniform(0.10, 0.18)
+    for k, s in enumerate(_SIDES if x > 0 else _SIDES[::-1]):
+        t = t0 + k * w
+        score.move(t, t + w, **{f"step_x_{s}": score.rest[f"step_x_{s}"] + x, f"step_z_{s}": score.rest[f"step_z_{s}"] + z,
+                                f"yaw_{s}": score.rest[f"yaw_{s}"] + turn})
+        _bump(score, f"lift_{s}", t, t + w, 0.05)
+
+# %% ../../nbs/17_data.simulate.ipynb #0ef5343a
+_SEATED = {"drop": .50, "root_z": -.40, "seat": 1.0, "lean": 4.0}
+
+
+def _take_seat(score: _Score) -> None:
+    "Make sitting the pose that this clip starts from and returns to."
+    at = {side: score.rest[f"az_{side}"] for side in _SIDES}
+    score.rest |= _SEATED | {"drop": score.rng.uniform(.46, .54), "root_z": -score.rng.uniform(.36, .44)}
+    for side in _SIDES:
+        score.rest |= {f"el_{side}": score.rng.uniform(-64, -50), f"az_{side}": at[side] * .3, f"reach_{side}": score.rng.uniform(.74, .86)}
+    score.start(**score.rest)
 
 # %% ../../nbs/17_data.simulate.ipynb #58e1110a
 def _wave(s: _Score, side: str) -> None:
@@ -516,10 +543,7 @@ def _squat(s: _Score) -> None:
         _arm(s, "both", t, t + .38 * w, el=front, az=8, reach=.96)
         s.home(t + .52 * w, t + .96 * w)
 
-# %% ../../nbs/17_data.simulate.ipynb #224f36ba
-_SEATED = {"drop": .50, "root_z": -.40, "seat": 1.0, "lean": 4.0}
-
-
+# %% ../../nbs/17_data.simulate.ipynb #ba361607
 def _sit_down(s: _Score) -> None:
     "Lower the body backwards onto a seat and stay there."
     seat = _SEATED | {"drop": s.vary(.46, .54), "root_z": -s.vary(.36, .44)}
@@ -674,7 +698,7 @@ def _turn_around(s: _Score) -> None:
         _bump(s, f"lift_{foot}", t, t + 1.4 * w, .06)
     s.home(.70, .95, "look", "twist")
 
-# %% ../../nbs/17_data.simulate.ipynb #fc165a73
+# %% ../../nbs/17_data.simulate.ipynb #73c27952
 _PROGRAMS = {
     "wave right hand": (2.3, lambda s: _wave(s, "r")), "wave left hand": (2.3, lambda s: _wave(s, "l")),
     "raise both arms": (2.2, _raise_both), "clap": (1.9, _clap), "punch": (2.0, _punch),
@@ -687,8 +711,10 @@ _PROGRAMS = {
     "circle the arms": (2.4, _arm_circles), "step sideways": (2.1, _side_step),
 }
 SIM_CLASSES: tuple[str, ...] = tuple(_PROGRAMS)
+_ALSO_SEATED = {"wave right hand", "wave left hand", "raise both arms", "clap", "drink", "answer the phone", "cross arms", "point",
+                "circle the arms"}
 
-# %% ../../nbs/17_data.simulate.ipynb #6334de8c
+# %% ../../nbs/17_data.simulate.ipynb #c8871724
 @dataclass(frozen=True, eq=False)
 class _Performance:
     "Noise-free joints of one repetition, and the program's own state."
@@ -714,6 +740,8 @@ def _perform(
     rng = np.random.default_rng([seed, 3, subject, action, repetition])
     score = _Score(body, style, habit, rng)
     seconds, program = list(_PROGRAMS.values())[action]
+    if SIM_CLASSES[action] in _ALSO_SEATED and rng.random() < 0.3:
+        _take_seat(score)
     program(score)
     _fidget(score)
     on, off = score.span

@@ -206,7 +206,7 @@ def _answers(weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     "The class each row of x is given."
     return F.linear(x, weights[:, :-1], weights[:, -1]).argmax(1)
 
-# %% ../../nbs/71_evaluate.probes.ipynb #e993a954
+# %% ../../nbs/71_evaluate.probes.ipynb #a393c289
 KS = (1, 10, 20, 40)  # fixed in advance
 
 
@@ -233,7 +233,8 @@ def knn(
 
 
 def _nearest(x: torch.Tensor, gallery: torch.Tensor, k: int, metric: str) -> torch.Tensor:
-    "Places in the gallery of the k nearest, nearest first: (N, k)."
+    "Places in the gallery of the k nearest, nearest first: (N, k); in double precision, as cosines near 1 would tie in single."
+    x, gallery = x.double(), gallery.double()
     if metric == "euclidean":
         return torch.cdist(x, gallery).topk(k, dim=1, largest=False).indices
     return (F.normalize(x, dim=1) @ F.normalize(gallery, dim=1).T).topk(k, dim=1).indices

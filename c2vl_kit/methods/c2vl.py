@@ -176,7 +176,7 @@ def _numbers(task, targets):  # what is logged of each modality
         out[f"own_{k}"] = t.Y.diagonal(dim1=1, dim2=2).mean()
     return out
 
-# %% ../../nbs/60_methods.c2vl.ipynb #0e9d8117
+# %% ../../nbs/60_methods.c2vl.ipynb #fc48c2cb
 @torch.no_grad()
 def _after_step(self: C2VL, progress: Progress) -> None:
     "Keep the scales in their limit; move the teacher."
@@ -199,8 +199,12 @@ def _train(self: C2VL, mode: bool = True) -> C2VL:
 def _look(self: C2VL, batch: Batch, progress: Progress) -> tuple[float, dict[str, Targets]]:  # α and the matrices
     "What the loss would ask for and what the network answers, without augmentation and dropout."
     mode, alpha = self.training, self.alpha(progress)
-    self.eval()
+    before = [b.clone() for b in self.buffers()]
+    for m in self.eval().encoder.modules():
+        m.training = isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)
     targets = _compare(self, batch.x, batch, alpha)[1]
+    for b, old in zip(self.buffers(), before, strict=True):
+        b.copy_(old)
     self.train(mode)
     return alpha, targets
 

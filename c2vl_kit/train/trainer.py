@@ -91,15 +91,13 @@ def pick_device(
         raise InputError(f"device {name!r} is not here: this machine has {there}, and device='auto' takes the best of them")
     return device
 
-# %% ../../nbs/51_train.trainer.ipynb #0e20ce93
+# %% ../../nbs/51_train.trainer.ipynb #a5b3ea8a
 def autocast(
     device: torch.device,  # where training runs
     amp: str = "auto",  # "auto", "bf16" or "off"
 ):  # a context manager
     "bf16 autocast where it is faster, otherwise nothing."
     fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    if amp == "bf16" and device.type == "cpu":
-        raise InputError("amp='bf16' is slower on a CPU: use amp='auto', which turns it on where it helps")
     if amp == "bf16" or (amp == "auto" and fast):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()

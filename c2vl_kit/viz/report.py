@@ -93,7 +93,7 @@ class Material:
         "The class name of a clip in the store."
         return self.store[name].label_name if self.store is not None and name in self.store else None
 
-# %% ../../nbs/84_viz.report.ipynb #a8e5021d
+# %% ../../nbs/84_viz.report.ipynb #6b5390c5
 def _try(material, what: str, make: Callable):
     "The result of `make`, or None with the reason noted."
     try:
@@ -102,7 +102,7 @@ def _try(material, what: str, make: Callable):
         material.missing[what] = str(why) or type(why).__name__
         return None
 
-
+# %% ../../nbs/84_viz.report.ipynb #f7c37f6e
 def gather(
     run_dir,       # run folder
     store=None,    # Store or its folder; None: ../store beside the run, if it is there
@@ -124,7 +124,7 @@ def gather(
     material.leakage = next((r["leakage"] for r in material.results if isinstance(r.get("leakage"), float)), None)
     return material
 
-
+# %% ../../nbs/84_viz.report.ipynb #a6c1c177
 def _open(key, path):
     "Open a store, prompts or a concept space."
     if key == "store":
@@ -142,7 +142,7 @@ def _split_of(material):
     from c2vl_kit.data.catalog import get_split
     return get_split(material.store, (material.run.config.get("split") or {}).get("name"))
 
-# %% ../../nbs/84_viz.report.ipynb #44f78b1a
+# %% ../../nbs/84_viz.report.ipynb #3912d3fe
 def read_results(
     run_dir,  # run folder; its results.json may be missing
 ) -> list[dict]:  # entries with "protocol" and "scores"; [] without results
@@ -158,7 +158,7 @@ def read_results(
     facts = {"label_names": data.get("label_names"), "notes": info.get("notes"), "leakage": info.get("leakage")} if entries and info else {}
     return [{**facts, **e} for e in entries]
 
-
+# %% ../../nbs/84_viz.report.ipynb #489dfc42
 def _entries(data) -> list[dict]:
     "Every dictionary with a protocol and scores, wherever it stands; facts around it are handed down."
     if isinstance(data, list):
@@ -172,13 +172,13 @@ def _entries(data) -> list[dict]:
     around = {k: v for k, v in data.items() if not isinstance(v, dict | list)}
     return [{**around, **e} for k, v in data.items() for e in _entries(v)]
 
-# %% ../../nbs/84_viz.report.ipynb #4fd1e07e
+# %% ../../nbs/84_viz.report.ipynb #3af530fb
 _WORDS = {"majority": "always the most frequent class", "raw joints 1-nn": "1-NN on raw joints",
           "untrained encoder, linear": "linear probe, untrained encoder", "linear": "linear probe", "knn": "k nearest neighbours",
           "retrieval": "retrieval"}
 _FIGURES = {"last": "last", "best": "best on held-out training clips"}
 
-
+# %% ../../nbs/84_viz.report.ipynb #f92eaa11
 def result_rows(
     results: Sequence[Mapping],  # entries of `read_results`
 ) -> list[dict]:  # rows with "words", "figure", "key", "protocol", "ours" and "scores" (test -> Score as dictionary)
@@ -226,7 +226,7 @@ code{overflow-wrap:anywhere}
 footer{padding-top:8px;padding-bottom:48px;color:var(--muted);font-size:13.5px}
 """
 
-# %% ../../nbs/84_viz.report.ipynb #8ee9cf65
+# %% ../../nbs/84_viz.report.ipynb #ed78df4b
 _CSS_PARTS = """
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:18px 0 10px}
 .tile{background:var(--card);border:1px solid var(--rule);border-radius:12px;padding:12px 16px}
@@ -249,8 +249,8 @@ figure{margin:14px 0 4px}
 figure svg,figure img{display:block;width:100%;height:auto;margin:0 auto}
 .paper{background:#fff;border-radius:10px;padding:8px;border:1px solid var(--rule)}
 figcaption{margin-top:10px;max-width:84ch}
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,370px),1fr));gap:16px 30px}
-.sides{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:10px 34px;align-items:center}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,370px),1fr));gap:16px 30px;align-items:start}
+.sides{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:10px 34px}
 .sides ul{padding-left:0;list-style:none;margin:8px 0;font-size:15px}
 .sides li{margin:.35em 0}
 dl{margin:8px 0;font-size:15px}
@@ -263,7 +263,7 @@ grid-template-columns:repeat(auto-fit,minmax(min(100%,215px),1fr))}
 ol.said time{display:block;color:var(--muted);font-size:12.5px;font-variant-numeric:tabular-nums}
 """
 
-# %% ../../nbs/84_viz.report.ipynb #ca62b492
+# %% ../../nbs/84_viz.report.ipynb #e8ece420
 _CSS_LAST = """
 .near{border-top:1px solid var(--rule);padding:16px 0 10px;display:grid;grid-template-columns:minmax(0,1fr) minmax(0,3fr);gap:8px 26px}
 .near ol{list-style:none;margin:0;padding:0;display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:12px 24px}
@@ -272,7 +272,8 @@ _CSS_LAST = """
 .near q,.near .name{display:block;font-size:13.5px;line-height:1.4}
 .near .name{color:var(--muted);overflow-wrap:anywhere;font-size:12.5px}
 .near q{margin-top:3px}
-.tag{display:inline-block;white-space:nowrap;font-size:12px;font-weight:600;border-radius:99px;padding:0 8px;border:1px solid;margin-right:7px}
+.tag{display:inline-block;white-space:nowrap;font-size:12px;font-weight:600;
+border-radius:99px;padding:0 8px;border:1px solid;margin-right:7px}
 .tag.same{color:color-mix(in srgb,var(--c3) 80%,var(--ink))}
 .tag.other{color:color-mix(in srgb,var(--c2) 85%,var(--ink))}
 pre{overflow:auto;max-height:460px;background:var(--soft);padding:14px;border-radius:10px;line-height:1.45}
@@ -294,11 +295,11 @@ td.n{min-width:70px}
 @media print{section{break-inside:avoid;border:0;padding:8px 0}nav{display:none}}
 """
 
-# %% ../../nbs/84_viz.report.ipynb #7b4d5d41
+# %% ../../nbs/84_viz.report.ipynb #ffb4b89b
 class Missing(InputError):
     "Why a section has nothing to show."
 
-
+# %% ../../nbs/84_viz.report.ipynb #5ee74533
 def _percent(score) -> str:
     return f"{100 * score['accuracy']:.1f}"
 
@@ -320,7 +321,7 @@ def _strictest(scores):
     "The test set to lead with: clean where there is one."
     return next((t for t in ("clean", "official") if t in scores), next(iter(scores), None))
 
-# %% ../../nbs/84_viz.report.ipynb #e905862e
+# %% ../../nbs/84_viz.report.ipynb #13acd693
 def _headline(m: Material, rows) -> str:
     "What the run reached, in one sentence, and four tiles."
     config, linear = m.run.config, _pick(rows, "linear")
@@ -347,12 +348,12 @@ def _headline(m: Material, rows) -> str:
     cells = "".join(f"<div class='tile'><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in tiles)
     return f"<p class='lead'>{escape(said)}</p><div class='tiles'>{cells}</div>"
 
-
+# %% ../../nbs/84_viz.report.ipynb #30a8dc04
 def _minutes(history) -> str:
     seconds = sum(h.get("seconds") or 0 for h in history)
     return f" in {seconds / 60:.1f} minutes" if seconds >= 60 else f" in {seconds:.0f} seconds" if seconds >= 1 else ""
 
-# %% ../../nbs/84_viz.report.ipynb #f402539e
+# %% ../../nbs/84_viz.report.ipynb #6d0c4667
 def _results(m: Material) -> str:
     "The table, every row with a bar, and underneath what the numbers hang on."
     rows = result_rows(m.results)
@@ -374,12 +375,13 @@ def _results(m: Material) -> str:
              ("store checksum", str(entry.get("store_checksum", config.get("store_checksum")))[:12])]
     notes = "".join(f"<p class='note'>{escape(str(n))}</p>" for n in entry.get("notes") or [])
     line = " · ".join(f"{k} <code>{escape(str(v))}</code>" for k, v in facts if v is not None)
-    clean = " Clean leaves out test recordings that also stand, byte for byte, in the training set." if "clean" in tests else ""
+    clean = " Clean leaves out test recordings that also stand, byte for byte, in the training set" if "clean" in tests else ""
+    clean += (". " if sizes["clean"] != sizes.get("official") else "; here there are none.") if clean else ""
     box = "<div class='scroll' tabindex='0' role='region' aria-label='results table'>"
     return (f"{notes}{box}<table><caption>Accuracy in per cent.{clean}<br>{line}</caption>"
             f"<thead><tr><th scope='col'>protocol</th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>")
 
-# %% ../../nbs/84_viz.report.ipynb #1cd7cb0a
+# %% ../../nbs/84_viz.report.ipynb #732b0ea2
 def _choose(m: Material) -> str:
     "The clip to show: the one asked for, or among the first training clips the one with the richest description."
     if m.clip is not None:
@@ -389,7 +391,7 @@ def _choose(m: Material) -> str:
     names = list(m.split.train if m.split is not None else m.store.names)
     return max((n for n in names[:200] if n in m.store), key=lambda n: (len(set(m.answers(n))), min(m.store[n].T, 40)), default=names[0])
 
-
+# %% ../../nbs/84_viz.report.ipynb #f3815697
 def _clip(m: Material) -> str:
     "Film strip of one clip with what was said at each moment."
     if m.store is None:
@@ -405,7 +407,7 @@ def _clip(m: Material) -> str:
     what = f"Clip <code>{escape(clip.name)}</code>" + (f", class “{escape(clip.label_name)}”" if clip.label_name else "")
     return f"<p>{what}. {_words_about(m, texts)}</p><figure><div class='halves'>{_halves(filmstrip(clip, n))}</div></figure>{said}"
 
-
+# %% ../../nbs/84_viz.report.ipynb #aef8b8c8
 def _halves(strip, width=960) -> str:
     "One strip as two halves that stand beside each other on a wide screen and under each other on a narrow one."
     svg = inline_svg(strip.svg, strip.alt, "clip-")
@@ -414,7 +416,7 @@ def _halves(strip, width=960) -> str:
     halves = [re.sub(r"viewBox=(['\"]).*?\1", f"viewBox='{x} 0 {width // 2} {size[3]}'", head) + "</title>" for x in (0, width // 2)]
     return f"{halves[0]}<g id='clip-all'>{body.removesuffix('</svg>')}</g></svg>{halves[1]}<use href='#clip-all'/></svg>"
 
-
+# %% ../../nbs/84_viz.report.ipynb #71aaea9f
 def _words_about(m, texts) -> str:
     "One sentence on the descriptions, with the leak where it was measured."
     said = f"{len(texts)} sentences describe it, one per moment; pre-training sees them and never the class." if texts else ""
@@ -422,7 +424,7 @@ def _words_about(m, texts) -> str:
         said += f" From the sentences alone, a bag-of-words classifier names the class of {100 * m.leakage:.1f} % of the test clips."
     return said
 
-# %% ../../nbs/84_viz.report.ipynb #848f79b6
+# %% ../../nbs/84_viz.report.ipynb #0b915c61
 def _map(m: Material) -> str:
     "UMAP of the concept space, by class and by split."
     if m.space is None:
@@ -446,14 +448,14 @@ def _map(m: Material) -> str:
             "trained on them. Where training and test clips cover the same ground, the words carry over.")
     return f"<figure><div class='two'>{''.join(figures)}</div><figcaption>{note}</figcaption></figure>"
 
-
+# %% ../../nbs/84_viz.report.ipynb #252139e4
 def _keep_last(fig):
     "Keep the last panel of a figure with several, on the whole of its ground."
     from matplotlib.gridspec import GridSpec
     for axis in fig.axes[:-1]:
         axis.remove()
-    width, height = fig.get_size_inches()
-    fig.set_size_inches(width / 2, height)
+    width = fig.get_size_inches()[0] / 2
+    fig.set_size_inches(width, width + .9)
     fig.axes[0].set_subplotspec(GridSpec(1, 1, figure=fig)[0])
 
 # %% ../../nbs/84_viz.report.ipynb #2e356d12
@@ -466,7 +468,7 @@ _LEGEND = """<h3>How to read it</h3><dl><dt>hard I</dt><dd>Only a clip's own des
 H is the mean entropy of a row in nats, and beside it the number of clips that amounts to. “In class” is the share
 of the mass off the diagonal that stays in the clip's class: labels sort the picture and are used nowhere else.</p>"""
 
-# %% ../../nbs/84_viz.report.ipynb #ccda83b2
+# %% ../../nbs/84_viz.report.ipynb #7c5d8384
 def _targets(m: Material) -> str:
     "Heat-maps of the recorded targets, one figure per modality."
     if not m.targets:
@@ -481,7 +483,7 @@ def _targets(m: Material) -> str:
         figures.append(f"<div><h3>{escape(modality)}</h3>{figure_svg(fig, alt, f'heat-{len(figures)}-')}</div>")
     return f"<div class='sides'><figure>{''.join(figures)}</figure><div>{_LEGEND}</div></div>"
 
-
+# %% ../../nbs/84_viz.report.ipynb #5316e207
 def _curves(m: Material) -> str:
     "One small picture per kind of number, so that they stack on a phone."
     history, figures = m.run.history(), []
@@ -517,7 +519,7 @@ def _confusion(m: Material) -> str:
             "of a class.")
     return f"<div class='sides'><figure><div{wide}>{picture}</div><figcaption>{note}</figcaption></figure><div>{more}</div></div>"
 
-# %% ../../nbs/84_viz.report.ipynb #7001426e
+# %% ../../nbs/84_viz.report.ipynb #e39c5322
 def _neighbours(m: Material, queries: int = 4, k: int = 3) -> str:
     "A few clips of different classes, each with its nearest clips in the concept space and one sentence each."
     if m.space is None or m.store is None:
@@ -536,7 +538,7 @@ def _neighbours(m: Material, queries: int = 4, k: int = 3) -> str:
     return ("<p>First a clip, then those whose descriptions lie nearest to its own in the concept space. The soft targets treat them as "
             "partly right; the tag says whether they deserve it.</p>" + "".join(out))
 
-
+# %% ../../nbs/84_viz.report.ipynb #33cb2a00
 def _one(m, name, prefix, like=None, cosine=None) -> str:
     "A small strip, the class, and one sentence of a clip."
     clip, texts = m.store[name], m.answers(name)
@@ -561,12 +563,12 @@ def _provenance(m: Material) -> str:
     texts = [(title, json.dumps(d, indent=1, ensure_ascii=False, default=str)) for title, d in blocks]
     return warn + "".join(f"<details><summary>{title}</summary><pre tabindex='0'>{escape(text)}</pre></details>" for title, text in texts)
 
-# %% ../../nbs/84_viz.report.ipynb #75f2f47a
+# %% ../../nbs/84_viz.report.ipynb #0590af5a
 _SECTIONS = {"results": ("Results", _results), "clip": ("One clip and its words", _clip), "map": ("Concept space", _map),
              "targets": ("Soft targets", _targets), "curves": ("Training", _curves), "confusion": ("Confusions", _confusion),
              "neighbours": ("Neighbours", _neighbours), "provenance": ("How it was made", _provenance)}
 
-
+# %% ../../nbs/84_viz.report.ipynb #1dbf9551
 def _section(key, title, draw, material) -> str:
     "One card; what cannot be drawn says why."
     try:

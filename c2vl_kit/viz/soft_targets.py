@@ -129,18 +129,37 @@ def clip_order(
     np.fill_diagonal(far, 0)
     return leaves_list(linkage(squareform(far, checks=False), "average", optimal_ordering=True))
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #01d22982
+# %% ../../nbs/82_viz.soft_targets.ipynb #dafe47a5
+def _short(name, most=22):
+    "Cut a long class name."
+    return name if len(name) <= most else name[:most - 1].rstrip() + "…"
+
+# %% ../../nbs/82_viz.soft_targets.ipynb #47819fae
 def _class_ticks(axis, order, labels, names):
     "Draw the class squares on the diagonal; return tick positions and texts."
     y = np.asarray(labels)[order]
     edges = np.flatnonzero(np.diff(y)) + 1
     starts, ends = np.r_[0, edges], np.r_[edges, len(y)]
+    thin = dict(color=_LIGHT, lw=.6, alpha=.75) if len(starts) <= 12 else dict(color=_LIGHT, lw=.3, alpha=.5)
     for a, b in zip(starts, ends):
-        axis.plot([a - .5, b - .5, b - .5, a - .5, a - .5], [a - .5, a - .5, b - .5, b - .5, a - .5], color=_LIGHT, lw=.6, alpha=.75)
+        axis.plot([a - .5, b - .5, b - .5, a - .5, a - .5], [a - .5, a - .5, b - .5, b - .5, a - .5], **thin)
     text = [str(names[y[a]]) if names is not None else str(y[a]) for a in starts]
     return (starts + ends - 1) / 2, text
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #eb52c337
+# %% ../../nbs/82_viz.soft_targets.ipynb #b157dc1d
+def _panel(axis, matrix, norm, sorted_labels):
+    "One matrix with its two numbers underneath."
+    image = axis.imshow(matrix, norm=norm, cmap=HEAT, interpolation="nearest")
+    axis.set(xticks=[], yticks=[])
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    h = float(row_entropy(matrix))
+    note = f"H {h:.2f} · {np.exp(h):.1f} clips"
+    share = float("nan") if sorted_labels is None else same_class_share(matrix, sorted_labels)
+    axis.set_xlabel(note + ("" if np.isnan(share) else f"\n{share:.0%} in class"), fontsize=7.5)
+    return image
+
+# %% ../../nbs/82_viz.soft_targets.ipynb #ea351ea7
 def heatmaps(
     record: TargetRecord,      # what the run recorded
     labels=None,               # (N,) class of each clip, for sorting the picture and for class ticks only
@@ -180,24 +199,11 @@ def heatmaps(
         bar.outline.set_visible(False)
     return fig
 
-
-def _panel(axis, matrix, norm, sorted_labels):
-    "One matrix with its two numbers underneath."
-    image = axis.imshow(matrix, norm=norm, cmap=HEAT, interpolation="nearest")
-    axis.set(xticks=[], yticks=[])
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
-    h = float(row_entropy(matrix))
-    note = f"H {h:.2f} · {np.exp(h):.1f} clips"
-    share = float("nan") if sorted_labels is None else same_class_share(matrix, sorted_labels)
-    axis.set_xlabel(note + ("" if np.isnan(share) else f"\n{share:.0%} in class"), fontsize=7.5)
-    return image
-
-# %% ../../nbs/82_viz.soft_targets.ipynb #437e14a7
+# %% ../../nbs/82_viz.soft_targets.ipynb #0208bba4
 PANELS = {"loss": "loss (nats)", "alpha": "α, share of the soft target", "scale": "logit scale 1/τ", "acc": "in-batch accuracy",
           "lr": "learning rate"}
 
-
+# %% ../../nbs/82_viz.soft_targets.ipynb #d8d3694d
 def history_series(
     history: Sequence[Mapping],  # log lines, each with "epoch" and numbers; several lines of one epoch are averaged
     panel: str,                  # a key of PANELS: the fragment that the log's keys must contain
@@ -213,7 +219,7 @@ def history_series(
             out.setdefault(key, {}).setdefault(line["epoch"], []).append(value)
     return {k: (sorted(v), [float(np.mean(v[e])) for e in sorted(v)]) for k, v in out.items()}
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #8fde1918
+# %% ../../nbs/82_viz.soft_targets.ipynb #e6137c55
 def curves(
     history: Sequence[Mapping],                    # log lines of a run, each with "epoch"
     panels=("loss", "alpha", "scale", "acc"),      # which panels, keys of PANELS; those the log says nothing about are left out
@@ -242,7 +248,7 @@ def curves(
             axis.remove()
     return fig
 
-
+# %% ../../nbs/82_viz.soft_targets.ipynb #9140b088
 def _lines(axis, series, zero):
     "Draw the curves of one panel; from zero up, unless only differences matter."
     for i, (key, (x, y)) in enumerate(series.items()):
@@ -259,7 +265,7 @@ def _lines(axis, series, zero):
     if len(series) > 1:
         axis.legend(loc="best", handlelength=1.8)
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #399d3346
+# %% ../../nbs/82_viz.soft_targets.ipynb #940fd0be
 def confusion(
     matrix,                  # (K, K) counts, rows true, columns predicted
     names: Sequence[str],    # K class names
@@ -289,8 +295,3 @@ def confusion(
         for edge in np.arange(k - 1) + .5:
             axis.axhline(edge, color=_LIGHT, lw=.3, alpha=.35)
     return fig
-
-
-def _short(name, most=22):
-    "Cut a long class name."
-    return name if len(name) <= most else name[:most - 1].rstrip() + "…"
