@@ -37,7 +37,7 @@ def settings(args) -> C2VLConfig:
     if args.budget == "full":
         config = full(train={"device": "cuda"})
     else:
-        config = small(train={"epochs": EPOCHS.get(args.data, 40), "threads": 1, "device": "cpu"})
+        config = small(train={"epochs": EPOCHS.get(args.data, 60), "threads": 1, "device": "cpu", "amp": args.amp})
     for text in args.set:
         key, _, value = text.partition("=")
         part, _, name = key.rpartition(".")
@@ -60,7 +60,7 @@ def job(row: str, seed: int, out: str, store: str, split, space: str, config: C2
             concepts = getattr(concepts, row)(seed)
         if row == "hard":
             config = config.replace(loss={"alpha_max": 0.0})
-        run = pretrain(data, split, concepts, folder, config, seed=seed, progress=alone)
+        run = pretrain(data, split, concepts, folder, config, seed=seed, progress=None if alone else False)
         evaluate(run, data, split, seed=seed, device=config.train.device, progress=False)
     return row, seed, time.time() - start
 
@@ -112,6 +112,7 @@ def main() -> int:
     p.add_argument("--rows", default=",".join(ROWS), help="which pre-trained rows, comma separated")
     p.add_argument("--workers", type=int, default=2, help="runs side by side, one core each")
     p.add_argument("--budget", choices=("small", "full"), default="small")
+    p.add_argument("--amp", choices=("bf16", "off"), default="bf16", help="bf16 is 1.75 times as fast on CPUs with bf16 instructions")
     p.add_argument("--holdout", help="choose settings on training data alone: camera, subject[:fraction[:seed]]")
     p.add_argument("--set", action="append", default=[], metavar="PART.KEY=VALUE", help="change a setting, e.g. train.lr=0.002")
     args = p.parse_args()

@@ -176,6 +176,39 @@ def test_light_import_rule_catches(tmp_path):
     assert "c2vl_kit.data.low: needs torch" in found and "c2vl_kit.high: needs matplotlib" in found
 
 
+LIGHT_JOB = """
+import sys
+absent = set(sys.argv[1].split(","))
+class Without:  # a finder that does not find the absent packages
+    def __init__(self, finder): self.finder = finder
+    def __getattr__(self, name): return getattr(self.finder, name)
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] in absent else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+import numpy as np
+from c2vl_kit.concepts.space import ConceptSpace
+from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.simulate import SimulatorConfig, simulate
+from c2vl_kit.data.store import Store
+from c2vl_kit.evaluate.probes import evaluate
+from c2vl_kit.methods.c2vl import pretrain, small
+made = simulate(SimulatorConfig(classes=2, subjects=4, repetitions=2))
+store, _ = Store.build("store", made.clips, dataset="simulated", progress=False)
+vectors = np.random.default_rng(0).normal(size=(len(store), 8)).astype("float32")
+split = get_split(store)
+run = pretrain(store, split, ConceptSpace(store.names, vectors), "run", small(frames=16, width=4, train={"epochs": 1, "batch_size": 8}))
+evaluate(run, store, split)
+assert not absent & set(sys.modules)
+"""
+
+
+def test_training_and_evaluation_need_no_heavy_package(tmp_path):
+    heavy = ",".join(import_rule.HEAVY)
+    done = subprocess.run([sys.executable, "-c", LIGHT_JOB, heavy], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run/results.json").exists()
+
+
 def test_in_step_catches(tmp_path, root):
     shutil.copy(root / "settings.ini", tmp_path)
     (tmp_path / "nbs").mkdir()

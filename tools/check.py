@@ -27,8 +27,8 @@ STEPS = {
     "pages": ("notebook lint", [PY, "tools/lint_notebooks.py"], {}, 60),
     "rooms": ("import direction, light imports", [PY, "tools/import_rule.py"], ONE_THREAD, 180),
     "ruff": ("ruff", [BIN / "ruff", "check", "--no-cache", *(f for f in PYTHON_FILES if (ROOT / f).exists())], {}, 60),
-    "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 600),
-    "pytest": ("pytest", [PY, "-m", "pytest", "-q", "tests"], ONE_THREAD, 900),
+    "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 900),
+    "pytest": ("pytest", [PY, "-m", "pytest", "-q", "tests"], ONE_THREAD, 1200),
 }
 
 
@@ -49,9 +49,13 @@ def run(name: str) -> tuple[bool, float]:
 
 
 def end_group(process: subprocess.Popen) -> None:
-    """Ends whatever is left of a step, its workers too."""
+    """Ends whatever is left of a step, its workers too: asked first, then made to."""
     try:
-        os.killpg(process.pid, signal.SIGTERM if process.poll() is not None else signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=5)
+        os.killpg(process.pid, signal.SIGKILL)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
     process.wait()

@@ -50,7 +50,9 @@ def readme(root: Path = ROOT) -> str:
         for n, c in enumerate(notebook.cells)
         if c.cell_type != "raw"
     ]
-    body, resources = MarkdownExporter().from_notebook_node(from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    language = {"language_info": {"name": "python"}}
+    page = from_dict({"cells": cells, "metadata": language, "nbformat": 4, "nbformat_minor": 5})
+    body, resources = MarkdownExporter().from_notebook_node(page)
     if resources.get("outputs"):
         raise SystemExit("nbs/index.ipynb shows a picture as a cell output: save it to nbs/images and link to it, so README.md stays text")
     note = "<!-- made from nbs/index.ipynb by tools/readme.py: edit the notebook -->"

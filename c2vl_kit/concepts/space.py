@@ -284,6 +284,28 @@ def _centred(
 
 ConceptSpace.spread, ConceptSpace.centred = _spread, _centred
 
+# %% ../../nbs/23_concepts.space.ipynb #0fdb64e2
+def _whitened(
+    self: ConceptSpace,
+    names: Sequence[str] | None = None,  # clips the directions are measured on: training clips; None: all here
+    power: float = 0.5,  # 0: centring alone … 1: every direction has the same spread
+    keep: int = 128,  # principal directions kept, at most
+) -> ConceptSpace:  # at most `keep` dimensions
+    "The space along its principal directions, each divided by a power of its spread, normalised again."
+    if not 0 <= power <= 1 or keep < 1:
+        raise InputError(f"whitened(power={power}, keep={keep}): power is between 0 and 1, keep at least 1")
+    base, halves = self if names is None else self.subset(names), {}
+    for m in self.modalities:
+        mean = getattr(base, m).mean(0, dtype=np.float64)
+        size, directions = np.linalg.svd(getattr(base, m) - mean, full_matrices=False)[1:]
+        count = min(keep, int((size > 1e-6 * size[0]).sum()))
+        halves[m] = (getattr(self, m) - mean) @ directions[:count].T / size[:count] ** power
+    facts = {"whitened_on": sha256_of(*sorted(base.names))[:12], "power": power, "keep": keep}
+    return replace(self, **{m: x.astype(np.float32) for m, x in halves.items()}, info={**self.info, **facts})
+
+
+ConceptSpace.whitened = _whitened
+
 # %% ../../nbs/23_concepts.space.ipynb #a1bcbc5c
 def _random(
     self: ConceptSpace,
