@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,7 @@ def start(*args, cwd: Path) -> subprocess.Popen:
     return subprocess.Popen([C2VL, *map(str, args)], cwd=cwd, env=env, stdout=pipe, stderr=pipe, text=True)
 
 
-def c2vl(*args, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess:
+def c2vl(*args, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess:
     """Runs the command in `cwd`, as a process of its own."""
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run([C2VL, *map(str, args)], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
@@ -255,10 +256,11 @@ def test_other_data_in_the_folder(job):
 def finished(tmp_path_factory):
     """A tiny demo that ran to its end, and what it said."""
     folder = tmp_path_factory.mktemp("finished")
-    start = time.perf_counter()
+    busy = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    start = busy()
     done = c2vl("demo", "--out", "job", *TINY, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert time.perf_counter() - start < 90
+    assert busy() - start < 90, "seconds of computing; the clock would also count what else the machine does"
     return folder, done
 
 
@@ -322,11 +324,11 @@ def test_interrupted_demo_goes_on(finished, tmp_path):
     folder, _ = finished
     many = [*SMALL, "--epochs", "400", "--frames", "16", "--width", "4", "--batch-size", "8"]
     process = start("demo", "--out", "job", *many, cwd=tmp_path)
-    log, limit = tmp_path / "job/run/log.jsonl", time.monotonic() + 80
+    log, limit = tmp_path / "job/run/log.jsonl", time.monotonic() + 200
     while time.monotonic() < limit and process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > 3):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=100)
     assert process.returncode == 130, out + err
     assert err.splitlines()[-1].startswith("c2vl: stopped") and "Traceback" not in err
     epochs = len(log.read_text().splitlines())
@@ -334,7 +336,7 @@ def test_interrupted_demo_goes_on(finished, tmp_path):
     while time.monotonic() < limit and process.poll() is None and len(log.read_text().splitlines()) <= epochs + 1:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=100)
     assert process.returncode == 130 and "made before" in out
     numbers = [json.loads(line)["epoch"] for line in log.read_text().splitlines()]
     assert len(numbers) > epochs and numbers == list(range(1, len(numbers) + 1)), "epochs were repeated or lost"

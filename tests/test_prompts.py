@@ -77,7 +77,7 @@ def test_a_killed_writer_leaves_a_store_that_goes_on(tmp_path):
         store = PromptStore(path)
     done = len(store)
     assert done > 100
-    todo = store.missing[f"clip{k:05d}" for k in range(done // 16 + 2)]
+    todo = store.missing([f"clip{k:05d}" for k in range(done // 16 + 2)])
     store.append(Prompt(n, m, "?", "again", "second") for n, moments in todo.items() for m in moments)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -95,7 +95,7 @@ def test_every_cut_of_a_file_opens(tmp_path):
             warnings.simplefilter("ignore")
             store = PromptStore(path)
         assert len(store) - data[:cut].count(b"\n") in (0, 1)  # one more where only the newline is missing
-        store.append[Prompt("other", 0, "", "new", "hand")]
+        store.append([Prompt("other", 0, "", "new", "hand")])
         assert PromptStore(path).answers("other") == ["new"]
 
 
@@ -106,6 +106,6 @@ def test_unknown_clips_are_refused_by_the_store(tmp_path, tiny_clips):
     prompts = PromptStore()
     prompts.append(Prompt(c.name, 0, "", "He moves.", "hand") for c in tiny_clips)
     assert prompts.check(store) is prompts
-    prompts.append[Prompt("nobody", 0, "", "He moves.", "hand")]
+    prompts.append([Prompt("nobody", 0, "", "He moves.", "hand")])
     with pytest.raises(InputError, match="'nobody'"):
         prompts.check(store)

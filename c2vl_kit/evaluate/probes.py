@@ -173,7 +173,7 @@ def linear_probe(
     config: ProbeConfig | None = None,  # the settings; None = as published, on standardized features
     device: str | torch.device = "cpu",  # where to fit
 ) -> Scores:  # figures "last" and "best" for each test
-    "One linear layer on frozen features (METHODS §5.1). Test clips choose nothing."
+    "One linear layer on frozen features. Test clips choose nothing."
     config = config or ProbeConfig()
     y, tests, classes = _checked(train, y_train, tests)
     scale = standardizer(train.x) if config.standardize else lambda z: z
@@ -251,7 +251,7 @@ def retrieval(
     y_train: np.ndarray,  # (N,) its classes
     tests: Mapping[str, tuple[Features, np.ndarray]],  # test name -> features and classes
 ) -> Scores:  # figure "k=1"
-    "How often the most similar training clip, by cosine, shows the same action (METHODS §5.2)."
+    "How often the most similar training clip, by cosine, shows the same action."
     return knn(train, y_train, tests, k=1)
 
 

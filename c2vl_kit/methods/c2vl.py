@@ -27,8 +27,11 @@ from ..train.runs import Run, load_tensors, save_tensors
 from ..train.task import Config, Progress, Task, seeded
 from ..train.trainer import TrainConfig, Trainer
 
-# %% ../../nbs/60_methods.c2vl.ipynb #c86cbf6b
-_POLICIES = {"concept": ("separate", "average", "concat"), "concept_scaling": ("none", "centre", "whiten"), "head": ("linear", "mlp"), "stream": STREAMS}
+# %% ../../nbs/60_methods.c2vl.ipynb #fe06c8de
+_POLICIES = {
+    "concept": ("separate", "average", "concat"), "concept_scaling": ("none", "centre", "whiten"),
+    "head": ("linear", "mlp"), "stream": STREAMS,
+}
 _PARTS = {"loss": SoftTargetConfig, "augment": Augment, "train": TrainConfig}
 
 
