@@ -21,6 +21,7 @@ from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
 from c2vl_kit.methods.c2vl import C2VLConfig, full, pretrain, small
 from c2vl_kit.skeleton import InputError, sha256_of, write_json_atomic
+from c2vl_kit.train.trainer import first_difference
 
 EPOCHS = {"nw-ucla": 40, "utd-mhad": 80}  # small budget; equal for all rows of a table
 ROWS = ("hard", "c2vl", "shuffled", "random")
@@ -49,17 +50,27 @@ def settings(args) -> C2VLConfig:
     return config
 
 
+def check_made(folder: Path, config: C2VLConfig, split) -> None:
+    "InputError where finished results were made with other settings than the ones asked for."
+    made = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    old = {"config": made["config"], "split": made["split"]["hash"]}
+    if found := first_difference(old, {"config": config.to_dict(), "split": split.hash}):
+        raise InputError(f"{folder} holds results made with {found[0]}={found[1]}, not {found[2]}: give another --out, or remove it.")
+
+
 def job(row: str, seed: int, out: str, store: str, split, space: str, config: C2VLConfig, alone: bool) -> tuple[str, int, float]:
     "One line of the table for one seed: pre-train, evaluate."
     start = time.time()
     folder = Path(out) / f"{row}-s{seed}"
-    if not (folder / "results.json").exists():
+    if row == "hard":
+        config = config.replace(loss={"alpha_max": 0.0})
+    if (folder / "results.json").exists():
+        check_made(folder, config.replace(train={"seed": seed}), split)
+    else:
         data = Store.open(store, verify=False)
         concepts = ConceptSpace.load(space).subset(split.train)
         if row in ("shuffled", "random"):
             concepts = getattr(concepts, row)(seed)
-        if row == "hard":
-            config = config.replace(loss={"alpha_max": 0.0})
         run = pretrain(data, split, concepts, folder, config, seed=seed, progress=None if alone else False)
         evaluate(run, data, split, seed=seed, device=config.train.device, progress=False)
     return row, seed, time.time() - start
@@ -118,7 +129,9 @@ def main() -> int:
     p.add_argument("--holdout", help="choose settings on training data alone: camera, subject[:fraction[:seed]]")
     p.add_argument("--set", action="append", default=[], metavar="PART.KEY=VALUE", help="change a setting, e.g. train.lr=0.002")
     args = p.parse_args()
-    base = Path(args.out or f"runs/table-{args.data}")
+    if unknown := sorted(set(args.rows.split(",")) - set(ROWS)):
+        raise InputError(f"there is no row {unknown[0]!r}: the rows are {', '.join(ROWS)}.")
+    base = Path(args.out or f"runs/table-{args.data}{'' if args.budget == 'small' else '-' + args.budget}")
     if not (base / "store" / "store.json").exists():
         if not args.root:
             raise InputError(f"{base} has no store yet: give --root, the folder with the raw recordings of {args.data}.")
@@ -139,9 +152,13 @@ def main() -> int:
     with ProcessPoolExecutor(args.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         alone = args.workers == 1
         tasks = [pool.submit(job, *j, str(out), str(base / "store"), split, str(base / "space"), config, alone) for j in jobs]
-        for task in as_completed(tasks):
-            row, seed, seconds = task.result()
-            print(f"{row} seed {seed}: {seconds:.0f} s", flush=True)
+        try:
+            for task in as_completed(tasks):
+                row, seed, seconds = task.result()
+                print(f"{row} seed {seed}: {seconds:.0f} s", flush=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     rows, tests = collect(out, args.seeds)
     write_json_atomic(out / "table.json", {**head, "rows": [{**r, "cells": {k: list(v) for k, v in r["cells"].items()}} for r in
                       [{**r, "cells": {k: (m, None if s != s else s) for k, (m, s) in r["cells"].items()}} for r in rows]]})
@@ -157,3 +174,6 @@ if __name__ == "__main__":
     except InputError as why:
         print(f"spine: {why}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("spine: stopped; the same command goes on from the last epochs.", file=sys.stderr)
+        sys.exit(130)

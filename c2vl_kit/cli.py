@@ -102,8 +102,10 @@ def _embed(
     from c2vl_kit.concepts.space import embed
 
     store = job.open_store()
-    if captions is None and store.dataset == "simulated" and job.prompts.exists():
+    if captions is None and store.dataset == "simulated":
         captions = job.prompts
+        if not captions.is_file():
+            raise InputError(f"{captions} is missing beside its store: make both again, c2vl prepare --data simulated --overwrite")
     if captions is not None and not Path(captions).is_file():
         raise InputError(f"--captions {captions} is not there: name a prompts file (JSONL), or leave the option out")
     space = embed(store, job.root, None if captions is None else PromptStore(captions), tower, progress=progress)

@@ -19,10 +19,10 @@ if [ -x .venv/bin/python ] && ! new_enough .venv/bin/python; then
   echo "The environment .venv was made with a Python older than 3.11: remove the folder .venv and run make again." >&2
   exit 2
 fi
-if [ ! -x .venv/bin/python ]; then
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then  # none yet, or one whose making was interrupted
   python=$(find_python)
   echo "Making .venv with $("$python" -V) ..."
-  "$python" -m venv .venv || { rm -rf .venv; echo "Python could not make .venv: its venv module is missing (Debian: apt-get install python3-venv)." >&2; exit 2; }
+  "$python" -m venv --clear .venv || { rm -rf .venv; echo "Python could not make .venv: its venv module is missing (Debian: apt-get install python3-venv)." >&2; exit 2; }
 fi
 
 pip=(.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt)

@@ -201,7 +201,7 @@ def load_optimiser_state(
     optimiser.load_state_dict(plain)
 
 # %% ../../nbs/51_train.trainer.ipynb #47e4ca48
-_MAY_CHANGE = ("device", "threads", "save_every")  # where and how often, not what
+_MAY_CHANGE = ("device", "threads", "save_every", "info")  # where, how often, and remarks: not what
 
 
 def first_difference(
@@ -216,7 +216,9 @@ def first_difference(
         if key in _MAY_CHANGE or a == b:
             continue
         if isinstance(a, dict) and isinstance(b, dict):
-            return first_difference(a, b, f"{_where}{key}.")
+            if found := first_difference(a, b, f"{_where}{key}."):
+                return found
+            continue
         return f"{_where}{key}", a, b
     return None
 
