@@ -230,11 +230,18 @@ def _step(number: int, name: str, what: Callable, *args, **kwargs):  # -> what `
     return made
 
 
-def _prepared(job: Job, data: str):  # -> Store; InputError where the folder holds another data set
+def _prepared(job: Job, data: str, size: dict):  # -> Store; InputError where the folder holds other data than is asked for
     "The store of an earlier demo in this folder."
+    from c2vl_kit.concepts.prompts import PromptStore
+    from c2vl_kit.data.simulate import SimulatorConfig
+
     store = job.open_store()
     if store.dataset != data:
         raise InputError(f"{job.root} holds {store.dataset}, not {data}: choose another folder with --out")
+    made = next((p.settings for p in PromptStore(job.prompts)), {}) if size and job.prompts.is_file() else size
+    for name, wanted in size.items():
+        if made.get(name, getattr(SimulatorConfig, name)) != wanted:
+            raise InputError(f"{job.root} was simulated with other {name} than {wanted}: choose another folder with --out")
     print(f"      made before: {len(store):,} clips in {job.store}")
     return store
 
@@ -269,7 +276,7 @@ def demo(
         raise InputError(f"{data} has no split named {split!r}: choose one of {', '.join(known)}")
     job = Job(Path(out) if out is not None else Path("runs") / data)
     if job.store.is_dir():
-        store = _step(1, "prepare", _prepared, job, data)
+        store = _step(1, "prepare", _prepared, job, data, size or {})
     else:
         store = _step(1, "prepare", _prepare, job, data, root, size or {}, progress=progress)
     if _embedded(job, store):
