@@ -125,7 +125,7 @@ def main() -> int:
     p.add_argument("--rows", default=",".join(ROWS), help="which pre-trained rows, comma separated")
     p.add_argument("--workers", type=int, default=2, help="runs side by side, one core each")
     p.add_argument("--budget", choices=("small", "full"), default="small")
-    p.add_argument("--amp", choices=("bf16", "off"), default="bf16", help="bf16 is about 1.8 times as fast on CPUs with bf16 instructions, see bench/encoder.py")
+    p.add_argument("--amp", choices=("bf16", "off"), default="bf16", help="bf16 is faster on CPUs that have it, see bench/encoder.py")
     p.add_argument("--holdout", help="choose settings on training data alone: camera, subject[:fraction[:seed]]")
     p.add_argument("--set", action="append", default=[], metavar="PART.KEY=VALUE", help="change a setting, e.g. train.lr=0.002")
     args = p.parse_args()
