@@ -16,12 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "c2vl_kit"
 DEVELOPMENT = {"fastcore", "nbdev", "execnb", "ghapi"}
 HEAVY = ("matplotlib", "plotly", "transformers", "umap", "ipywidgets", "anywidget", "scipy", "sklearn", "pandas", "IPython", *DEVELOPMENT)
-FIRST_TORCH_ROOM, CLI_ROOM = 14, 90
+FIRST_TORCH_ROOM, CLI_ROOM = "14", "90"
 
 
-def rooms(root: Path = ROOT) -> dict[str, int]:
-    """Module name → number of the notebook it is exported from, e.g. {'data.store': 11}."""
-    return {p.stem[3:]: int(p.stem[:2]) for p in sorted((root / "nbs").glob("[0-9][0-9]_*.ipynb"))}
+def rooms(root: Path = ROOT) -> dict[str, str]:
+    """Module name → number of the notebook it is exported from, e.g. {'data.store': '11'}; '10a' lies between '10' and '11'."""
+    return {p.stem.split("_", 1)[1]: p.stem.split("_")[0] for p in sorted((root / "nbs").glob("[0-9][0-9]*_*.ipynb"))}
 
 
 def module_name(path: Path, package: Path) -> str:

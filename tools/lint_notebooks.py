@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_KB, MAX_EXPORT_LINES, CODE_PER_MARKDOWN = 300, 60, 3
 EXPORT = re.compile(r"^\s*#\|\s*exports?\b")
 DEFAULT_EXP = re.compile(r"^\s*#\|\s*default_exp\s+(\S+)", re.MULTILINE)
-PAGE_NAME = re.compile(r"^(\d\d)_([a-z0-9_.]+)$")
+PAGE_NAME = re.compile(r"^(\d\d[a-z]?)_([a-z0-9_.]+)$")
 PRIVATE_PATH = re.compile(r"/home/\w+/|/Users/\w+/|/root/|[A-Z]:\\+Users\\+|/tmp/tmp\w{8}|" + re.escape(str(ROOT)))
 
 
@@ -42,7 +42,7 @@ def opening(cells: list[dict]) -> list[str]:
 
 
 def naming(path: Path, cells: list[dict]) -> list[str]:
-    """`NN_some.module.ipynb` exports `some.module`; tutorials and the index export nothing."""
+    """`NN_some.module.ipynb` (or `NNa_`, between two numbers) exports `some.module`; tutorials and the index export nothing."""
     modules = [m for c in cells if c["cell_type"] == "code" for m in DEFAULT_EXP.findall(source(c))]
     match = PAGE_NAME.match(path.stem) if path.parent.name == "nbs" else None
     if match and modules != [match[2]]:
