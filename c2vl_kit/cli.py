@@ -65,32 +65,50 @@ def _simulate(
         aside.unlink(missing_ok=True)
     return store, report
 
-# %% ../nbs/90_cli.ipynb #ff2eb33d
+# %% ../nbs/90_cli.ipynb #32c31500
+def _read_out(report, near: str) -> None:  # report: ReadReport; near: text of the search for copies, or ""
+    "Found, expected, missing, quarantined, in that order."
+    of = f" of {report.expected:,} expected" if report.expected else ""
+    print(f"found {report.found:,}: {len(report.read):,} read{of}, {len(report.missing):,} missing by the data set's own list,", end=" ")
+    print(f"{len(report.quarantined):,} quarantined")
+    for file, why in list(report.quarantined.items())[:20]:
+        print(f"  left out: {Path(file).name}: {why}")
+    if len(report.quarantined) > 20:
+        print(f"  and {len(report.quarantined) - 20:,} more, see report.json in the store")
+    if report.expected and report.expected != len(report.read):
+        print(f"  the complete data set has {report.expected:,} clips")
+    if near:
+        print(f"\n{near}")
+
+# %% ../nbs/90_cli.ipynb #5e26ebd9
 def _prepare(
     job: Job,  # the job's folder
-    data: str,  # "nw-ucla", "utd-mhad", "ntu60" or "simulated"
+    data: str,  # "simulated", "nw-ucla", "ntu120", "pku-mmd-2", …
     root: str | Path | None,  # folder of the raw files; not needed for "simulated"
     size: dict,  # fields of SimulatorConfig, for "simulated"
     overwrite: bool = False,  # replace a store that stands there
     progress: bool = False,  # show a bar
+    workers: int | None = None,  # processes that read; None: as many as help
+    near: bool = False,  # also look for near copies of training clips among the test clips
 ):  # -> Store; InputError where there is nothing to read
     "Raw recordings, or simulated ones, to the job's store; says what was read and what was left out."
-    from c2vl_kit.data.catalog import get_dataset, prepare
+    from c2vl_kit.data.catalog import check, get_dataset, get_split, near_duplicates, prepare
 
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers is {workers}: give 1 or more, or leave it out")
     if get_dataset(data).name == "simulated":
         store, report = _simulate(job, size, overwrite, progress)
     elif root is None:
         raise InputError(f"--root is missing: name the folder that holds the raw files of {data}, for example --root data/{data}")
     else:
-        store, report = prepare(data, root, job.store, overwrite, progress)
+        store, report = prepare(data, root, job.store, overwrite, progress, workers)
     print(f"{len(store):,} clips of {data} in {job.store}")
-    for file, why in report.quarantined.items():
-        print(f"  left out: {Path(file).name}: {why}")
-    if report.expected and report.expected != len(store):
-        print(f"  the complete data set has {report.expected:,} clips")
+    _read_out(report, _plain(near_duplicates(store, get_split(store))._repr_markdown_()) if near else "")
+    if data != "simulated":
+        print(f"\n{_plain(check(store, strict=False))}")
     return store
 
-# %% ../nbs/90_cli.ipynb #e1930773
+# %% ../nbs/90_cli.ipynb #4c41ed31
 def _embed(
     job: Job,  # the job's folder; its store must be there
     captions: str | Path | None = None,  # prompts to use instead of the captioner's, JSONL
@@ -220,7 +238,7 @@ def _plain(markdown: str) -> str:  # Markdown with tables → text for a termina
             rows = []
     return "\n".join(out).strip()
 
-# %% ../nbs/90_cli.ipynb #1aad0175
+# %% ../nbs/90_cli.ipynb #9aa65263
 def _step(number: int, name: str, what: Callable, *args, **kwargs):  # -> what `what` gives
     "Runs one part and says how long it took."
     print(f"[{number}/5] {name}", flush=True)
@@ -257,9 +275,9 @@ def _younger(file: Path, *sources: Path) -> bool:
     "Was `file` made after all its sources?"
     return file.exists() and all(source.exists() and source.stat().st_mtime <= file.stat().st_mtime for source in sources)
 
-# %% ../nbs/90_cli.ipynb #a0b13cd8
+# %% ../nbs/90_cli.ipynb #1ddbbecc
 def demo(
-    data: str = "simulated",  # "simulated", "nw-ucla", "utd-mhad" or "ntu60"
+    data: str = "simulated",  # "simulated", "nw-ucla", "utd-mhad", "ntu60", …
     root: str | Path | None = None,  # folder of the raw files; not needed for "simulated"
     out: str | Path | None = None,  # the job's folder; None: runs/DATA
     split: str | None = None,  # official split; None: the data set's default
@@ -403,10 +421,15 @@ def doctor(
     kit = Finding("c2vl_kit", _version("c2vl_kit") or "not installed", "" if _version("c2vl_kit") else "pip install -e .")
     return Diagnosis((kit, *_packages(), *_compute(), _tower(), _room(folder), _notebook_tools()))
 
-# %% ../nbs/90_cli.ipynb #fd79b9e2
+# %% ../nbs/90_cli.ipynb #cbba8928
+_DATA = (  # names of the catalogue, repeated here so that help does not have to import it
+    "simulated", "nw-ucla", "utd-mhad", "ntu60", "ntu120", "pku-mmd-1", "pku-mmd-2", "sysu-3d-hoi", "drive-act", "sbu", "msr-action3d",
+)
+
+
 def _add_job(parser: argparse.ArgumentParser) -> None:
     "Which job."
-    parser.add_argument("--data", default="simulated", metavar="NAME", help="simulated, nw-ucla, utd-mhad or ntu60 (default: simulated)")
+    parser.add_argument("--data", default="simulated", metavar="NAME", help=f"{', '.join(_DATA)} (default: simulated)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the job's folder (default: runs/NAME)")
 
 
@@ -418,6 +441,16 @@ def _add_recordings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--subjects", type=int, metavar="N", help="people who act")
     group.add_argument("--repetitions", type=int, metavar="N", help="times each person does each action")
     group.add_argument("--wrong-pairs", type=float, metavar="SHARE", help="share of clips that get another clip's sentences, 0 to 1")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    "How to read; only where there is something to read."
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the data set, instead of --data")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="ROOT", help="the folder with its raw files, instead of --root")
+    parser.add_argument("--part", type=int, choices=(1, 2), help="part of PKU-MMD: pku-mmd --part 2 is pku-mmd-2")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that read (default: as many as help; the store is the same)")
+    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, help="show a bar (default: where there is a terminal)")
+    parser.add_argument("--near", action="store_true", help="look for test clips that stand in training, trimmed, moved or resampled")
 
 
 def _add_captions(parser: argparse.ArgumentParser) -> None:
@@ -457,7 +490,7 @@ _HELP = {
     "schedule": "linear, cosine, step or fixed: how the soft targets grow",
 }
 
-# %% ../nbs/90_cli.ipynb #144b14ba
+# %% ../nbs/90_cli.ipynb #b70c9a4a
 def _job(args) -> Job:
     return Job(args.out if args.out is not None else Path("runs") / args.data)
 
@@ -472,7 +505,12 @@ def _options(args) -> dict:  # what `_config` takes
 
 
 def _run_prepare(args) -> None:
-    _prepare(_job(args), args.data, args.root, _size(args), args.overwrite, sys.stderr.isatty())
+    if args.folder is not None and args.root not in (None, args.folder):
+        raise InputError(f"the raw files are said to lie in {args.folder} and in --root {args.root}: name one folder")
+    args.data = (args.name or args.data) + (f"-{args.part}" if args.part else "")
+    root = args.folder if args.root is None else args.root
+    progress = sys.stderr.isatty() if args.progress is None else args.progress
+    _prepare(_job(args), args.data, root, _size(args), args.overwrite, progress, args.workers, args.near)
 
 
 def _run_embed(args) -> None:
@@ -500,7 +538,7 @@ def _run_doctor(args) -> int:
     print(diagnosis)
     return 0 if diagnosis.healthy else 1
 
-# %% ../nbs/90_cli.ipynb #0f76e471
+# %% ../nbs/90_cli.ipynb #45f52293
 class _Parser(argparse.ArgumentParser):
     "argparse whose complaints are InputErrors."
 
@@ -509,8 +547,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 _COMMANDS = {  # name → what it does, who adds options, what runs, an example
-    "prepare": ("raw recordings, or simulated ones, to a checked store", (_add_job, _add_recordings), _run_prepare,
-                "c2vl prepare --data nw-ucla --root path/to/nw_ucla --out runs/nw-ucla"),
+    "prepare": ("raw recordings, or simulated ones, to a checked store", (_add_reading, _add_job, _add_recordings), _run_prepare,
+                "c2vl prepare nw-ucla path/to/nw_ucla\n  c2vl prepare --data pku-mmd-2 --root path/to/pku --out runs/pku --workers 4"),
     "embed": ("say what each clip shows, and embed the sentences", (_add_job, _add_captions), _run_embed,
               "c2vl embed --out runs/nw-ucla"),
     "pretrain": ("train the encoder without labels; goes on where it stopped", (_add_job, _add_training), _run_pretrain,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['QUESTIONS', 'PARTS', 'Question', 'part_question', 'whether', 'get_question', 'Prompt', 'PromptStore', 'prompts_from',
-           'parse_c2vl_name', 'leakage_probe']
+           'parse_c2vl_name', 'guess_from_words', 'leakage_probe']
 
 # %% ../../nbs/20_concepts.prompts.ipynb #30dcd1f8
 import hashlib
@@ -463,7 +463,7 @@ def _from_c2vl(
 
 PromptStore.from_c2vl = staticmethod(_from_c2vl)
 
-# %% ../../nbs/20_concepts.prompts.ipynb #56d57c13
+# %% ../../nbs/20_concepts.prompts.ipynb #778e662c
 def _joined(prompts, names: Sequence[str]) -> list[str]:
     "All answers of each clip as one text."
     get = prompts.answers if isinstance(prompts, PromptStore) else prompts.__getitem__
@@ -473,20 +473,19 @@ def _joined(prompts, names: Sequence[str]) -> list[str]:
         raise InputError(f"There are no answers for clip {e}; probe only clips that have prompts.") from None
 
 
-def leakage_probe(
+def guess_from_words(
     prompts: "PromptStore | Mapping[str, Sequence[str]]",  # a store, or clip name → answers
     names_train: Sequence[str],  # clips to learn from
     labels_train: Sequence[int],  # their classes
     names_test: Sequence[str],  # clips to guess
-    labels_test: Sequence[int],
-) -> float:  # accuracy on the test clips, 0 to 1
-    "How well the words alone tell the class: TF-IDF 1–2-grams and logistic regression."
+) -> np.ndarray:  # (N,) the class guessed for each
+    "Guess classes from words alone: TF-IDF 1–2-grams and logistic regression."
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
     if not len(names_train) or not len(names_test):
         raise InputError(f"The probe got {len(names_train)} training and {len(names_test)} test clips; it needs some of both.")
-    if len(names_train) != len(labels_train) or len(names_test) != len(labels_test):
+    if len(names_train) != len(labels_train):
         raise InputError("The probe needs one label per clip; give names and labels of the same length.")
     shared = set(names_train) & set(names_test)
     if shared:
@@ -495,5 +494,17 @@ def leakage_probe(
         raise InputError("The probe's training clips are all of one class; give at least two classes.")
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=min(3, len(names_train)), sublinear_tf=True)
     x_train, x_test = words.fit_transform(_joined(prompts, names_train)), words.transform(_joined(prompts, names_test))
-    probe = LogisticRegression(C=10.0, max_iter=300).fit(x_train, np.asarray(labels_train))
-    return float((probe.predict(x_test) == np.asarray(labels_test)).mean())
+    return LogisticRegression(C=10.0, max_iter=300).fit(x_train, np.asarray(labels_train)).predict(x_test)
+
+
+def leakage_probe(
+    prompts: "PromptStore | Mapping[str, Sequence[str]]",  # a store, or clip name → answers
+    names_train: Sequence[str],  # clips to learn from
+    labels_train: Sequence[int],  # their classes
+    names_test: Sequence[str],  # clips to guess
+    labels_test: Sequence[int],
+) -> float:  # accuracy on the test clips, 0 to 1
+    "How well the words alone tell the class."
+    if len(names_test) != len(labels_test):
+        raise InputError("The probe needs one label per clip; give names and labels of the same length.")
+    return float((guess_from_words(prompts, names_train, labels_train, names_test) == np.asarray(labels_test)).mean())

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KS', 'VIEW', 'Score', 'Scores', 'standardizer', 'held_out', 'ProbeConfig', 'fit_linear', 'linear_probe', 'knn',
-           'retrieval', 'majority', 'Result', 'Results', 'over_seeds', 'evaluate']
+           'retrieval', 'majority', 'words_alone', 'Result', 'Results', 'over_seeds', 'evaluate']
 
 # %% ../../nbs/71_evaluate.probes.ipynb #8c91362f
 import json
@@ -165,7 +165,7 @@ def fit_linear(
         after.append(weights.clone())
     return torch.stack(after)
 
-# %% ../../nbs/71_evaluate.probes.ipynb #3d1cf7ed
+# %% ../../nbs/71_evaluate.probes.ipynb #ccd1c925
 def linear_probe(
     train: Features,  # features of the training clips
     y_train: np.ndarray,  # (N,) their classes
@@ -245,7 +245,7 @@ def _vote(ballots: torch.Tensor) -> np.ndarray:
     bonus = 0.5 ** torch.arange(1, ballots.shape[1] + 1, dtype=ballots.dtype)  # all of them: less than one vote
     return (ballots * (1 + bonus)[:, None]).sum(1).argmax(1).numpy()
 
-# %% ../../nbs/71_evaluate.probes.ipynb #e0546af3
+# %% ../../nbs/71_evaluate.probes.ipynb #b6ac6800
 def retrieval(
     train: Features,  # the gallery
     y_train: np.ndarray,  # (N,) its classes
@@ -264,6 +264,28 @@ def majority(
     y, tests, classes = _checked(train, y_train, tests)
     guess = int(np.bincount(y).argmax())
     return Scores({k: {"last": Score.of(np.full(len(t), guess), t, classes, y)} for k, (_, t) in tests.items()}, {"class": guess})
+
+# %% ../../nbs/71_evaluate.probes.ipynb #19fb72b0
+def words_alone(
+    prompts,  # PromptStore that covers all clips named below
+    names: Sequence[str],  # training clips
+    y_train: np.ndarray,  # (N,) their classes
+    tests: Mapping[str, tuple[Sequence[str], np.ndarray]],  # test name -> clip names and classes
+    seed: int = 0,  # of the shuffling
+) -> Scores:  # figures "own words" and "shuffled words"; InputError where a clip has no words
+    "Guess the class from the prompts alone, without any skeleton."
+    from c2vl_kit.concepts.prompts import guess_from_words
+
+    every = tuple(dict.fromkeys(n for part, _ in tests.values() for n in part))
+    if bare := [n for n in (*names, *every) if n not in prompts]:
+        raise InputError(f"{len(bare)} clips have no prompts, the first is {bare[0]!r}: caption them to learn what the words alone say")
+    y, classes = np.asarray(y_train), int(max(np.max(y_train), *(np.max(t) for _, t in tests.values()))) + 1
+    table = {k: {} for k in tests}
+    for figure, said in (("own words", prompts), ("shuffled words", prompts.select(names={*names, *every}).shuffled(seed))):
+        guess = dict(zip(every, guess_from_words(said, tuple(names), y, every)))
+        for k, (part, truth) in tests.items():
+            table[k][figure] = Score.of(np.array([guess[n] for n in part]), np.asarray(truth), classes, y)
+    return Scores(table, {"prompts": prompts.checksum[:12], "leaks_labels": prompts.leaks_labels})
 
 # %% ../../nbs/71_evaluate.probes.ipynb #7094503e
 @dataclass(frozen=True)
@@ -369,6 +391,27 @@ def over_seeds(
                     values.setdefault((row.protocol, test, figure), []).append(score.accuracy)
     return {k: (float(np.mean(v)), float(np.std(v, ddof=1)) if len(v) > 1 else float("nan"), len(v)) for k, v in values.items()}
 
+# %% ../../nbs/71_evaluate.probes.ipynb #2684e110
+def _words(run, prompts, parts: dict, labels: dict, seed: int, info: dict) -> Scores | None:
+    "`words_alone` where there are prompts for every clip; else None, with a note in `info` about why not."
+    from c2vl_kit.concepts.prompts import PromptStore
+
+    if isinstance(prompts, str) and prompts == "auto":
+        prompts = run.path.resolve().parent / "prompts.jsonl" if isinstance(run, Run) else None
+        if prompts is None or not prompts.is_file():
+            return None
+    if prompts is None:
+        return None
+    told = prompts if isinstance(prompts, PromptStore) else PromptStore(prompts)
+    sides = {k: (names, np.array([labels[n] for n in names])) for k, names in parts.items()}
+    try:
+        scores = words_alone(told, *sides.pop("train"), sides, seed)
+    except InputError as why:
+        info["notes"] = [*info.get("notes", []), f"What the words alone say was not measured: {why}."]
+        return None
+    info["leakage"] = {test: scores[test]["own words"].accuracy for test in sides}
+    return scores
+
 # %% ../../nbs/71_evaluate.probes.ipynb #c5b5d4ea
 VIEW = dict(frames=50, persons=1, pipeline="centre", stream="joint")  # for encoders without a run
 
@@ -391,7 +434,7 @@ def _subject(run, store, split, seed: int, view: Mapping | None) -> tuple[nn.Mod
     facts = {"run": run.path.name, "method": "c2vl", "epochs": run.load_checkpoint("last")["epoch"], "notes": notes}
     return load_encoder(run), untrained, {k: getattr(config, k) for k in VIEW}, facts
 
-# %% ../../nbs/71_evaluate.probes.ipynb #e1970a46
+# %% ../../nbs/71_evaluate.probes.ipynb #900bf8d3
 def evaluate(
     run: Run | str | Path | nn.Module,  # a run of pretrain, its folder, or an encoder
     store,  # Store of the recordings
@@ -402,6 +445,7 @@ def evaluate(
     view: Mapping | None = None,  # for an encoder without a run: what differs from VIEW
     device: str = "auto",  # where features are computed
     progress: bool | None = None,  # show bars; None: on a terminal
+    prompts="auto",  # PromptStore or its file, for what the words alone say; None: leave that out; "auto": prompts.jsonl beside the run
 ) -> Results:
     "All protocols and reference rows on every test set of a split; writes results.json into the run folder."
     run = run if isinstance(run, Run | nn.Module) else Run.open(run)
@@ -423,6 +467,8 @@ def evaluate(
         blank = extract(untrained.to(where), clips, stream=view["stream"])
         scores["untrained encoder, linear"] = linear_probe(*sides(blank), probe)
     scores |= {"raw joints 1-NN": knn(*raw, 1, "euclidean"), "majority": majority(*raw)}
+    if (alone := _words(run, prompts, parts, labels, seed, info)) is not None:
+        scores["prompts alone"] = alone
     rows = tuple(Result(k, s, store.dataset, split.name, split.hash, store.checksum, seed) for k, s in scores.items())
     results = Results(rows, tuple(store.label_names), {**info, "view": dict(view), "feature_std": learnt[0].std})
     if out is not None or isinstance(run, Run):

@@ -67,7 +67,7 @@ def figure_svg(
     figure.savefig(pixels, format="png", dpi=130, facecolor="white")
     return f"<img class='paper' alt='{escape(alt, quote=True)}' src='data:image/png;base64,{base64.b64encode(pixels.getvalue()).decode()}'>"
 
-# %% ../../nbs/84_viz.report.ipynb #05dc38f1
+# %% ../../nbs/84_viz.report.ipynb #ca8b08d0
 @dataclass
 class Material:
     "What was found for one report."
@@ -78,7 +78,7 @@ class Material:
     space: object = None                         # ConceptSpace, or None
     split: object = None                         # Split, or None
     targets: dict = field(default_factory=dict)  # modality -> TargetRecord
-    leakage: float | None = None                 # accuracy of a text-only probe, 0..1
+    leakage: dict = field(default_factory=dict)  # test set -> accuracy of a text-only probe, 0..1
     clip: str | None = None                      # the clip to show; None: one is chosen
     missing: dict = field(default_factory=dict)  # what -> the sentence that says why it is not there
 
@@ -102,7 +102,7 @@ def _try(material, what: str, make: Callable):
         material.missing[what] = str(why) or type(why).__name__
         return None
 
-# %% ../../nbs/84_viz.report.ipynb #f7c37f6e
+# %% ../../nbs/84_viz.report.ipynb #a6e231a9
 def gather(
     run_dir,       # run folder
     store=None,    # Store or its folder; None: ../store beside the run, if it is there
@@ -121,7 +121,7 @@ def gather(
     if (run.path / "targets.safetensors").exists():
         material.targets = _try(material, "targets", lambda: read_targets(run.path)) or {}
     material.results = _try(material, "results", lambda: read_results(run.path)) or []
-    material.leakage = next((r["leakage"] for r in material.results if isinstance(r.get("leakage"), float)), None)
+    material.leakage = next((r["leakage"] for r in material.results if isinstance(r.get("leakage"), dict)), {})
     return material
 
 # %% ../../nbs/84_viz.report.ipynb #a6c1c177
@@ -416,12 +416,13 @@ def _halves(strip, width=960) -> str:
     halves = [re.sub(r"viewBox=(['\"]).*?\1", f"viewBox='{x} 0 {width // 2} {size[3]}'", head) + "</title>" for x in (0, width // 2)]
     return f"{halves[0]}<g id='clip-all'>{body.removesuffix('</svg>')}</g></svg>{halves[1]}<use href='#clip-all'/></svg>"
 
-# %% ../../nbs/84_viz.report.ipynb #71aaea9f
+# %% ../../nbs/84_viz.report.ipynb #743d8c7e
 def _words_about(m, texts) -> str:
     "One sentence on the descriptions, with the leak where it was measured."
     said = f"{len(texts)} sentences describe it, one per moment; pre-training sees them and never the class." if texts else ""
-    if m.leakage is not None:
-        said += f" From the sentences alone, a bag-of-words classifier names the class of {100 * m.leakage:.1f} % of the test clips."
+    if m.leakage:
+        tests = " and ".join(f"{100 * share:.1f} % of the {escape(test)} test clips" for test, share in m.leakage.items())
+        said += f" From the sentences alone, without any skeleton, a bag-of-words classifier names the class of {tests}."
     return said
 
 # %% ../../nbs/84_viz.report.ipynb #0b915c61
