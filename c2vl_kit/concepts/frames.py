@@ -6,7 +6,7 @@
 __all__ = ['moment_frames', 'Video', 'person_box', 'crop', 'VideoFrames', 'strip']
 
 # %% ../../nbs/21a_concepts.frames.ipynb #0d02a091
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
