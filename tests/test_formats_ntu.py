@@ -46,7 +46,7 @@ def two_people(folder: Path, name=NTU_NAME, T=5) -> Path:
     """An NTU file with everything: a body that comes late, a missing joint, an inferred one, CR LF and long numbers."""
     clip = made(name, T=T, M=2)
     x, confidence = clip.joints.copy(), np.ones(clip.joints.shape[:3], np.float32)
-    x[:2, 1], x[2, 0, 7], confidence[3, 0, 5] = np.nan, np.nan, 0.5
+    x[:2, 1], x[2, 0, 7], confidence[T - 1, 0, 5] = np.nan, np.nan, 0.5
     path = write_ntu(clip.replace(joints=x, confidence=confidence), folder, ids=[72057594037932185, 72057594037932186])
     turned = re.sub(r"( \S+){4}( \d)$", r" 0.6249489 -7.257856E-05 0.7727244 1e-7\2", path.read_text(), flags=re.M)
     lines = [new if new.count(" ") == 11 else old for old, new in zip(path.read_text().splitlines(), turned.splitlines(), strict=True)]

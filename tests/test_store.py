@@ -273,6 +273,27 @@ def test_a_kill_after_the_last_rename_leaves_a_store(raw, unbroken, tmp_path):
     with pytest.raises(InputError, match="nothing to build"):
         Store.build(out, [], progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["elsewhere"]
+    os.replace(tmp_path / "elsewhere", out)
+    (tmp_path / "s.partial").mkdir()
+    (tmp_path / "s.partial/lock").write_text("1")  # killed while it cleaned up
+    with pytest.raises(InputError):
+        Store.build(out, [made("one")], progress=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_stop_at_the_very_end_loses_nothing(raw, unbroken, tmp_path, monkeypatch):
+    """All files are read, the arrays are closed, the table is not written yet."""
+    files, reader = sorted(raw.iterdir()), partial(slow, wait=0, extra=1)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as m:
+        m.setattr(store, "write_json_atomic", stopped)
+        with pytest.raises(KeyboardInterrupt, match="1,000 of 1,000 files are kept"):
+            Store.build(tmp_path / "s", files, reader, "ntu60", progress=False)
+    monkeypatch.setattr(store, "read_all", lambda paths, *_: (_ for _ in paths))  # would fail on any file
+    assert Store.build(tmp_path / "s", files, reader, "ntu60", progress=False)[0].checksum == unbroken.checksum
 
 
 def test_a_file_given_twice_and_a_reader_that_finds_nothing(raw, tmp_path):

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['Reply', 'Usage', 'ServerCaptioner']
 
-# %% ../../nbs/21c_concepts.server.ipynb #4f5cc008
+# %% ../../nbs/21c_concepts.server.ipynb #22ee2ccd
 import asyncio
 import base64
 import ipaddress
 import json
+import logging
 import math
 import os
 import queue
@@ -19,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -403,7 +405,7 @@ def _wait(
     own = min(c.backoff * 2.0 ** min(attempt - 1, 30), c.longest_wait) * share
     return min(max(own, after or 0.0), c.longest_wait)
 
-# %% ../../nbs/21c_concepts.server.ipynb #33619aae
+# %% ../../nbs/21c_concepts.server.ipynb #2f99618b
 def _httpx():
     "httpx, or a sentence about how to get it."
     try:
@@ -416,9 +418,27 @@ def _httpx():
 def _client(c: ServerCaptioner, key: _Key):
     "An HTTP client that follows nobody elsewhere, and takes no proxy to this very machine."
     httpx, near = _httpx(), _this_machine(urlsplit(c.base_url).hostname)
-    return httpx.AsyncClient(auth=key.sign, timeout=c.timeout, follow_redirects=False, trust_env=not near,
+    secure = urlsplit(c.base_url).scheme == "https"  # without it there are no certificates to load
+    return httpx.AsyncClient(auth=key.sign, timeout=c.timeout, follow_redirects=False, trust_env=not near, verify=secure,
                              headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
                              limits=httpx.Limits(max_connections=c.concurrency, max_keepalive_connections=c.concurrency))
+
+
+@contextmanager
+def _clean_logs(key: _Key):
+    "The HTTP client logs what servers send, for those who debug; a key that a server repeats is taken out."
+    def clean(record):
+        record.msg, record.args = key.clean(record.getMessage()), ()
+        return True
+
+    loggers = [logging.getLogger(name) for name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")]
+    for logger in loggers:
+        logger.addFilter(clean)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(clean)
 
 
 async def _post(c: ServerCaptioner, client, body: bytes) -> tuple[int, Mapping[str, str], bytes]:  # status, headers, body
@@ -439,14 +459,14 @@ async def _post(c: ServerCaptioner, client, body: bytes) -> tuple[int, Mapping[s
     except (httpx.InvalidURL, UnicodeError):
         raise InputError(f"base_url {c.base_url!r} is no address of a server; give one such as http://localhost:8000/v1") from None
 
-# %% ../../nbs/21c_concepts.server.ipynb #516c1a04
+# %% ../../nbs/21c_concepts.server.ipynb #62d501d7
 class _Run:
     "One run over many pictures: a loop in its own thread asks, whoever holds this object takes the replies."
 
     def __init__(self, c: ServerCaptioner, jobs: Iterator[_Job], key: _Key):
         self.c, self.jobs, self.key = c, jobs, key
         self.replies = queue.SimpleQueue()  # (job, reply) …, None at the end
-        self.fatal, self.over, self.quiet_until, self.in_a_row = None, False, 0.0, 0
+        self.fatal, self.over, self.down, self.quiet_until, self.in_a_row = None, False, False, 0.0, 0
         self.loop, self.task, self.ready = None, None, threading.Event()  # room, lanes, halt: made by the loop
         self.thread = threading.Thread(target=self._thread, name="server captioner", daemon=True)
         self.thread.start()
@@ -481,22 +501,23 @@ class _Run:
                 pass
             self.thread.join(5)
 
-# %% ../../nbs/21c_concepts.server.ipynb #c0046266
+# %% ../../nbs/21c_concepts.server.ipynb #c2679c0b
 async def _all(self: _Run):
     "Read pictures as there is room for them, and ask."
     c, self.loop, self.task = self.c, asyncio.get_running_loop(), asyncio.current_task()
     self.room, self.lanes, self.halt = asyncio.Semaphore(2 * c.concurrency), asyncio.Semaphore(c.concurrency), asyncio.Event()
     self.ready.set()
-    async with _client(c, self.key) as client, asyncio.TaskGroup() as group:
-        while not self.over:
-            await self.room.acquire()
-            try:
-                job = await asyncio.to_thread(next, self.jobs, None)  # reading a video takes a while: others are answered meanwhile
-            except Exception as error:  # of whoever reads the pictures
-                self.fatal, job = self.fatal or error, None
-            if job is None or self.over:
-                break
-            group.create_task(self._one(client, job))
+    with _clean_logs(self.key):
+        async with _client(c, self.key) as client, asyncio.TaskGroup() as group:
+            while not self.over:
+                await self.room.acquire()
+                try:
+                    job = await asyncio.to_thread(next, self.jobs, None)  # reading a video takes a while: others are answered meanwhile
+                except Exception as error:  # of whoever reads the pictures
+                    self.fatal, job = self.fatal or error, None
+                if job is None or self.over:
+                    break
+                group.create_task(self._one(client, job))
 
 
 async def _one(self: _Run, client, job: _Job):
@@ -522,6 +543,7 @@ async def _one(self: _Run, client, job: _Job):
             return self.room.release()
         self.in_a_row += 1
         if self.in_a_row >= (c.concurrency if set(again) == {"no connection"} else 2 * max(c.concurrency, c.moments)):
+            self.down = True
             self._end()
         self.replies.put((job, Reply(None, again=tuple(again))))
 
@@ -572,7 +594,7 @@ def _settle(c: ServerCaptioner, job: _Job, reply: Reply, settings: dict, leaks: 
     if reply.text is not None:
         yield Prompt(job.clip, job.moment, job.question, reply.text, c.source, settings, leaks_labels=leaks.get(job.question, False))
 
-# %% ../../nbs/21c_concepts.server.ipynb #a6abc96e
+# %% ../../nbs/21c_concepts.server.ipynb #f844c845
 def _many(
     self: ServerCaptioner,
     clips: Iterable[tuple[Clip, Mapping[str, Sequence[int]] | None]],  # with what is still to do; None: everything
@@ -597,7 +619,7 @@ def _many(
         raise run.fatal
     if lost:
         reasons = ", ".join(f"{w} {n}×" for w, n in why.most_common(4))
-        down = " in a row, so the run was stopped" if run.over else ""
+        down = " in a row, so the run was stopped" if run.down else ""
         raise InputError(f"{urlsplit(self.base_url).netloc} left {lost} questions unanswered after {self.tries} tries each{down} "
                          f"({reasons}); what was answered is kept, run again to ask the rest")
 

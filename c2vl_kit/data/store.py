@@ -292,7 +292,7 @@ def _swap(made: Path, out: Path):
         raise
     shutil.rmtree(old, ignore_errors=True)
 
-# %% ../../nbs/11_data.store.ipynb #10c2ed55
+# %% ../../nbs/11_data.store.ipynb #e0c08046
 def _alive(pid: int) -> bool:
     "Whether a process of this id runs here (where that cannot be asked: yes)."
     if os.name != "posix":
@@ -318,8 +318,10 @@ def _clean_stale(out: Path):  # the store that will be built
             else:
                 shutil.rmtree(p)
     folder = out.with_name(f"{out.name}.partial")
-    if (folder / "journal").exists() and not (folder / "store").exists():
-        _remove(folder)
+    if (folder / "lock").exists() and not (folder / "store").exists() and str(folder.resolve()) not in _HELD:
+        with suppress(InputError, OSError), closing(_lock(folder)):  # held: that build will clean up itself
+            if not (folder / "store").exists():
+                _remove(folder)
 
 # %% ../../nbs/11_data.store.ipynb #5317dde0
 def _target(out, overwrite: bool) -> Path:
@@ -566,7 +568,7 @@ class Store:
     def __reduce__(self):
         return Store.open, (str(self.path), False)  # another process opens its own map
 
-# %% ../../nbs/11_data.store.ipynb #02857207
+# %% ../../nbs/11_data.store.ipynb #48ce40e4
 def _fill(w: _Writer, journal: _Journal, candidates, done: int, keep: bool, bar):
     "Offer all candidates."
     journal.current = done  # the file that is being read
@@ -579,12 +581,14 @@ def _fill(w: _Writer, journal: _Journal, candidates, done: int, keep: bool, bar)
         entry = _offer(w, source, item)
         if keep:  # clips that cannot be asked for again need no journal
             journal.note([k, *entry])
+    if keep:
+        journal.commit(w, journal.current + 1)
 
 
 def _stop(folder: Path, w: _Writer, journal: _Journal, job: str | None) -> int:  # files that are kept
     "Save what can be saved of a build that ends early; with nothing to continue, the journal goes."
     if job is not None and not journal.writing:  # else the last line may be torn, and the one before it counts
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # no room, or the arrays are closed already
             journal.commit(w, journal.current)
     journal.f.close()
     _, portions = _read_journal(folder / "journal", job) or (0, [])
