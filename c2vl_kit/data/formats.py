@@ -109,10 +109,10 @@ def _bytes(path: Path) -> bytes:
         raise InputError(f"{path} is empty (0 usable bytes); download it again.")
     return data
 
-# %% ../../nbs/10_data.formats.ipynb #c1a26cec
+# %% ../../nbs/10_data.formats.ipynb #f0765973
 def _clip(path, name, joints, layout, **facts):
     "Float32 clip with exact-zero joints as NaN, checked; errors carry the file's path."
-    with np.errstate(over="ignore"):  # beyond float32: infinite, and refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32: infinite, and refused below; an odd NaN stays one
         joints = np.array(joints, dtype=np.float32)
     x, y, z = (joints[..., i] == 0 for i in range(3))
     if (zero := x & y & z).any():
@@ -193,7 +193,7 @@ def _unpack(part, left: int) -> bytearray:  # part: a zlib stream; left: bytes i
             return data
     raise ValueError("a compressed element is cut off")
 
-# %% ../../nbs/10_data.formats.ipynb #ff617b8f
+# %% ../../nbs/10_data.formats.ipynb #10b913c9
 _MAT_NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}  # element type -> numpy
 
 
@@ -205,12 +205,14 @@ def _mat_elements(data: bytes):  # the body of a MATLAB 5 file, or of one of its
         at += 8
         if kind >> 16:  # a small element: type and size share four bytes, the data are the next four
             kind, size, at = kind & 0xFFFF, kind >> 16, at - 4
+        if not 1 <= kind <= 18:
+            raise ValueError("an element of a type that does not exist")
         if at + size > len(data):
             raise ValueError("an element is longer than the file")
         yield kind, data[at : at + size]
         at += size if kind == 15 else size + (-at - size) % 8  # all but compressed elements end on a multiple of 8
 
-# %% ../../nbs/10_data.formats.ipynb #a36baa4f
+# %% ../../nbs/10_data.formats.ipynb #5ec59bdf
 def _mat_matrix(data: bytes) -> tuple[str, np.ndarray | None]:  # a matrix element's content
     "Name and array of a MATLAB variable; None in place of anything but real numbers."
     (_, flags), (_, dims), (_, name), *rest = islice(_mat_elements(data), 4)
@@ -239,10 +241,10 @@ def _mat_variables(data: bytes, limit: int = MAT_LIMIT) -> dict:  # a whole MATL
         if kind == 15:
             part = _unpack(part, left)
             left -= len(part)
-        for inner, matrix in _mat_elements(memoryview(part)) if kind == 15 else [(kind, part)]:
-            if inner == 14:
-                name, value = _mat_matrix(matrix)
-                found[name] = value
+            kind, part = next(_mat_elements(memoryview(part)), (0, b""))  # a compressed element holds one other
+        if kind == 14:
+            name, value = _mat_matrix(part)
+            found[name] = value
     return found
 
 # %% ../../nbs/10_data.formats.ipynb #0ce46336

@@ -57,7 +57,7 @@ def _complain(path, lines, first, width, sep):
     last = first + len(lines) - 1
     raise InputError(f"{path}, lines {first} to {last}, cannot be read as numbers; the file is damaged, download it again.")
 
-# %% ../../nbs/10a_data.kinect.ipynb #f75ac388
+# %% ../../nbs/10a_data.kinect.ipynb #8ddc50c1
 def _facts_of(
     path: Path,  # for the message
     text: str,  # the part of the path that carries the facts
@@ -66,7 +66,7 @@ def _facts_of(
     example: str,  # how a file of it is named
 ) -> dict:  # groups; those of digits as int
     "What a name says; `InputError` when it is not of its data set."
-    m = re.fullmatch(pattern, text)
+    m = re.fullmatch(pattern, text, re.ASCII)  # other scripts have digits too
     if m is None:
         raise InputError(f"{path} is not named like a recording of {dataset}, for example {example}; give it its original name back.")
     return {k: int(v) if v.isdecimal() else v for k, v in m.groupdict().items()}
