@@ -23,10 +23,10 @@ help:
 	@echo 'make clean                                 removes builds and caches (runs/ and .venv stay)'
 
 .venv/.installed: settings.ini constraints.txt setup.py pyproject.toml tools/venv.sh
-	@bash tools/venv.sh demo,dev $@
+	@bash tools/venv.sh demo,dev,video,server $@
 
 .venv/.lab: .venv/.installed
-	@bash tools/venv.sh demo,dev,lab $@
+	@bash tools/venv.sh demo,dev,video,server,lab $@
 
 demo: .venv/.installed
 	@$(BIN)/c2vl demo --data '$(DATA)' $(if $(ROOT),--root '$(ROOT)') $(ARGS)
