@@ -739,23 +739,35 @@ class NtuColumns:
         rows = [f"| `{k}` | {tuple(v.shape)} | {v.dtype} |" for k, v in vars(self).items() if isinstance(v, np.ndarray)]
         return "\n".join([f"**{self.clip.name}**: bodies {', '.join(map(str, self.ids.tolist()))}", "", "| column | shape | type |", "|---|---|---|", *rows])
 
-# %% ../../nbs/10_data.formats.ipynb #5eb16ea9
-def _small(path: Path, b: _Blocks, column, most, what):
-    "One body-line column as int8; `InputError` when it holds anything but whole numbers up to `most`."
-    x = b.head[:, column]
+# %% ../../nbs/10_data.formats.ipynb #f37692c0
+_BODY = {  # whole numbers of the body line: (position behind the body ID, largest value)
+    "clipped edges": (0, 15), "confidence of the left hand": (1, 1), "state of the left hand": (2, 4), "confidence of the right hand": (3, 1),
+    "state of the right hand": (4, 4), "restricted": (5, 1), "tracking state of the lean": (8, 2),
+}
+
+
+def _body_numbers(path: Path, b: _Blocks) -> np.ndarray:  # (B, 7) int8, in the order of `_BODY`
+    "The whole numbers of all body lines; `InputError` when one is something else."
+    places, most = np.array(list(_BODY.values())).T
+    x = b.head[:, places]
     fine = (x >= 0) & (x <= most) & (x == np.rint(x))
     if not fine.all():
-        i = np.flatnonzero(~fine)[0]
+        i, j = np.argwhere(~fine)[0]
         raise InputError(
-            f"{path}: {what} of body {b.body[i]} in frame {b.frame[i]} is {x[i]:g}, expected a whole number up to {most}; download it again."
+            f"{path}: {list(_BODY)[j]} of body {b.body[i]} in frame {b.frame[i]} is {x[i, j]:g}, "
+            f"expected a whole number up to {most[j]}; download it again."
         )
     return x.astype(np.int8)
 
 
 def _finite(x):
-    return np.where(np.isfinite(x), x, np.nan).astype(np.float32)
+    "Float32 with NaN for what is infinite."
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
+    x[np.isinf(x)] = np.nan
+    return x
 
-# %% ../../nbs/10_data.formats.ipynb #b2ab3a8d
+# %% ../../nbs/10_data.formats.ipynb #29aa7ecf
 def read_ntu_columns(
     path,  # `SsssCcccPpppRrrrAaaa.skeleton`
     max_bodies=2,  # keep at most so many people, those that move most
@@ -765,25 +777,21 @@ def read_ntu_columns(
     facts = _ntu_facts(path)
     b, ids, slots = _read_blocks(path, max_bodies, every=True)
     clip = _ntu_clip(path, b, slots, facts)
-
-    def whole(what, most, *columns):
-        x = np.stack([_small(path, b, c, most, what) for c in columns], -1)
-        return _spread(b, slots, x if len(columns) > 1 else x[:, 0], -1)
-
+    joint, body = _spread(b, slots, _finite(b.joint[..., 3:11]), np.nan), _spread(b, slots, _body_numbers(path, b), -1)
     return NtuColumns(
         clip,
         np.array(ids, np.int64),
         present=_spread(b, slots, np.ones(len(slots), bool), False),
-        depth=_spread(b, slots, _finite(b.joint[..., 3:5]), np.nan),
-        colour=_spread(b, slots, _finite(b.joint[..., 5:7]), np.nan),
-        orientation=_spread(b, slots, _finite(b.joint[..., 7:11]), np.nan),
+        depth=joint[..., 0:2],
+        colour=joint[..., 2:4],
+        orientation=joint[..., 4:8],
         tracking=_spread(b, slots, b.joint[..., 11].astype(np.int8), -1),
-        clipped=whole("clipped edges", 15, 0),
-        hand_state=whole("hand state", 4, 2, 4),
-        hand_confidence=whole("hand confidence", 1, 1, 3),
-        restricted=whole("restricted", 1, 5),
+        clipped=body[..., 0],
+        hand_state=body[..., [2, 4]],
+        hand_confidence=body[..., [1, 3]],
+        restricted=body[..., 5],
         lean=_spread(b, slots, _finite(b.head[:, 6:8]), np.nan),
-        lean_tracking=whole("lean tracking state", 2, 8),
+        lean_tracking=body[..., 6],
     )
 
 # %% ../../nbs/10_data.formats.ipynb #9f4efe1a
