@@ -113,11 +113,13 @@ def _ray(workers: int, cpus: float, gpus: float):  # yields the module; InputErr
         if place:
             shutil.rmtree(place, ignore_errors=True)
 
-# %% ../../nbs/21d_concepts.scale.ipynb #d00e7566
+# %% ../../nbs/21d_concepts.scale.ipynb #d01d78f9
 @contextmanager
 def _quiet_data(ray):
     "Ray Data without bars and reports; afterwards as it was."
-    context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
     names, level = ("enable_progress_bars", "print_on_execution_start"), logger.level
     kept = {n: getattr(context, n) for n in names if hasattr(context, n)}
     try:
@@ -144,21 +146,24 @@ def _spread(
 ) -> Iterator[dict]:  # rows that workers gave back, as they come
     "Rows through workers."
     workers, blocks = min(workers, len(rows)), math.ceil(len(rows) / together)
-    with _quiet_data(ray), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet_data(ray):
         data, pool = ray.data.from_items(rows, override_num_blocks=blocks), ray.data.ActorPoolStrategy(size=workers)
         options = dict(fn_constructor_args=arguments, batch_size=together, compute=pool, num_cpus=cpus, num_gpus=gpus or None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                data = data.map_batches(worker, **options, max_restarts=retries, max_task_retries=retries)
+            except TypeError:  # a later Ray, which has other names for these bounds
+                data = data.map_batches(worker, **options)
+            rows = iter(data.iter_rows())
         try:
-            data = data.map_batches(worker, **options, max_restarts=retries, max_task_retries=retries)
-        except TypeError:  # a later Ray, which has other names for these bounds
-            data = data.map_batches(worker, **options)
-        try:
-            yield from data.iter_rows()
+            yield from rows
         except Exception as wrong:
             if "ray" not in type(wrong).__module__:
                 raise
             why = next((line for line in str(wrong).splitlines()[::-1] if line.strip()), type(wrong).__name__)
-            raise InputError(f"the workers gave up ({type(wrong).__name__}: {why.strip()[:160]}); what had come in is kept, run again to go on") from None
+            raise InputError(f"the workers gave up ({type(wrong).__name__}: {why.strip()[:160]}); what had come in is kept, run "
+                             "again to go on") from None
 
 # %% ../../nbs/21d_concepts.scale.ipynb #1ce2c682
 @dataclass(frozen=True)

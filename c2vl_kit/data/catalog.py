@@ -369,7 +369,7 @@ def get_dataset(
         raise InputError("pku-mmd has two parts with other people and other classes; say which: pku-mmd-1 or pku-mmd-2.")
     raise InputError(f"there is no data set named {name!r}; choose one of {', '.join(d.name for d in DATASETS)}.")
 
-# %% ../../nbs/12_data.catalog.ipynb #f3fdb7e2
+# %% ../../nbs/12_data.catalog.ipynb #f1860e13
 def _split_rows(d: Dataset):
     "Iterator of (names, what the split says, counts); draws of one kind share a row."
     for name, rule in d.rules.items():
@@ -401,6 +401,7 @@ def _dataset_markdown(self: Dataset) -> str:
 
 
 Dataset._repr_markdown_ = _dataset_markdown
+Dataset.__repr__ = lambda self: f"Dataset({self.name!r})"  # the fields would fill a page, in another order every time
 
 # %% ../../nbs/12_data.catalog.ipynb #5a596533
 @dataclass(frozen=True)
