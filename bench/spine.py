@@ -6,6 +6,9 @@ Resumable: what is finished is not done again, what was stopped goes on from its
 OUT/<row>-s<seed>/results.json with its split hash, store checksum and seed; OUT/table.md is made from those files.
 With --holdout camera (or subject) the training split alone is split again, and the tests are never looked at: that is how
 settings were chosen. The GPU budget (--budget full) takes the preset `full` instead of `small`.
+
+All clips are captioned, test clips too, but only so that a classifier can try to name the class from the prompts alone (the rows "prompts
+alone", from the same results.json as the rows above them). Vectors are made for training clips only, and pre-training sees nothing else.
 """
 import argparse
 import json
@@ -15,6 +18,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from c2vl_kit.concepts.captioners import caption
 from c2vl_kit.concepts.space import ConceptSpace, embed
 from c2vl_kit.data.catalog import get_split, prepare
 from c2vl_kit.data.store import Store
@@ -28,9 +32,11 @@ ROWS = ("hard", "c2vl", "shuffled", "random")
 TITLES = {
     "majority": "majority class", "raw": "1-NN on raw resampled joints", "untrained": "untrained encoder",
     "hard": "CLIP-style hard targets", "c2vl": "**C2VL**", "shuffled": "control: prompts shuffled between clips",
-    "random": "control: random vectors",
+    "random": "control: random vectors", "own words": "prompts alone, no skeleton: bag of words",
+    "shuffled words": "prompts alone, shuffled between clips", "random vectors": "prompts alone, random vectors instead",
 }
 REFERENCES = {"majority": "majority", "raw": "raw joints 1-NN", "untrained": "untrained encoder, linear"}
+ALONE = ("own words", "shuffled words", "random vectors")  # figures of the protocol "prompts alone"
 
 
 def settings(args) -> C2VLConfig:
@@ -58,7 +64,20 @@ def check_made(folder: Path, config: C2VLConfig, split) -> None:
         raise InputError(f"{folder} holds results made with {found[0]}={found[1]}, not {found[2]}: give another --out, or remove it.")
 
 
-def job(row: str, seed: int, out: str, store: str, split, space: str, config: C2VLConfig, alone: bool) -> tuple[str, int, float]:
+def described(store: Store, base: Path, train: tuple[str, ...]) -> Path:
+    "Prompts of every clip in BASE/prompts.jsonl, vectors of the training clips in BASE/space; what is there is not made again."
+    prompts = caption(store, base / "prompts.jsonl")
+    seen = prompts.select(names=train)
+    space = base / "space" / "space.json"
+    if not space.exists():
+        embed(store, base, seen, names=train)
+    made = json.loads(space.read_text(encoding="utf-8"))
+    if tuple(made["names"]) != tuple(train) or made["info"]["language"]["prompts"] != seen.checksum:
+        raise InputError(f"{base / 'space'} was made of other prompts or other clips: give another --out, or remove it.")
+    return prompts.path
+
+
+def job(row: str, seed: int, out: str, base: str, split, config: C2VLConfig, alone: bool) -> tuple[str, int, float]:
     "One line of the table for one seed: pre-train, evaluate."
     start = time.time()
     folder = Path(out) / f"{row}-s{seed}"
@@ -67,12 +86,12 @@ def job(row: str, seed: int, out: str, store: str, split, space: str, config: C2
     if (folder / "results.json").exists():
         check_made(folder, config.replace(train={"seed": seed}), split)
     else:
-        data = Store.open(store, verify=False)
-        concepts = ConceptSpace.load(space).subset(split.train)
+        data = Store.open(Path(base) / "store", verify=False)
+        concepts = ConceptSpace.load(Path(base) / "space").subset(split.train)
         if row in ("shuffled", "random"):
             concepts = getattr(concepts, row)(seed)
         run = pretrain(data, split, concepts, folder, config, seed=seed, progress=None if alone else False)
-        evaluate(run, data, split, seed=seed, device=config.train.device, progress=False)
+        evaluate(run, data, split, seed=seed, device=config.train.device, progress=False, prompts=Path(base) / "prompts.jsonl")
     return row, seed, time.time() - start
 
 
@@ -98,7 +117,9 @@ def collect(out: Path, seeds: int) -> tuple[list[dict], list[str]]:
     for row in ROWS:
         if done[row]:
             add(row, done[row], {"linear": ("linear", "last"), "best": ("linear", "best"), "k=1": ("retrieval", "k=1")})
-    return rows, tests
+    for figure in ALONE:
+        add(figure, base, {"linear": ("prompts alone", figure)})
+    return [r for r in rows if r["cells"]], tests
 
 
 def table(rows: list[dict], tests: list[str]) -> str:
@@ -110,7 +131,7 @@ def table(rows: list[dict], tests: list[str]) -> str:
         for test in tests:
             for name in ("linear", "best", "k=1"):
                 mean, sd = r["cells"].get(f"{test}|{name}", (None, None))
-                fixed = r["row"] in ("majority", "raw")
+                fixed = r["row"] in ("majority", "raw", "own words")
                 cells.append("" if mean is None else f"{100 * mean:.1f}" + ("" if fixed or sd != sd else f" ± {100 * sd:.1f}"))
         lines.append(f"| {TITLES[r['row']]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -138,8 +159,7 @@ def main() -> int:
         prepare(args.data, args.root, base / "store")
     store = Store.open(base / "store")
     split = get_split(store)
-    if not (base / "space" / "space.json").exists():
-        embed(store, base, names=split.train)
+    described(store, base, split.train)
     out, config = base, settings(args)
     if args.holdout:
         by, *rest = args.holdout.split(":")
@@ -151,7 +171,7 @@ def main() -> int:
     jobs = [(row, seed) for seed in range(args.seeds) for row in args.rows.split(",")]
     with ProcessPoolExecutor(args.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         alone = args.workers == 1
-        tasks = [pool.submit(job, *j, str(out), str(base / "store"), split, str(base / "space"), config, alone) for j in jobs]
+        tasks = [pool.submit(job, *j, str(out), str(base), split, config, alone) for j in jobs]
         try:
             for task in as_completed(tasks):
                 row, seed, seconds = task.result()

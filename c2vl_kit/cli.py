@@ -131,7 +131,7 @@ def _embed(
     return space
 
 # %% ../nbs/90_cli.ipynb #14a820ba
-_FIELDS = ("frames", "width", "stream", "pipeline")  # of C2VLConfig
+_FIELDS = ("frames", "stream", "pipeline")  # of C2VLConfig
 _TRAIN_FIELDS = ("epochs", "batch_size", "lr", "seed", "device", "threads")  # of TrainConfig
 _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, True), "both": (True, True)}  # intra, inter
 
@@ -153,6 +153,7 @@ def _config(
     "The preset, or the file named by --config, with the given options put in."
     from c2vl_kit.data.transforms import get_pipeline
     from c2vl_kit.methods.c2vl import C2VLConfig, full, small
+    from c2vl_kit.models.zoo import Backbone
     from c2vl_kit.train.trainer import pick_device
 
     given = {key: value for key, value in given.items() if value is not None}
@@ -163,6 +164,8 @@ def _config(
     changes = {key: given[key] for key in _FIELDS if key in given}
     if train := {key: given[key] for key in _TRAIN_FIELDS if key in given}:
         changes["train"] = train
+    if backbone := {key: given[option] for option, key in (("backbone", "name"), ("width", "width")) if option in given}:
+        changes["backbone"] = Backbone(**backbone) if "name" in backbone else backbone  # another one starts from its own defaults
     loss = {"schedule": given["schedule"]} if "schedule" in given else {}
     if "targets" in given:
         if given["targets"] not in _TARGETS:
@@ -466,7 +469,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     numbers = {"epochs": int, "batch-size": int, "lr": float, "seed": int, "frames": int, "width": int, "threads": int}
     for name, kind in numbers.items():
         parser.add_argument(f"--{name}", type=kind, metavar="X" if kind is float else "N", help=_HELP[name])
-    for name in ("stream", "pipeline", "targets", "schedule"):
+    for name in ("backbone", "stream", "pipeline", "targets", "schedule"):
         parser.add_argument(f"--{name}", metavar="NAME", help=_HELP[name])
     _add_device(parser)
 
@@ -484,6 +487,7 @@ _HELP = {
     "frames": "frames each clip is resampled to",
     "width": "first channels of the encoder",
     "threads": "CPU threads",
+    "backbone": "stgcn, ctrgcn, gru or transformer, with its own defaults",
     "stream": "joint, bone or motion",
     "pipeline": "centre or facing: how clips are centred and turned",
     "targets": "hard, intra, inter or both: what replaces the one-hot target",

@@ -19,6 +19,21 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+TOLD = []  # (title, text)
+
+
+@pytest.fixture(scope="session")
+def at_the_end():
+    """Tests that measure say so below the run: at_the_end(title, text)."""
+    return lambda title, text: TOLD.append((title, text))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for title, text in TOLD:
+        terminalreporter.section(title)
+        terminalreporter.line(text)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

@@ -25,6 +25,7 @@ import traceback
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -102,6 +103,16 @@ def overwrite_span(r, data):
 
 def append_tail(r, data):
     return data + r.choice((b"\0", b"\n", b"0\n", b"\n\n\n", b"garbage", b" ", b"\x1a", data, data[: len(data) // 2], r.randbytes(50)))
+
+
+def odd_floats(r, data):
+    """Numbers of a binary file become NaN, infinite or far too large."""
+    b, kind = bytearray(data), r.choice(("<f8", "<f4", ">f8"))
+    size = int(kind[-1])
+    for _ in range(r.choice((1, 4, 60))):
+        at = size * r.randrange(max(1, len(b) // size))
+        b[at : at + size] = np.array(r.choice((np.nan, -np.nan, np.inf, -np.inf, 3e38, 1e-40))).astype(kind).tobytes()
+    return bytes(b[: len(data)])
 
 
 BYTES = (
@@ -363,11 +374,12 @@ def mat_inside(r, data):
         return mat_tags(r, data)
     at, _, packed = r.choice(parts)
     inner = _unpack(packed)
-    b = r.choice((mat_tags, mat_tags, *BYTES))(r, inner)
+    kind = r.choice(MAT_INSIDE)
+    b = kind(r, inner)
     if r.random() < 0.2:
-        return data[:at] + b
+        return data[:at] + b, kind.__name__
     again = zlib.compress(b)
-    return data[:at] + struct.pack("<II", 15, len(again)) + again + data[at + 8 + len(packed) :]
+    return data[:at] + struct.pack("<II", 15, len(again)) + again + data[at + 8 + len(packed) :], kind.__name__
 
 
 def mat_tags(r, data):
@@ -381,6 +393,9 @@ def mat_tags(r, data):
         )
         b[at : at + 4] = struct.pack("<I", new)
     return bytes(b)
+
+
+MAT_INSIDE = (mat_tags, mat_tags, odd_floats, odd_floats, *BYTES)
 
 
 def mat_bomb(r, data):
@@ -538,8 +553,9 @@ def zip_inside(r, data):
     members = _members(data)
     i = r.randrange(len(members))
     name, content = members[i]
-    members[i] = name, r.choice(damage_for(content))(r, content) if content else b"x"
-    return _zip(members, r.random() < 0.5)
+    kind = r.choice(damage_for(content)) if content else insert_bytes
+    members[i] = name, kind(r, content)
+    return _zip(members, r.random() < 0.5), kind.__name__
 
 
 ODD_NAMES = (
@@ -844,6 +860,30 @@ def pickle_values(r, data):
 
 # ---------------------------------------------------------------- which damage fits
 
+GROUPS = {  # what users' files suffer from, and what an attacker would try
+    "cut off": (truncate, behead, delete_span, drop_lines, json_drop, cut_columns),
+    "flipped": (flip_bits, set_bytes, overwrite_span, move_span, swap_lines, swap_words),
+    "inserted": (insert_bytes, double_span, append_tail, double_lines, blank_line, long_line, quote, json_text, mat_many),
+    "huge counts": (huge_number, early_number, json_value, npy_lies, mat_tags, mat_many, zip_headers, pickle_values),
+    "NaN": (odd_number, json_value, npy_values, odd_floats, pickle_values),
+    "encoding": (other_encoding, other_line_ends, other_delimiters),
+    "bombs": (zip_bomb, mat_bomb),
+    "path tricks": (zip_names,),
+    "hostile code": (pickle_hostile, npy_object),
+}
+_GROUP_OF = {f.__name__: {g for g, fs in GROUPS.items() if f in fs} for fs in GROUPS.values() for f in fs}
+
+
+def groups_of(kind: str) -> set[str]:
+    """The groups of damage that a mutation's kind belongs to."""
+    return set().union(*(_GROUP_OF.get(name, ()) for name in re.split("[+:]", kind)))
+
+
+def groups_for(data: bytes) -> set[str]:
+    """The groups that any file like `data` must be tried with."""
+    inner = damage_for(_members(data)[0][1]) if data[:2] == b"PK" else MAT_INSIDE if data[124:128] == b"\x00\x01IM" else ()
+    return set().union(*(_GROUP_OF.get(f.__name__, ()) for f in (*damage_for(data), *inner)))
+
 
 def damage_for(data: bytes) -> tuple[Callable, ...]:
     """The kinds of damage that fit a file that begins like `data`; the more telling ones stand there several times."""
@@ -869,7 +909,7 @@ class Mutation:
     """One damaged copy of a file."""
 
     index: int
-    kind: str  # name of the damage, "+"-joined where several were done one after another
+    kind: str  # name of the damage, "+"-joined where several were done one after another, "outer:inner" where it was done inside
     data: bytes = field(repr=False)
 
 
@@ -884,11 +924,12 @@ def mutation(data: bytes, seed: str, index: int) -> Mutation:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of numpy and zipfile about what is done here
-                made = kind(r, made)
+                new = kind(r, made)
         except Exception:  # an earlier damage, or a file that only begins like its format: harm the bytes
             kind = flip_bits
-            made = kind(r, made)
-        kinds.append(kind.__name__)
+            new = kind(r, made)
+        made, inner = new if isinstance(new, tuple) else (new, None)
+        kinds.append(f"{kind.__name__}:{inner}" if inner else kind.__name__)
     return Mutation(index, "+".join(kinds), made)
 
 
@@ -1002,11 +1043,32 @@ def clip_is_plain(data: bytes) -> bool:
     return data[:2] != b"PK" and data[124:128] != b"\x00\x01IM"
 
 
-def verdict(job: Job, path: Path, m: Mutation, names: tuple[str, ...], original: bytes, first: list) -> str | None:
+@dataclass
+class Tally:
+    """What one process saw."""
+
+    kinds: Counter = field(default_factory=Counter)  # mutations by group, and "" all of them
+    clips: int = 0  # answered with a clip that passes its check
+    refused: int = 0  # answered with nothing but sentences
+    slowest: float = 0.0  # seconds of processor time of one read
+    grown: int = 0  # bytes by which one read raised the peak of memory
+
+    def add(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.kinds + other.kinds, self.clips + other.clips, self.refused + other.refused,
+            max(self.slowest, other.slowest), max(self.grown, other.grown),
+        )
+
+
+def verdict(
+    job: Job, path: Path, m: Mutation, names: tuple[str, ...], original: bytes, first: list, tally: Tally | None = None
+) -> str | None:
     """Read one damaged file; what was wrong with the answer, or None."""
+    tally = tally or Tally()
     try:
         got = clips_of(job.reader(path), job.limits.clips)
     except InputError as e:
+        tally.refused += 1
         return bad_sentence(e, names)
     except MemoryError:
         return "MemoryError: asked for more memory than the limit"
@@ -1016,6 +1078,7 @@ def verdict(job: Job, path: Path, m: Mutation, names: tuple[str, ...], original:
     if len(got) > job.limits.clips:
         return f"more than {job.limits.clips} clips from {len(m.data)} bytes"
     clips = [c for c in got if isinstance(c, Clip)]
+    tally.clips, tally.refused = tally.clips + bool(clips), tally.refused + (not clips)
     for item in got:
         said = (
             bad_clip(item, m.data)
@@ -1081,18 +1144,21 @@ def _child(job: Job, folder: Path, path: Path, original: bytes, first: list, sta
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    tally = Tally()
     for index in range(start, job.count):
         m = mutation(original, job.seed, index)
+        tally.kinds.update({"", *groups_of(m.kind)})
         now[:8] = struct.pack("<q", index)
         path.write_bytes(m.data)
-        before = peak()
+        before, began = peak(), time.process_time()
         signal.setitimer(signal.ITIMER_PROF, limits.seconds)
         signal.setitimer(signal.ITIMER_REAL, limits.wall)
         guard.on = True
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            said = verdict(job, path, m, names, original, first)
+            said = verdict(job, path, m, names, original, first, tally)
         guard.on = False
+        tally.slowest = max(tally.slowest, time.process_time() - began)
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         if warned and not said:
@@ -1100,12 +1166,14 @@ def _child(job: Job, folder: Path, path: Path, original: bytes, first: list, sta
         if guard.seen:
             said, guard.seen = f"did what no reader may: {'; '.join(guard.seen[:3])}", []
         grown = peak() - before
+        tally.grown = max(tally.grown, grown)
         if grown > limits.room(m.data):
             said = f"memory grew by {grown >> 20} MB" + (f"; {said}" if said else "")
         if said:
             os.write(pipe, json.dumps([index, said[:2000]]).encode() + b"\n")
         if grown > limits.room(m.data):
             os._exit(GROWN)  # a peak only ever rises: the next file needs a new process
+    os.write(pipe, json.dumps([-1, vars(tally)]).encode() + b"\n")
     now[:8] = struct.pack("<q", job.count)
 
 
@@ -1121,6 +1189,7 @@ class _Running:
     pid: int = 0
     pipe: int = 0
     failures: list = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
 
     def launch(self):
         """Fork a child that goes on at `start`."""
@@ -1160,7 +1229,11 @@ class _Running:
             pass
         os.close(self.pipe)
         for line in self.said.splitlines():
-            self.note(*json.loads(line))
+            index, what = json.loads(line)
+            if index >= 0:
+                self.note(index, what)
+            else:
+                self.tally = self.tally.add(Tally(**what | {"kinds": Counter(what["kinds"])}))
         at = struct.unpack("<q", self.now[:8])[0]
         if os.WIFSIGNALED(status[1]):
             number = os.WTERMSIG(status[1])
@@ -1197,7 +1270,9 @@ def _prepare(job: Job, folder: Path) -> _Running:
     return _Running(job, folder, path, original, first, mmap.mmap(-1, 4096))
 
 
-def fuzz_all(jobs: Iterable[Job], folder: Path, at_once: int = 2, most: int = 10) -> dict[str, list[Failure]]:
+def fuzz_all(
+    jobs: Iterable[Job], folder: Path, at_once: int = 2, most: int = 10, tell: Callable[[Job, Tally], None] = lambda job, tally: None
+) -> dict[str, list[Failure]]:
     """Run the jobs, two children at a time; failures by job (at most `most` and a few each), their damaged files in `folder`."""
     waiting, running, found = list(jobs), [], {}
     for n, job in enumerate(waiting):
@@ -1214,6 +1289,7 @@ def fuzz_all(jobs: Iterable[Job], folder: Path, at_once: int = 2, most: int = 10
             for run in [r for r in running if r.ended(most)]:
                 running.remove(run)
                 found[run.key] = [_keep(run, index, what, folder) for index, what in run.failures[: most + 5]]
+                tell(run.job, run.tally)
                 shutil.rmtree(run.folder)
             time.sleep(0.01)
     finally:

@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from fuzz import BYTES, Job, Limits, Mutation, clips_of, fuzz, fuzz_all, hostile_pickles, mutation
+from fuzz import BYTES, GROUPS, Job, Limits, Mutation, Tally, clips_of, fuzz, fuzz_all, groups_for, hostile_pickles, mutation
 
 import c2vl_kit.data
 from c2vl_kit.data import formats
@@ -26,7 +26,8 @@ from c2vl_kit.data.formats import read_nwucla, write_nwucla
 from c2vl_kit.data.kinect import read_pku_split
 from c2vl_kit.skeleton import KINECT20, NTU25, Clip, InputError
 
-MUTATIONS = 2000 * int(os.environ.get("C2VL_FUZZ", "1"))  # for each reader, shared among its seeds
+SHARE = int(os.environ.get("C2VL_FUZZ", "1"))
+MUTATIONS = 2000 * SHARE  # for each reader, shared among its seeds
 MODULES = ("test_formats_ntu", "test_kinect", "test_mocap", "test_driveact", "test_exchange")
 BYTE_DAMAGE = {f.__name__ for f in BYTES}
 
@@ -100,6 +101,15 @@ def label_lines(original, first, m, clips):
     return None
 
 
+WRAPPED = {  # what the readers of the seeds read
+    "columns": "read_ntu_columns",
+    "_amc_of": "read_asf",
+    "pku_split": "read_pku_split",
+    "_by_labels": "read_npy, labels",
+    "_by_table": "read_driveact, table",
+    "read_pku_by_labels": "read_pku, labels",
+    "read_ntu_both_ways": "read_ntu, both ways",
+}
 NAMED_INSIDE = {"read_pyskl", "read_ctrgcn", "read_npz", "read_npy"}  # the file says how its clips are called
 LAWS = {
     "read_ntu": first_number(rb"^(?:\xef\xbb\xbf)*\s*(\d+)"),
@@ -175,16 +185,51 @@ def lists(folder):
     return [(folder / "cross-subject.txt", pku_split)]
 
 
+SEEN = {}  # reader -> (Tally, groups of damage its files must have been tried with); told at the end of the run
+LEAST = 20  # mutations of each group
+
+
+def table() -> str:
+    """What every reader was tried with, and what it answered."""
+    heads = ("mutations", *GROUPS, "a clip", "refused", "slowest ms", "memory MB")
+    lines = [f"{'reader':20} " + " ".join(f"{h:>11}" for h in heads)]
+    for name, (t, groups) in sorted(SEEN.items()):
+        cells = [t.kinds[""], *(t.kinds[g] if g in groups else "-" for g in GROUPS), t.clips, t.refused]
+        cells += [f"{1000 * t.slowest:.0f}", f"{t.grown / 2**20:.0f}"]
+        lines.append(f"{name:20} " + " ".join(f"{c:>11}" for c in cells))
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def told(at_the_end):
+    yield
+    if SEEN:
+        at_the_end("damaged files", table())
+
+
 @pytest.mark.parametrize("module", (*MODULES, ntu_both_ways, lists))
 def test_no_damaged_file_breaks_a_reader(module, tmp_path):
+    """At least 2,000 mutations for each reader, of every group that its kind of file can suffer."""
+
+    def tell(job, tally):
+        name = reader_name(job.reader)
+        name = WRAPPED.get(name, name)
+        seen, groups = SEEN.get(name, (Tally(), set()))
+        SEEN[name] = seen.add(tally), groups | groups_for(job.path.read_bytes())
+
     pairs = seeds_of(module, tmp_path / "seeds")
     count = {name: max(500, -(-MUTATIONS // n)) for name, n in seeds_of_reader(pairs).items()}
     jobs = []
     for n, (path, reader) in enumerate(pairs):
         name = reader_name(reader)
         jobs.append(Job(path, reader, count[name], tmp_path / "seeds", str(n), name not in NAMED_INSIDE, LAWS.get(name, noticed)))
-    failures = [f for found in fuzz_all(jobs, tmp_path).values() for f in found]
+    failures = [f for found in fuzz_all(jobs, tmp_path, tell=tell).values() for f in found]
     assert not failures, f"{len(failures)} failures\n" + "\n".join(map(str, failures[:30]))
+    for name in {WRAPPED.get(n, n) for n in count}:
+        tally, groups = SEEN[name]
+        assert tally.kinds[""] >= MUTATIONS == 2000 * SHARE and tally.clips + tally.refused == tally.kinds[""], (name, tally)
+        assert {"cut off", "flipped", "inserted", "huge counts", "NaN"} <= groups, (name, groups)
+        assert min(tally.kinds[g] for g in groups) >= LEAST * SHARE, (name, tally.kinds)
 
 
 FREE_NAMES = {
@@ -236,8 +281,6 @@ def test_odd_file_names(module, tmp_path):
                 )
                 assert reader_name(reader) in FREE_NAMES or clip.name.isascii(), (n, path.name, what, clip)
 
-
-WRAPPED = {"columns": "read_ntu_columns", "_amc_of": "read_asf", "pku_split": "read_pku_split"}  # what else the seeds' readers read
 
 
 def test_every_reader_is_fuzzed(tmp_path):

@@ -196,7 +196,7 @@ made = simulate(SimulatorConfig(classes=2, subjects=4, repetitions=2))
 store, _ = Store.build("store", made.clips, dataset="simulated", progress=False)
 vectors = np.random.default_rng(0).normal(size=(len(store), 8)).astype("float32")
 split = get_split(store)
-run = pretrain(store, split, ConceptSpace(store.names, vectors), "run", small(frames=16, width=4, train={"epochs": 1, "batch_size": 8}))
+run = pretrain(store, split, ConceptSpace(store.names, vectors), "run", small(frames=16, backbone={"width": 4}, train={"epochs": 1, "batch_size": 8}))
 evaluate(run, store, split)
 assert not absent & set(sys.modules)
 """

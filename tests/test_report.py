@@ -55,7 +55,7 @@ def job(tmp_path_factory):
     vectors = (middle[store.labels] + 0.3 * draw.normal(size=(len(store), 8))).astype(np.float32)
     ConceptSpace(store.names, vectors).save(folder / "space")
     split = get_split(store)
-    config = small(frames=8, width=4, dim=16, train={"epochs": 2, "batch_size": 6})
+    config = small(frames=8, backbone={"width": 4, "dim": 16}, train={"epochs": 2, "batch_size": 6})
     pretrain(store, split, ConceptSpace.load(folder / "space"), folder / "run", config, progress=False)
     evaluate(folder / "run", store, split, probe=ProbeConfig(epochs=3), progress=False)
     return folder, made.descriptions

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from c2vl_kit.data import loader, store
 from c2vl_kit.data.formats import write_ntu
 from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.store import Store
+from c2vl_kit.data.streams import stream
 from c2vl_kit.data.transforms import Pipeline
 from c2vl_kit.evaluate.features import extract, raw_features
 from c2vl_kit.models.stgcn import STGCN
@@ -358,7 +360,7 @@ def shelf(tmp_path_factory):
 def equal(a, b):
     """Two batches are the same, bit for bit."""
     assert a.names == b.names
-    return all(torch.equal(getattr(a, k), getattr(b, k)) for k in ("x", "present", "index"))
+    return all(torch.equal(getattr(a, k), getattr(b, k)) for k in ("x", "present", "index", "frames_raw"))
 
 
 def test_streamed_is_resident(shelf, tmp_path):
@@ -376,6 +378,43 @@ def test_streamed_is_resident(shelf, tmp_path):
         assert equal(whole.take([5, 3, 149]), mapped.take(torch.tensor([5, 3, 149])))
         np.testing.assert_array_equal(raw_features(whole).x, raw_features(mapped).x)
     assert not hasattr(mapped, "labels") and not hasattr(mapped.take([0]), "labels")
+
+
+def test_frames_raw(shelf, tmp_path, monkeypatch):
+    """Every batch says how long its clips were when they were recorded, resident and streamed, whole and in parts."""
+    long = dict(zip(shelf.names, shelf.column("T").tolist()))
+    some = shelf.names[100:20:-1]
+    for resident in (True, False):
+        clips = ClipSet.load(shelf, some, 8, 2, pipeline="B", resident=resident, folder=tmp_path, progress=False)
+        assert clips.frames_raw.dtype == torch.int64 and clips.frames_raw.tolist() == [long[n] for n in some]
+        for b in clips.batches(32, 1, 2, drop_last=False):
+            assert b.frames_raw.tolist() == [long[n] for n in b.names]
+        assert clips.take([7, 3]).frames_raw.tolist() == [long[some[7]], long[some[3]]]
+        assert clips.subset(some[9:4:-1]).take([1]).frames_raw.tolist() == [long[some[8]]]
+        assert clips.to("cpu").frames_raw is not None
+        moved = stream(b.x, clips.layout, "motion", b.frames_raw)
+        torch.testing.assert_close(moved[0], stream(b.x, clips.layout, "motion")[0] * 8 / long[b.names[0]])
+    monkeypatch.setattr(loader, "_fits", lambda *size: False)
+    part = clips.subset(some[:5])  # of a streamed set that does not fit, in a file of its own
+    assert part.file is not None and part.frames_raw.tolist() == [long[n] for n in some[:5]]
+
+
+def test_prepared_files_of_before(shelf, tmp_path):
+    """The counts come from the store: a file that was prepared by an earlier version is opened as it is, not made again."""
+    how = dict(frames=8, persons=2, resident=False, folder=tmp_path, progress=False)
+    file = ClipSet.load(shelf, shelf.names, **how).file
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([file.name, file.with_suffix(".present.npy").name])
+    before = file.stat().st_mtime_ns
+    again = ClipSet.load(shelf, shelf.names, **how)
+    assert file.stat().st_mtime_ns == before and again.frames_raw.tolist() == shelf.column("T").tolist()
+
+
+def test_a_set_without_counts(shelf):
+    """A set made by hand knows none, and neither do its batches."""
+    made = loader.ClipSet(torch.zeros(4, 3, 2, 20, 1), torch.ones(4, 1, dtype=torch.bool), tuple("abcd"), KINECT20, 2, "centre")
+    assert made.take([0]).frames_raw is None and made.subset("ba").frames_raw is None and made.to("cpu").frames_raw is None
+    streamed = replace(made, goes_to=torch.device("cpu"))
+    assert [b.frames_raw for b in streamed.batches(2, 0, 0)] == [None, None]
 
 
 class Alike(Task):

@@ -32,7 +32,7 @@ from .store import _alive, _code
 from .transforms import CENTRE, Pipeline, get_pipeline, to_array
 from ..skeleton import InputError, Layout, interpolate_missing, sha256_of
 
-# %% ../../nbs/16_data.loader.ipynb #24fc493e
+# %% ../../nbs/16_data.loader.ipynb #aa3e560d
 @dataclass(frozen=True, eq=False, repr=False)
 class Batch:
     "Some clips of a set, ready for a model. It carries names, never labels."
@@ -41,6 +41,7 @@ class Batch:
     present: Tensor  # (N, M) bool, which persons are there
     names: tuple[str, ...]  # N clip names
     index: Tensor  # (N,) int64 on the CPU, places in the set
+    frames_raw: Tensor | None = None  # (N,) int64, frames each clip was recorded with, for `stream`; None: not known
 
     def __len__(self) -> int:  # number of clips
         return len(self.names)
@@ -62,7 +63,7 @@ def epoch_order(
     generator = torch.Generator().manual_seed(int(mixed) & 0x7FFFFFFFFFFFFFFF)
     return torch.randperm(count, generator=generator)
 
-# %% ../../nbs/16_data.loader.ipynb #81919fb3
+# %% ../../nbs/16_data.loader.ipynb #92a0a412
 @dataclass(frozen=True, eq=False, repr=False)
 class ClipSet:
     "Clips of a store as one tensor, in memory or in a mapped file."
@@ -75,6 +76,7 @@ class ClipSet:
     pipeline: str  # name of the pipeline that prepared the clips
     goes_to: torch.device | None = None  # streamed: where batches are sent; None: `x` itself is there
     file: Path | None = None  # streamed from this file
+    frames_raw: Tensor | None = None  # (N,) int64, frames of each clip before it was brought to `frames`; None: not known
 
     def __len__(self) -> int:  # number of clips
         return len(self.names)
@@ -262,7 +264,7 @@ def _prepared(file: Path, shape: tuple, fill: Callable) -> tuple[Tensor, Tensor]
         raise InputError(f"{4 * np.prod(shape) / 1e9:.1f} GB of prepared clips cannot be written to {file.parent} {why}.") from e
     return found
 
-# %% ../../nbs/16_data.loader.ipynb #f8374236
+# %% ../../nbs/16_data.loader.ipynb #094fe4de
 def _free_memory(device: torch.device) -> int:  # bytes
     "What is free on a device; on the host within the limits of a container."
     if device.type == "cuda":
@@ -294,9 +296,10 @@ def _to(clips: ClipSet, device: torch.device) -> ClipSet:
     away = device.type == "cuda" and clips.x.device.type == "cpu"
     if not clips.resident or (away and not _fits(4 * clips.x.numel(), device)):
         return replace(clips, goes_to=device)
-    return replace(clips, x=clips.x.to(device), present=clips.present.to(device))
+    counts = None if clips.frames_raw is None else clips.frames_raw.to(device)
+    return replace(clips, x=clips.x.to(device), present=clips.present.to(device), frames_raw=counts)
 
-# %% ../../nbs/16_data.loader.ipynb #fce1d334
+# %% ../../nbs/16_data.loader.ipynb #e160cc91
 def _checked_names(store, names) -> tuple[str, ...]:
     "The names as a tuple; InputError on no, repeated or unknown ones."
     names = tuple(names)
@@ -312,10 +315,17 @@ def _checked_names(store, names) -> tuple[str, ...]:
                          "use the split that was made from this store.")
     return names
 
+# %% ../../nbs/16_data.loader.ipynb #d4cb3144
+def _frames_raw(store, names: tuple[str, ...]) -> Tensor:  # (N,) int64
+    "Frames each clip was recorded with: from the store's table, or from the clips when there is none."
+    table = dict(zip(store.names, store.column("T").tolist())) if hasattr(store, "column") else {n: store[n].T for n in names}
+    return torch.tensor([table[n] for n in names], dtype=torch.int64)
 
+# %% ../../nbs/16_data.loader.ipynb #127024b1
 def _load(cls, store, names, frames, persons, pipeline, device, progress, resident, workers, folder):
     "See `ClipSet.load`; raises InputError on wrong names and on clips that cannot be prepared."
     names, pipeline = _checked_names(store, names), get_pipeline(pipeline)
+    counts = _frames_raw(store, names)
     if resident not in (True, False, "auto"):
         raise InputError(f"resident is {resident!r}; choose True, False or 'auto'.")
     shape = (len(names), 3, frames, store.layout.V, persons)
@@ -331,11 +341,11 @@ def _load(cls, store, names, frames, persons, pipeline, device, progress, reside
     if resident:
         x = _in_memory(shape, shared=_workers(workers, len(names)) > 1)
         present = _prepare((names, prepare, lambda start, stop: x[start:stop]), workers, progress)
-        return cls(torch.from_numpy(x), torch.from_numpy(present), names, store.layout, frames, pipeline.name).to(device)
+        return cls(torch.from_numpy(x), torch.from_numpy(present), names, store.layout, frames, pipeline.name, frames_raw=counts).to(device)
     key = _key(store, names, frames, persons, pipeline)
     file = Path(folder or Path(store.path).parent / "prepared") / f"{key}.npy"
     x, present = _prepared(file, shape, lambda rows: _prepare((names, prepare, rows), workers, progress))
-    return cls(x, present, names, store.layout, frames, pipeline.name, device, file)
+    return cls(x, present, names, store.layout, frames, pipeline.name, device, file, counts)
 
 # %% ../../nbs/16_data.loader.ipynb #71de8fa9
 def _batches(clips: ClipSet, batch_size: int, order: Tensor, drop_last: bool) -> Iterator[Batch]:
@@ -349,7 +359,7 @@ def _batches(clips: ClipSet, batch_size: int, order: Tensor, drop_last: bool) ->
         return (_take(clips, index) for index in parts)
     return (_send(clips, *read) for read in _ahead(lambda index: (index, *_gather(clips, index)), parts))
 
-# %% ../../nbs/16_data.loader.ipynb #1d4179c9
+# %% ../../nbs/16_data.loader.ipynb #9d0d9a5f
 def _gather(clips: ClipSet, index: Tensor) -> tuple[Tensor, Tensor]:  # (x, present) of a batch, on the host
     "Read the rows of a batch."
     x = torch.empty((len(index), *clips.x.shape[1:]), pin_memory=clips.device.type == "cuda")
@@ -362,7 +372,8 @@ def _gather(clips: ClipSet, index: Tensor) -> tuple[Tensor, Tensor]:  # (x, pres
 def _send(clips: ClipSet, index: Tensor, x: Tensor, present: Tensor) -> Batch:
     "A batch on the device."
     names = tuple(clips.names[i] for i in index.tolist())
-    return Batch(x.to(clips.device, non_blocking=True), present.to(clips.device), names, index)
+    counts = None if clips.frames_raw is None else clips.frames_raw[index].to(clips.device)
+    return Batch(x.to(clips.device, non_blocking=True), present.to(clips.device), names, index, counts)
 
 
 def _take(clips: ClipSet, index: Tensor) -> Batch:
@@ -370,7 +381,8 @@ def _take(clips: ClipSet, index: Tensor) -> Batch:
     if not clips.resident:
         return _send(clips, index, *_gather(clips, index))
     here = index.to(clips.device)
-    return Batch(clips.x[here], clips.present[here], tuple(clips.names[i] for i in index.tolist()), index)
+    counts = None if clips.frames_raw is None else clips.frames_raw[here]
+    return Batch(clips.x[here], clips.present[here], tuple(clips.names[i] for i in index.tolist()), index, counts)
 
 # %% ../../nbs/16_data.loader.ipynb #f978434e
 def _ahead(
@@ -392,7 +404,7 @@ def _ahead(
             for job in waiting:
                 job.cancel()
 
-# %% ../../nbs/16_data.loader.ipynb #7cba6828
+# %% ../../nbs/16_data.loader.ipynb #c6aebf33
 def _subset(clips: ClipSet, names: Sequence[str]) -> ClipSet:
     "The named clips, in the order given; raises InputError naming the first one that is not there."
     place = {name: i for i, name in enumerate(clips.names)}
@@ -402,14 +414,15 @@ def _subset(clips: ClipSet, names: Sequence[str]) -> ClipSet:
         raise InputError(f"{len(missing)} of {len(names)} clips are not in this set of {len(clips)}"
                          f"{f', e.g. {missing[0]!r}' if missing else ''}; load them first or give at least one name it has.")
     at = torch.tensor([place[n] for n in names])
+    counts = None if clips.frames_raw is None else clips.frames_raw[at.to(clips.frames_raw.device)]
     if clips.file is None or _fits(4 * len(names) * clips.x[0].numel(), clips.device, torch.device("cpu")):
         x, present = (clips.x[at.to(clips.x.device)], clips.present[at.to(clips.x.device)])
-        return replace(clips, x=x, present=present, names=names, goes_to=None, file=None).to(clips.device)
+        return replace(clips, x=x, present=present, names=names, goes_to=None, file=None, frames_raw=counts).to(clips.device)
     file = clips.file.with_name(f"{sha256_of(clips.file.name, json.dumps(names))[:24]}.npy")
     source, rows_at = clips.x.numpy(), dict(zip(names, at.tolist()))
     job = (names, lambda name: source[rows_at[name]])
     x, present = _prepared(file, (len(names), *clips.x.shape[1:]), lambda rows: _prepare((*job, rows), 1, False))
-    return replace(clips, x=x, present=present, names=names, file=file)
+    return replace(clips, x=x, present=present, names=names, file=file, frames_raw=counts)
 
 
 def _clipset_html(clips: ClipSet) -> str:

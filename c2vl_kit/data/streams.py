@@ -107,15 +107,17 @@ def _axis_and_angle(
     angle = torch.atan2(sine, torch.where(bent | (along != 0), along, 1.0))
     return _unit(bend), angle
 
-# %% ../../nbs/14_data.streams.ipynb #bd952519
+# %% ../../nbs/14_data.streams.ipynb #5d5c9ed6
 def stream(
     x: Tensor,  # (N, 3, T, V, M) positions, zeros for absent persons
     layout: Layout,  # the joints of `x`
-    name: str = "joint",  # one of STREAMS
+    name: str = "joint",  # one of STREAMS, or several: "joint+motion+bone" stacks their channels
     frames_raw=None,  # (N,) frames each clip had when recorded: moving streams become per recorded frame; None: per frame of `x`
     legacy: bool = False,  # IKEM's code: 50 for T in the speed, and vector products along the first axis of length 3
-) -> Tensor:  # same shape, type and device; absent persons are still zero
+) -> Tensor:  # same shape, type and device, C more channels for each further stream; absent persons are still zero
     "Compute a stream; raises InputError on an unknown name or a tensor of another layout."
+    if "+" in name:
+        return torch.cat([stream(x, layout, part, frames_raw, legacy) for part in name.split("+")], 1)
     if name not in STREAMS:
         raise InputError(f"unknown stream {name!r}; choose one of {', '.join(STREAMS)}.")
     if x.ndim != 5 or x.shape[3] != layout.V:

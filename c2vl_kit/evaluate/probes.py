@@ -272,17 +272,23 @@ def words_alone(
     y_train: np.ndarray,  # (N,) their classes
     tests: Mapping[str, tuple[Sequence[str], np.ndarray]],  # test name -> clip names and classes
     seed: int = 0,  # of the shuffling
-) -> Scores:  # figures "own words" and "shuffled words"; InputError where a clip has no words
+) -> Scores:  # figures "own words", "shuffled words", "random vectors"; InputError where a clip has no words
     "Guess the class from the prompts alone, without any skeleton."
+    from sklearn.linear_model import LogisticRegression
+
     from c2vl_kit.concepts.prompts import guess_from_words
 
     every = tuple(dict.fromkeys(n for part, _ in tests.values() for n in part))
     if bare := [n for n in (*names, *every) if n not in prompts]:
         raise InputError(f"{len(bare)} clips have no prompts, the first is {bare[0]!r}: caption them to learn what the words alone say")
     y, classes = np.asarray(y_train), int(max(np.max(y_train), *(np.max(t) for _, t in tests.values()))) + 1
+    said = {"own words": prompts, "shuffled words": prompts.select(names={*names, *every}).shuffled(seed)}
+    guesses = {figure: guess_from_words(words, tuple(names), y, every) for figure, words in said.items()}
+    noise = F.normalize(torch.randn(len(names) + len(every), 128, generator=generator_for(seed, "random vectors"))).numpy()
+    guesses["random vectors"] = LogisticRegression(max_iter=300).fit(noise[: len(names)], y).predict(noise[len(names) :])
     table = {k: {} for k in tests}
-    for figure, said in (("own words", prompts), ("shuffled words", prompts.select(names={*names, *every}).shuffled(seed))):
-        guess = dict(zip(every, guess_from_words(said, tuple(names), y, every)))
+    for figure, classes_guessed in guesses.items():
+        guess = dict(zip(every, classes_guessed))
         for k, (part, truth) in tests.items():
             table[k][figure] = Score.of(np.array([guess[n] for n in part]), np.asarray(truth), classes, y)
     return Scores(table, {"prompts": prompts.checksum[:12], "leaks_labels": prompts.leaks_labels})

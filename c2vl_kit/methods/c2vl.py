@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['C2VLConfig', 'anchors', 'C2VL', 'make_encoder', 'Recorder', 'pretrain', 'load_encoder', 'small', 'full']
 
-# %% ../../nbs/60_methods.c2vl.ipynb #8a52c8dc
+# %% ../../nbs/60_methods.c2vl.ipynb #5f57954f
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,18 +21,18 @@ from ..data.loader import Batch, ClipSet
 from ..data.streams import STREAMS, stream
 from ..losses.contrastive import LogitScale
 from ..losses.soft_targets import SoftTargetConfig, Targets, alpha_at, soft_target_loss
-from ..models.stgcn import STGCN
+from ..models.zoo import Backbone
 from ..skeleton import InputError, Layout
 from ..train.runs import Run, load_tensors, save_tensors
 from ..train.task import Config, Progress, Task, seeded
 from ..train.trainer import TrainConfig, Trainer
+from ..train.views import load_encoders
 
-# %% ../../nbs/60_methods.c2vl.ipynb #fe06c8de
+# %% ../../nbs/60_methods.c2vl.ipynb #86ae671b
 _POLICIES = {
     "concept": ("separate", "average", "concat"), "concept_scaling": ("none", "centre", "whiten"),
     "head": ("linear", "mlp"), "stream": STREAMS,
 }
-_PARTS = {"loss": SoftTargetConfig, "augment": Augment, "train": TrainConfig}
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,11 @@ class C2VLConfig(Config):
     persons: int = 1  # M: persons taken from each clip
     pipeline: str = "facing"  # how clips are centred and turned, see data.transforms
     stream: str = "joint"  # joint | bone | motion, computed after augmentation
-    width: int = 16  # ST-GCN's first channels
-    dim: int = 256  # size of the feature
-    dropout: float = 0.5  # in ST-GCN's blocks 2 … 10
-    partition: str = "spatial"  # graph partition, see Layout.partition
-    empty_persons: str = "masked"  # "masked" | "legacy", see STGCN
+    backbone: Backbone = field(default_factory=Backbone)  # the encoder: ST-GCN, CTR-GCN, GRU or Transformer
     modalities: str | tuple[str, ...] = "auto"  # "auto": all the space has; or ("language",), ("vision",), both
     concept: str = "separate"  # one target per modality, or one fused: "average" | "concat"
     concept_scaling: str = "none"  # "none" | "centre" | "whiten": see ConceptSpace.centred and .whitened; measured on training clips
-    head: str = "linear"  # "linear" | "mlp" (one hidden layer of size dim)
+    head: str = "linear"  # "linear" | "mlp" (one hidden layer of the feature's size)
     init_tau: float = 0.07  # temperature at the start
     learn_scale: bool = True  # learn the temperature
     max_scale: float = 100.0  # largest 1/τ
@@ -63,15 +59,7 @@ class C2VLConfig(Config):
     def __post_init__(self):
         _check_config(self)
 
-    @classmethod
-    def from_dict(cls, values: Mapping) -> "C2VLConfig":  # as read from JSON; missing settings keep their default
-        return super().from_dict({k: _PARTS[k].from_dict(v) if k in _PARTS else v for k, v in values.items()})
-
-    def replace(self, **changes) -> "C2VLConfig":  # settings; those of a part as a dictionary, loss={"lam": 1.0}
-        parts = {k: getattr(self, k).replace(**v) for k, v in changes.items() if k in _PARTS and isinstance(v, Mapping)}
-        return super().replace(**changes | parts)
-
-# %% ../../nbs/60_methods.c2vl.ipynb #198cfbc4
+# %% ../../nbs/60_methods.c2vl.ipynb #ee3f698d
 def _check_config(c: C2VLConfig) -> None:
     for name, known in _POLICIES.items():
         if getattr(c, name) not in known:
@@ -80,9 +68,7 @@ def _check_config(c: C2VLConfig) -> None:
         object.__setattr__(c, "modalities", (c.modalities,))
     if min(c.frames, c.persons) < 1:
         raise InputError(f"frames and persons must be at least 1, got {c.frames} and {c.persons}")
-    for name, kind in _PARTS.items():
-        if not isinstance(getattr(c, name), kind):
-            raise InputError(f"{name} must be of type {kind.__name__}, got {type(getattr(c, name)).__name__}")
+    c._check_parts()
 
 # %% ../../nbs/60_methods.c2vl.ipynb #eb849dac
 def anchors(
@@ -103,7 +89,7 @@ def anchors(
         return {"fused": torch.tensor(space.fused(config.concept))}
     return {name: torch.tensor(getattr(space, name)) for name in wanted}
 
-# %% ../../nbs/60_methods.c2vl.ipynb #40031ba5
+# %% ../../nbs/60_methods.c2vl.ipynb #aa96a134
 class C2VL(Task):
     "Skeletons against frozen concept vectors with progressively softened targets."
 
@@ -116,7 +102,7 @@ class C2VL(Task):
         config = config or C2VLConfig()
         super().__init__(make_encoder(layout, config))
         self.config, self.layout, tables = config, layout, anchors(space, config)
-        self.heads = nn.ModuleDict({k: _head(config, m.shape[1]) for k, m in tables.items()})
+        self.heads = nn.ModuleDict({k: _head(config, self.encoder.dim, m.shape[1]) for k, m in tables.items()})
         self.scales = nn.ModuleDict({k: LogitScale(config.init_tau, config.max_scale, config.learn_scale) for k in tables})
         for k, m in tables.items():
             self.register_buffer(f"concept_{k}", m, persistent=False)
@@ -214,19 +200,19 @@ def _look(self: C2VL, batch: Batch, progress: Progress) -> tuple[float, dict[str
 
 C2VL.after_step, C2VL.train, C2VL.look = _after_step, _train, _look
 
-# %% ../../nbs/60_methods.c2vl.ipynb #b1aa9cf5
+# %% ../../nbs/60_methods.c2vl.ipynb #50053275
 def make_encoder(
     layout: Layout,  # of the clips
-    config: C2VLConfig,  # width, dim, dropout, partition, empty_persons
-) -> STGCN:  # with fresh weights from torch's global generator
+    config: C2VLConfig,  # its backbone
+) -> nn.Module:  # with fresh weights from torch's global generator
     "The encoder that a configuration describes."
-    return STGCN(layout, 3, config.width, config.dim, config.dropout, config.partition, config.empty_persons)
+    return config.backbone.make(layout, 3)
 
 
-def _head(config, d):
+def _head(config, dim, d):
     if config.head == "linear":
-        return nn.Linear(config.dim, d)
-    return nn.Sequential(nn.Linear(config.dim, config.dim), nn.ReLU(), nn.Linear(config.dim, d))
+        return nn.Linear(dim, d)
+    return nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, d))
 
 
 def _weights(config, tables):
@@ -307,7 +293,7 @@ def pretrain(
     trainer.fit(stop_after)
     return run
 
-# %% ../../nbs/60_methods.c2vl.ipynb #1b7c91b8
+# %% ../../nbs/60_methods.c2vl.ipynb #a7db26b2
 def _head_of_run(store, split, concepts, config) -> dict:
     "What a reader of the run folder must know: the data, the split, the vectors, the settings."
     settings = config.to_dict()
@@ -318,39 +304,29 @@ def _head_of_run(store, split, concepts, config) -> dict:
         "space": {"checksum": concepts.checksum, "modalities": list(concepts.modalities), "info": concepts.info},
         "seed": config.train.seed, "frames": config.frames, "persons": config.persons, "pipeline": config.pipeline,
         "stream": config.stream, "train": settings["train"], "config": settings,
+        "encoders": {config.stream: {"stream": config.stream, "prefix": "encoder.", "backbone": settings["backbone"], "in_channels": 3}},
     }
 
-# %% ../../nbs/60_methods.c2vl.ipynb #ecbaf697
+# %% ../../nbs/60_methods.c2vl.ipynb #6972cdbb
 def load_encoder(
     run: Run | str | Path,  # a run of `pretrain`
     name: str = "last",  # checkpoint
-) -> STGCN:  # in evaluation mode, on the CPU
+) -> nn.Module:  # in evaluation mode, on the CPU
     "The trained encoder; InputError when any of its weights is not in the checkpoint, or the other way round."
-    run = run if isinstance(run, Run) else Run.open(run)
-    config = C2VLConfig.from_dict(run.config["config"])
-    encoder = make_encoder(Layout.from_dict(run.config["layout"]), config)
-    stored = run.load_checkpoint(name)["model"]
-    found = {k.removeprefix("encoder."): v for k, v in stored.items() if k.startswith("encoder.")}
-    want = encoder.state_dict()
-    wrong = sorted(set(found) ^ set(want)) or [k for k in want if found[k].shape != want[k].shape]
-    if wrong:
-        raise InputError(f"checkpoint {name!r} of {run.path} does not fit its encoder in {len(wrong)} weights, {wrong[0]!r} first: "
-                         "config.json and checkpoint must come from one run")
-    encoder.load_state_dict(found)
-    return encoder.eval()
+    return next(iter(load_encoders(run, name).values()))
 
-# %% ../../nbs/60_methods.c2vl.ipynb #2ba0ae02
+# %% ../../nbs/60_methods.c2vl.ipynb #1d426ce5
 def small(**changes) -> C2VLConfig:  # settings to change, as in C2VLConfig.replace
     "For a laptop: a narrow encoder and 32 frames; settings chosen on held-out training clips, see above."
-    return _base(frames=32, dim=128, train={"epochs": 60, "batch_size": 64, "lr": 2e-3}).replace(**changes)
+    return _base(frames=32, backbone={"dim": 128}, train={"epochs": 60, "batch_size": 64, "lr": 2e-3}).replace(**changes)
 
 
 def full(**changes) -> C2VLConfig:  # settings to change, as in C2VLConfig.replace
     "For a GPU: the width of the first ST-GCN paper, 64 frames, 200 epochs. Not yet run by us."
-    return _base(frames=64, width=64, dim=256, train={"epochs": 200, "batch_size": 128, "lr": 1e-3}).replace(**changes)
+    return _base(frames=64, backbone={"width": 64}, train={"epochs": 200, "batch_size": 128, "lr": 1e-3}).replace(**changes)
 
 
 def _base(**changes):
     augment = Augment(crop=0.8, rotate=30.0, shear=0.2, jitter=0.01, scale=0.1)
     loss = SoftTargetConfig(alpha_max=0.3)
-    return C2VLConfig(dropout=0.0, concept_scaling="whiten", augment=augment, loss=loss).replace(**changes)
+    return C2VLConfig(backbone=Backbone(width=16, dim=256, dropout=0.0), concept_scaling="whiten", augment=augment, loss=loss).replace(**changes)

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['Progress', 'derive_seed', 'generator_for', 'seeded', 'parameter_groups', 'Task', 'check_task', 'Config']
 
-# %% ../../nbs/50_train.task.ipynb #8c59e7a2
+# %% ../../nbs/50_train.task.ipynb #c533e643
 import hashlib
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -146,7 +147,7 @@ def check_task(
     task.load_state_dict(before, strict=False)
     return {"loss": loss.item(), **{k: v.item() for k, v in numbers.items()}}
 
-# %% ../../nbs/50_train.task.ipynb #5f36bdfe
+# %% ../../nbs/50_train.task.ipynb #b9c2cba0
 class Config:
     "Mixin for frozen dataclasses: to_dict, from_dict and replace, with unknown keys refused."
 
@@ -155,15 +156,29 @@ class Config:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict):  # settings as read from JSON; missing ones keep their default
-        "The settings from plain values; lists become tuples again."
+    def from_dict(cls, values: Mapping):  # settings as read from JSON; missing ones keep their default
+        "The settings from plain values; lists become tuples again, and what belongs to a part becomes that part."
         cls._known(values)
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        parts = cls._parts()
+        made = {k: parts[k].from_dict(v) for k, v in values.items() if k in parts and isinstance(v, Mapping)}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()} | made)
 
-    def replace(self, **changes):  # settings to change
+    def replace(self, **changes):  # settings to change; those of a part as a dictionary, train={"lr": 0.1}
         "A copy with some settings changed."
         self._known(changes)
-        return replace(self, **changes)
+        parts = self._parts()
+        made = {k: getattr(self, k).replace(**v) for k, v in changes.items() if k in parts and isinstance(v, Mapping)}
+        return replace(self, **changes | made)
+
+    @classmethod
+    def _parts(cls) -> dict[str, type]:  # settings that have settings of their own, with their class
+        return {f.name: f.type for f in fields(cls) if hasattr(f.type, "from_dict")}
+
+    def _check_parts(self) -> None:
+        "InputError for a part of another class."
+        for name, kind in self._parts().items():
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} must be of type {kind.__name__}, got {type(getattr(self, name)).__name__}")
 
     @classmethod
     def _known(cls, keys):

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ..skeleton import InputError, sha256_of
 from .task import Config, Progress, Task, generator_for, seeded
 
-# %% ../../nbs/51_train.trainer.ipynb #c4de6f48
+# %% ../../nbs/51_train.trainer.ipynb #2cfca51a
 @dataclass(frozen=True)
 class TrainConfig(Config):
     "Every setting of a training run; illegal values are refused when it is made."
@@ -32,6 +32,7 @@ class TrainConfig(Config):
     warmup_epochs: int = 5  # epochs of linear rise, never more than half of the run
     optimiser: str = "adamw"  # "adamw" or "sgd"
     momentum: float = 0.9  # of SGD
+    nesterov: bool = False  # Nesterov's form of that momentum
     schedule: str = "cosine"  # "cosine" to zero, "step" at lr_steps, or "constant"
     lr_steps: tuple = ()  # epochs after which the learning rate falls, for "step"
     gamma: float = 0.1  # factor by which it falls
@@ -102,7 +103,7 @@ def autocast(
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 
-# %% ../../nbs/51_train.trainer.ipynb #e5602793
+# %% ../../nbs/51_train.trainer.ipynb #a0f317a1
 def make_optimiser(
     task: Task,  # the method, already on its device
     config: TrainConfig,  # which optimiser, with what
@@ -111,7 +112,7 @@ def make_optimiser(
     groups = task.parameter_groups(config.weight_decay)
     if config.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr)
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
 
 # %% ../../nbs/51_train.trainer.ipynb #6445373e
 class Means:
@@ -200,7 +201,7 @@ def load_optimiser_state(
     plain["state"] = {i: state[n] for i, n in enumerate(names) if n in state}
     optimiser.load_state_dict(plain)
 
-# %% ../../nbs/51_train.trainer.ipynb #47e4ca48
+# %% ../../nbs/51_train.trainer.ipynb #aeca8c2e
 _MAY_CHANGE = ("device", "threads", "save_every", "info")  # where, how often, and remarks: not what
 
 
