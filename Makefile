@@ -23,15 +23,19 @@ help:
 	@echo 'make clean                                 removes builds and caches (runs/ and .venv stay)'
 
 .venv/.installed: settings.ini constraints.txt setup.py pyproject.toml tools/venv.sh
-	@bash tools/venv.sh demo,dev,video,server $@
+	@bash tools/venv.sh demo,dev $@
 
 .venv/.lab: .venv/.installed
-	@bash tools/venv.sh demo,dev,video,server,lab $@
+	@bash tools/venv.sh demo,dev,lab $@
+
+# what the checks use beside: video, servers, two local workers, a browser
+.venv/.checks: .venv/.installed
+	@bash tools/venv.sh demo,dev,video,server,scale,lab,browser $@
 
 demo: .venv/.installed
 	@$(BIN)/c2vl demo --data '$(DATA)' $(if $(ROOT),--root '$(ROOT)') $(ARGS)
 
-test: .venv/.installed
+test: .venv/.checks
 	@$(BIN)/python tools/check.py $(STEPS)
 
 lab: .venv/.lab

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['Job', 'demo', 'Finding', 'Diagnosis', 'doctor', 'main']
 
-# %% ../nbs/90_cli.ipynb #b85cb904
+# %% ../nbs/90_cli.ipynb #e6b49963
 import argparse
+import ast
 import json
 import os
 import platform
@@ -15,8 +16,9 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from .skeleton import InputError
@@ -108,29 +110,152 @@ def _prepare(
         print(f"\n{_plain(check(store, strict=False))}")
     return store
 
-# %% ../nbs/90_cli.ipynb #4c41ed31
+# %% ../nbs/90_cli.ipynb #325fc287
+_SEES = ("video", "pattern", "pixels", "tokens", "temperature", "seed")  # for whoever looks at pictures
+_ASKS = {  # who is asked → the options that mean something there
+    "kinematic": ("question", "moments"),
+    "model": ("question", "moments", *_SEES, "device", "batch_size"),
+    "server": ("question", "moments", *_SEES, "model", "key_env", "concurrency", "timeout", "tries", "prices"),
+}
+
+
+def _who(
+    given: dict,  # option name → value; None means not given
+) -> str:  # a key of _ASKS; InputError for options that do not fit
+    "Whom --captioner names."
+    name = given.get("captioner") or "kinematic"
+    who = "server" if "://" in name else "kinematic" if name == "kinematic" else "model"
+    for option, value in given.items():
+        if value is not None and option != "captioner" and option not in _ASKS[who]:
+            called = {"model": "a model", "server": "a server", "kinematic": "kinematic"}
+            fits = " or ".join(called[k] for k, v in _ASKS.items() if option in v)
+            raise InputError(f"--{option.replace('_', '-')} means nothing to --captioner {name}: leave it out, or ask {fits}")
+    if who == "server" and not given.get("model"):
+        raise InputError(f"--model is missing: name the model that {name} should answer with")
+    if who != "kinematic" and not given.get("video"):
+        raise InputError(f"--video is missing: {name} looks at pictures, so name the folder with the clips' videos")
+    return who
+
+# %% ../nbs/90_cli.ipynb #53e616e1
+def _captioners(
+    given: dict,  # option name → value; None means not given
+    ledger: Path,  # where a server's answers are counted
+) -> list:  # captioners, each to be asked in turn
+    "Whoever --captioner names, set up as the other options say."
+    from c2vl_kit.concepts.captioners import Kinematic
+
+    who, given = _who(given), {k: v for k, v in given.items() if v is not None}
+    asked, moments = tuple(given.get("question", ())), given.get("moments", 16)
+    if who == "kinematic":
+        if odd := [q for q in asked if q != "motion" and not q.startswith("part:")]:
+            raise InputError(f"the kinematic captioner cannot answer --question {odd[0]!r}: "
+                             "it knows motion and part:NAME, ask a model or a server")
+        parts = tuple(q.removeprefix("part:") for q in asked if q != "motion")
+        return [Kinematic(moments)] * (not asked or "motion" in asked) + [Kinematic(moments, parts=parts)] * bool(parts)
+    options = {"asked": asked or ("c2vl",), "moments": moments, **({"new_tokens": given["tokens"]} if "tokens" in given else {})}
+    options |= {k: given[k] for k in ("temperature", "seed", "batch_size", "concurrency", "timeout", "tries", "prices") if k in given}
+    if who == "model":
+        from c2vl_kit.concepts.lmm import LmmCaptioner
+
+        warm = {"sample": True} if options.get("temperature") else {}
+        return [LmmCaptioner.load(given["captioner"], _frames(given, moments), given.get("device", "auto"), **options | warm)]
+    from c2vl_kit.concepts.server import ServerCaptioner
+
+    named = {"key_env": None if given["key_env"] == "none" else given["key_env"]} if "key_env" in given else {}
+    return [ServerCaptioner(given["captioner"], given["model"], _frames(given, moments), ledger=ledger, **options | named)]
+
+# %% ../nbs/90_cli.ipynb #cca0435f
+def _frames(given: dict, moments: int):  # -> VideoFrames; InputError where a folder is not there
+    "The pictures of a clip: its video, and where the person is in it."
+    from c2vl_kit.concepts.frames import VideoFrames
+    from c2vl_kit.data.formats import read_ntu_columns
+
+    for option in ("video", "pixels"):
+        if option in given and not Path(given[option]).is_dir():
+            files = "videos" if option == "video" else ".skeleton files"
+            raise InputError(f"--{option} {given[option]} is no folder: name the one with the {files}")
+    pixels = (lambda name: read_ntu_columns(Path(given["pixels"]) / f"{name}.skeleton").colour) if "pixels" in given else None
+    frames = VideoFrames(Path(given["video"]), given.get("pattern", "{name}_rgb.avi"), pixels, moments=moments)
+    try:
+        frames.pattern.format(name="a01")
+    except (KeyError, IndexError, ValueError):
+        raise InputError(f"--pattern {frames.pattern!r} cannot be filled in: write {{name}} where the clip's name stands, "
+                         "as in '{name}.mp4'") from None
+    return frames
+
+# %% ../nbs/90_cli.ipynb #210af6bf
+def _caption(
+    job: Job,  # the job's folder; its store must be there
+    given: dict,  # option name → value, of _ASKS and "captioner"; None means not given
+    captions: str | Path | None = None,  # file to write; None: the job's prompts
+    only: str | None = None,  # pattern of clip names, such as "S001*"; None: all
+    progress: bool = False,  # show a bar
+):  # -> PromptStore
+    "Ask about every clip; goes on where it was stopped."
+    from fnmatch import fnmatchcase
+
+    from c2vl_kit.concepts.answers import quality
+    from c2vl_kit.concepts.captioners import caption
+    from c2vl_kit.concepts.prompts import PromptStore
+
+    store, file = job.open_store(), Path(captions or job.prompts)
+    names = [n for n in store.names if only is None or fnmatchcase(n, only)]
+    if not names:
+        raise InputError(f"--only {only} fits none of the {len(store):,} clips, which have names such as {store.names[0]}")
+    captioners = _captioners(given, file.with_name(f"{file.stem}-ledger.jsonl"))
+    others = {p.source for p in PromptStore(file)} - {c.source for c in captioners}
+    if others:
+        raise InputError(f"{file} holds answers of {min(others)!r}: give another file with --captions, so that two captioners do not mix")
+    for captioner in captioners:
+        try:
+            prompts = caption(store, file, captioner, names, progress)
+        finally:
+            if hasattr(captioner, "usage"):
+                print(_plain(captioner.usage._repr_markdown_()))
+    seen = quality(prompts)
+    odd = ", ".join(f"{n:,} {fault}" for fault, n in seen.faults.items() if n) or "none empty, refused or otherwise odd"
+    print(f"{len(prompts):,} answers about {len(prompts.names):,} clips in {file}: "
+          f"{seen.distinct:,} distinct, {seen.words:.1f} words each, {odd}")
+    return prompts
+
+# %% ../nbs/90_cli.ipynb #14482adc
 def _embed(
     job: Job,  # the job's folder; its store must be there
     captions: str | Path | None = None,  # prompts to use instead of the captioner's, JSONL
     tower: str = "auto",  # text tower: "auto", "minilm", a folder, or a hub name
     progress: bool = False,  # show bars
+    pooling: str = "mean",  # how a clip's answers become one vector
 ):  # -> ConceptSpace
     "Prompts → text tower → the job's concept space."
     from c2vl_kit.concepts.prompts import PromptStore
     from c2vl_kit.concepts.space import embed
 
     store = job.open_store()
-    if captions is None and store.dataset == "simulated":
-        captions = job.prompts
-        if not captions.is_file():
-            raise InputError(f"{captions} is missing beside its store: make both again, c2vl prepare --data simulated --overwrite")
+    if captions is None and store.dataset == "simulated" and not job.prompts.is_file():
+        raise InputError(f"{job.prompts} is missing beside its store: make both again, c2vl prepare --data simulated --overwrite")
+    captions = _told(job, store) if captions is None else captions
     if captions is not None and not Path(captions).is_file():
         raise InputError(f"--captions {captions} is not there: name a prompts file (JSONL), or leave the option out")
-    space = embed(store, job.root, None if captions is None else PromptStore(captions), tower, progress=progress)
+    space = embed(store, job.root, None if captions is None else PromptStore(captions), tower, progress=progress, pooling=pooling)
     print(f"{len(space):,} clips with {' and '.join(space.modalities)} vectors in {job.space}")
     return space
 
-# %% ../nbs/90_cli.ipynb #14a820ba
+# %% ../nbs/90_cli.ipynb #9b0b476b
+def _told(job: Job, store) -> Path | None:  # None: the kinematic captioner begins, or goes on
+    "The job's prompts, if somebody was asked with `c2vl caption`; InputError where that is not finished."
+    from c2vl_kit.concepts.captioners import Kinematic
+    from c2vl_kit.concepts.prompts import PromptStore
+
+    prompts = PromptStore(job.prompts)
+    default = json.loads(json.dumps(asdict(Kinematic())))
+    if all(p.source == "kinematic" and p.settings == default for p in prompts):
+        return None
+    asked = {q: 1 + max(p.moment for p in prompts if p.question == q) for q in prompts.questions}
+    if lacking := sum(len(m) for q, n in asked.items() for m in prompts.missing(store.names, n, q).values()):
+        raise InputError(f"{job.prompts} lacks {lacking:,} answers: let the same c2vl caption command go on until it is done")
+    return job.prompts
+
+# %% ../nbs/90_cli.ipynb #3b29e555
 _FIELDS = ("frames", "stream", "pipeline")  # of C2VLConfig
 _TRAIN_FIELDS = ("epochs", "batch_size", "lr", "seed", "device", "threads")  # of TrainConfig
 _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, True), "both": (True, True)}  # intra, inter
@@ -146,7 +271,7 @@ def _config_file(path: str | Path) -> dict:  # settings of C2VLConfig
         raise InputError(f"--config {path} holds no settings: give the config.json of a run")
     return values["config"] if isinstance(values.get("config"), dict) else values
 
-# %% ../nbs/90_cli.ipynb #d62c541a
+# %% ../nbs/90_cli.ipynb #a2e1a854
 def _config(
     given: dict,  # option name → value; None means not given
 ):  # -> C2VLConfig; InputError where a value is illegal
@@ -175,22 +300,49 @@ def _config(
     get_pipeline(config.pipeline), pick_device(config.train.device)  # refuse now what a long run would refuse later
     return config
 
-# %% ../nbs/90_cli.ipynb #31395818
+# %% ../nbs/90_cli.ipynb #dc258c77
+def _chosen(
+    store,  # Store of the job
+    split: str | None = None,  # official split, or one kept with the store; None: the data set's default
+    zero_shot: str | None = None,  # class split such as "ntu60-55-5": clips of its seen classes train
+    tested_on: Job | None = None,  # a job whose test clips must not be trained on
+    test_split: str | None = None,  # its split; None: its default
+    leave_out: bool = False,  # train without such clips
+    allow_overlap: str = "",  # the words that the refusal quotes: train with them
+):  # -> Split; InputError where clips are trained on that the other job tests
+    "What trains and what tests."
+    from c2vl_kit.data.catalog import find_overlap, get_split, zero_shot_split
+
+    official = get_split(store, split)
+    chosen = zero_shot_split(store, zero_shot, official).split if zero_shot else official
+    if tested_on:
+        other = tested_on.open_store()
+        found = find_overlap(chosen, get_split(other, test_split), store, other)
+        if found.names and leave_out:
+            chosen = chosen.without(found.names)
+        elif found.clips and allow_overlap != found.words:
+            raise InputError(f"{len(found.clips):,} of the {found.tests:,} test clips of {found.test} are in the pre-training set of "
+                             f"{found.train}: take them out with --leave-out-overlap, or say --allow-overlap {found.words!r}")
+    if chosen is not official:
+        chosen.keep(store)
+    return chosen
+
+# %% ../nbs/90_cli.ipynb #234892c4
 def _pretrain(
     job: Job,  # the job's folder; store and space must be there
     split: str | None,  # official split; None: the data set's default
     config,  # C2VLConfig
     overwrite: bool = False,  # throw away the run that is there
+    **narrowed,  # of `_chosen`: zero_shot, tested_on, test_split, leave_out, allow_overlap
 ):  # -> Run
     "The job's encoder, trained without labels; goes on where a stopped run was."
     from c2vl_kit.concepts.space import ConceptSpace
-    from c2vl_kit.data.catalog import get_split
     from c2vl_kit.methods.c2vl import pretrain
 
     store = job.open_store()
     if not job.space.is_dir():
         raise InputError(f"{job.root} has no concept space: make it first with c2vl embed --out {job.root}")
-    chosen = get_split(store, split)
+    chosen = _chosen(store, split, **narrowed)
     print(f"{len(chosen.train):,} training clips of split {chosen.name} ({chosen.hash})")
     print(f"{config.train.epochs} epochs, seed {config.train.seed}", flush=True)
     run = pretrain(store, chosen, ConceptSpace.load(job.space), job.run, config, overwrite=overwrite)
@@ -201,14 +353,24 @@ def _pretrain(
 def _evaluate(
     job: Job,  # the job's folder; its run must be there
     device: str = "auto",  # where features are computed
+    labels: float | None = None,  # percent of the training labels that the probes learn from; None: all
+    draw: int = 0,  # which of the draws of so many labels
 ):  # -> Results
     "Every protocol on the split that the run was trained on."
-    from c2vl_kit.data.catalog import get_split
+    from c2vl_kit.data.catalog import Split, get_split, semi_supervised
     from c2vl_kit.evaluate.probes import evaluate
     from c2vl_kit.train.runs import Run
 
     store, run = job.open_store(), Run.open(job.run)
-    return evaluate(run, store, get_split(store, run.config["split"]["name"]), seed=run.config["seed"], device=device)
+    split, out = get_split(store, run.config["split"]["name"]), None
+    if unseen := split.tests.get("unseen"):
+        print(f"{len(unseen):,} test clips of unseen classes are left out: probes know the classes they were shown")
+        split = Split(split.dataset, split.name, split.train, {k: v for k, v in split.tests.items() if k != "unseen"})
+    if labels is not None:
+        split = semi_supervised(split, store, labels, draw)
+        out = job.run / f"results-{split.name}.json"
+        print(f"{len(split.train):,} training clips keep their label; figures in {out}")
+    return evaluate(run, store, split, out, seed=run.config["seed"], device=device, cleared=True)
 
 
 def _report(job: Job) -> Path:  # the job's folder → report.html
@@ -424,7 +586,7 @@ def doctor(
     kit = Finding("c2vl_kit", _version("c2vl_kit") or "not installed", "" if _version("c2vl_kit") else "pip install -e .")
     return Diagnosis((kit, *_packages(), *_compute(), _tower(), _room(folder), _notebook_tools()))
 
-# %% ../nbs/90_cli.ipynb #cbba8928
+# %% ../nbs/90_cli.ipynb #3bc59e34
 _DATA = (  # names of the catalogue, repeated here so that help does not have to import it
     "simulated", "nw-ucla", "utd-mhad", "ntu60", "ntu120", "pku-mmd-1", "pku-mmd-2", "sysu-3d-hoi", "drive-act", "sbu", "msr-action3d",
 )
@@ -460,7 +622,70 @@ def _add_captions(parser: argparse.ArgumentParser) -> None:
     "Who reads the sentences."
     parser.add_argument("--tower", default="auto", metavar="NAME", help="text model: auto, minilm, a folder or a hub name (default: auto)")
 
-# %% ../nbs/90_cli.ipynb #288941f2
+
+def _add_pooling(parser: argparse.ArgumentParser) -> None:
+    "What becomes of the sentences of one clip."
+    parser.add_argument("--captions", type=Path, metavar="FILE", help="prompts to use instead of the captioner's (JSONL)")
+    parser.add_argument("--pooling", default="mean", choices=("mean", "distinct", "trimmed", "medoid", "max"),
+                        help="how a clip's 16 answers become one vector (default: mean)")
+
+# %% ../nbs/90_cli.ipynb #9e7d152c
+def _add_captioner(parser: argparse.ArgumentParser) -> None:
+    "Who is asked, and what."
+    say, number = parser.add_argument, {"type": int, "metavar": "N"}
+    say("--captioner", metavar="NAME", help="kinematic, a model (hub name or folder), or a server's address (default: kinematic)")
+    say("--question", action="append", metavar="KEY", help="c2vl, motion, pose, mmcl, part:NAME, or words of your own; may be repeated")
+    say("--moments", **number, help="moments per clip to ask about (default: 16)")
+    say("--captions", type=Path, metavar="FILE", help="file to write (default: the job's prompts.jsonl)")
+    say("--only", metavar="PATTERN", help="only clips with such names, as in 'S001*'")
+    seen = parser.add_argument_group("models and servers, which look at pictures")
+    seen.add_argument("--video", type=Path, metavar="DIR", help="folder with the clips' videos")
+    seen.add_argument("--pattern", metavar="NAME", help="a clip's video (default: {name}_rgb.avi)")
+    seen.add_argument("--pixels", type=Path, metavar="DIR", help="folder with NTU .skeleton files: shows the person, not the whole frame")
+    seen.add_argument("--tokens", **number, help="longest answer (default: 64)")
+    seen.add_argument("--temperature", type=float, metavar="X", help="0 takes the likeliest word, more draws (default: 0)")
+    seen.add_argument("--seed", **number, help="of what is drawn (default: 0)")
+
+
+def _add_asking(parser: argparse.ArgumentParser) -> None:
+    "How a model, or a server, is asked."
+    model, number = parser.add_argument_group("models"), {"type": int, "metavar": "N"}
+    _add_device(model)
+    model.add_argument("--batch-size", **number, help="pictures at a time (default: 8)")
+    server = parser.add_argument_group("servers")
+    server.add_argument("--model", metavar="NAME", help="the model, as the server calls it")
+    server.add_argument("--key-env", metavar="VARIABLE", help="NAME of the variable that holds the key, or none (default: OPENAI_API_KEY)")
+    server.add_argument("--concurrency", **number, help="requests at a time (default: 8)")
+    server.add_argument("--timeout", type=float, metavar="S", help="seconds a request may take (default: 120)")
+    server.add_argument("--tries", **number, help="per question (default: 6)")
+    server.add_argument("--prices", type=float, nargs=2, metavar=("IN", "OUT"), help="of a million tokens sent and received, for the bill")
+
+# %% ../nbs/90_cli.ipynb #52f229cc
+def _constant(module: str, name: str):
+    "A constant of a room, without importing the room."
+    tree = ast.parse(Path(find_spec(module).origin).read_text(encoding="utf-8"))
+    return next(ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == name)
+
+
+def _pipelines() -> list[str]:
+    from c2vl_kit.data.transforms import LEGACY_PIPELINES, PIPELINES
+
+    return [p.name for p in (*PIPELINES, *LEGACY_PIPELINES)]
+
+
+_LISTS = {"STREAMS": lambda: _constant("c2vl_kit.data.streams", "STREAMS"), "PIPELINES": _pipelines}
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    "Help with lists that are looked up when it is printed."
+
+    def _get_help_string(self, action):
+        text = action.help
+        for word, names in _LISTS.items():
+            text = text.replace(word, ", ".join(names())) if word in text else text
+        return text
+
+# %% ../nbs/90_cli.ipynb #badd4821
 def _add_training(parser: argparse.ArgumentParser) -> None:
     "What to change of the preset."
     parser.add_argument("--split", metavar="NAME", help="official split, such as xview or xsub (default: the data set's own)")
@@ -472,6 +697,22 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     for name in ("backbone", "stream", "pipeline", "targets", "schedule"):
         parser.add_argument(f"--{name}", metavar="NAME", help=_HELP[name])
     _add_device(parser)
+
+
+def _add_narrowing(parser: argparse.ArgumentParser) -> None:
+    "What not to train on."
+    group = parser.add_argument_group("narrower training sets")
+    group.add_argument("--zero-shot", metavar="NAME", help="train on the seen classes of a class split, such as ntu60-55-5")
+    group.add_argument("--tested-on", type=Path, metavar="DIR", help="another job's folder: refuse to train on clips that it tests")
+    group.add_argument("--test-split", metavar="NAME", help="the other job's split (default: its data set's own)")
+    group.add_argument("--leave-out-overlap", action="store_true", help="train without such clips")
+    group.add_argument("--allow-overlap", default="", metavar="WORDS", help="train with them: the words that the refusal quotes")
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    "Semi-supervised probes."
+    parser.add_argument("--labels", type=float, metavar="PERCENT", help="share of labels that probes learn from, such as 1, 5, 10 or 20")
+    parser.add_argument("--draw", type=int, default=0, metavar="N", help="which draw of so many labels (default: 0)")
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
@@ -488,13 +729,13 @@ _HELP = {
     "width": "first channels of the encoder",
     "threads": "CPU threads",
     "backbone": "stgcn, ctrgcn, gru or transformer, with its own defaults",
-    "stream": "joint, bone or motion",
-    "pipeline": "centre or facing: how clips are centred and turned",
+    "stream": "what the encoder sees of the joints: STREAMS",
+    "pipeline": "how clips are centred and turned: PIPELINES",
     "targets": "hard, intra, inter or both: what replaces the one-hot target",
     "schedule": "linear, cosine, step or fixed: how the soft targets grow",
 }
 
-# %% ../nbs/90_cli.ipynb #b70c9a4a
+# %% ../nbs/90_cli.ipynb #5bbe4e09
 def _job(args) -> Job:
     return Job(args.out if args.out is not None else Path("runs") / args.data)
 
@@ -505,7 +746,7 @@ def _size(args) -> dict:  # fields of SimulatorConfig
 
 
 def _options(args) -> dict:  # what `_config` takes
-    return {key: getattr(args, key) for key in ("preset", "config", "targets", "schedule", *_FIELDS, *_TRAIN_FIELDS)}
+    return {key: getattr(args, key) for key in ("preset", "config", "backbone", "width", "targets", "schedule", *_FIELDS, *_TRAIN_FIELDS)}
 
 
 def _run_prepare(args) -> None:
@@ -517,16 +758,23 @@ def _run_prepare(args) -> None:
     _prepare(_job(args), args.data, root, _size(args), args.overwrite, progress, args.workers, args.near)
 
 
+def _run_caption(args) -> None:
+    given = {key: getattr(args, key) for key in ("captioner", *dict.fromkeys(o for options in _ASKS.values() for o in options))}
+    _caption(_job(args), given, args.captions, args.only, sys.stderr.isatty())
+
+
 def _run_embed(args) -> None:
-    _embed(_job(args), args.captions, args.tower, sys.stderr.isatty())
+    _embed(_job(args), args.captions, args.tower, sys.stderr.isatty(), args.pooling)
 
 
 def _run_pretrain(args) -> None:
-    _pretrain(_job(args), args.split, _config(_options(args)), args.overwrite)
+    tested_on = None if args.tested_on is None else Job(args.tested_on)
+    _pretrain(_job(args), args.split, _config(_options(args)), args.overwrite, zero_shot=args.zero_shot, tested_on=tested_on,
+              test_split=args.test_split, leave_out=args.leave_out_overlap, allow_overlap=args.allow_overlap)
 
 
 def _run_evaluate(args) -> None:
-    print(_plain(_evaluate(_job(args), args.device or "auto")._repr_markdown_()))
+    print(_plain(_evaluate(_job(args), args.device or "auto", args.labels, args.draw)._repr_markdown_()))
 
 
 def _run_report(args) -> None:
@@ -542,7 +790,7 @@ def _run_doctor(args) -> int:
     print(diagnosis)
     return 0 if diagnosis.healthy else 1
 
-# %% ../nbs/90_cli.ipynb #45f52293
+# %% ../nbs/90_cli.ipynb #3f16354f
 class _Parser(argparse.ArgumentParser):
     "argparse whose complaints are InputErrors."
 
@@ -553,12 +801,15 @@ class _Parser(argparse.ArgumentParser):
 _COMMANDS = {  # name → what it does, who adds options, what runs, an example
     "prepare": ("raw recordings, or simulated ones, to a checked store", (_add_reading, _add_job, _add_recordings), _run_prepare,
                 "c2vl prepare nw-ucla path/to/nw_ucla\n  c2vl prepare --data pku-mmd-2 --root path/to/pku --out runs/pku --workers 4"),
-    "embed": ("say what each clip shows, and embed the sentences", (_add_job, _add_captions), _run_embed,
+    "caption": ("ask a captioner, a model or a server what each clip shows", (_add_job, _add_captioner, _add_asking), _run_caption,
+                "c2vl caption --out runs/ntu --captioner llava-hf/llava-1.5-7b-hf --video rgb --pixels skeletons\n"
+                "  c2vl caption --out runs/ntu --captioner http://localhost:8000/v1 --model llava --video rgb"),
+    "embed": ("say what each clip shows, and embed the sentences", (_add_job, _add_captions, _add_pooling), _run_embed,
               "c2vl embed --out runs/nw-ucla"),
-    "pretrain": ("train the encoder without labels; goes on where it stopped", (_add_job, _add_training), _run_pretrain,
+    "pretrain": ("train the encoder without labels; goes on where it stopped", (_add_job, _add_training, _add_narrowing), _run_pretrain,
                  "c2vl pretrain --out runs/nw-ucla --split xview --epochs 60 --seed 0 --device auto"),
-    "evaluate": ("linear probe, kNN and retrieval on the run's split", (_add_job, _add_device), _run_evaluate,
-                 "c2vl evaluate --out runs/nw-ucla"),
+    "evaluate": ("linear probe, kNN and retrieval on the run's split", (_add_job, _add_device, _add_labels), _run_evaluate,
+                 "c2vl evaluate --out runs/nw-ucla\n  c2vl evaluate --out runs/nw-ucla --labels 10"),
     "report": ("one self-contained HTML page of the run", (_add_job,), _run_report,
                "c2vl report --out runs/nw-ucla"),
     "demo": ("all of the above; goes on where it stopped", (_add_job, _add_recordings, _add_captions, _add_training), _run_demo,
@@ -566,10 +817,10 @@ _COMMANDS = {  # name → what it does, who adds options, what runs, an example
     "doctor": ("is this machine ready?", (), _run_doctor, "c2vl doctor"),
 }
 
-# %% ../nbs/90_cli.ipynb #839aa664
+# %% ../nbs/90_cli.ipynb #27fd9190
 def _parser() -> argparse.ArgumentParser:
-    "The command and its seven commands."
-    shape = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    "The command and its eight commands."
+    shape = {"formatter_class": _Help, "allow_abbrev": False}
     parser = _Parser(prog="c2vl", description="Teach a 3D-skeleton encoder from vision and language.",
                      epilog="example:\n  c2vl demo\n\nc2vl COMMAND --help tells a command's options.", **shape)
     parser.add_argument("--version", action="version", version=f"c2vl_kit {_version('c2vl_kit')}")
@@ -582,8 +833,6 @@ def _parser() -> argparse.ArgumentParser:
             add(command)
         if name in ("prepare", "pretrain"):
             command.add_argument("--overwrite", action="store_true", help="replace what is there")
-        if name == "embed":
-            command.add_argument("--captions", type=Path, metavar="FILE", help="prompts to use instead of the captioner's (JSONL)")
     return parser
 
 # %% ../nbs/90_cli.ipynb #134357a7

@@ -14,6 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from c2vl_kit.data.catalog import get_split, make_split, semi_supervised
+from c2vl_kit.data.formats import NTU_CLASSES
+from c2vl_kit.data.lists import CLASS_SPLITS
+from c2vl_kit.data.simulate import SimulatorConfig, retarget, simulate
+from c2vl_kit.data.store import Store
+from c2vl_kit.data.streams import STREAMS
+from c2vl_kit.data.transforms import LEGACY_PIPELINES, PIPELINES
+from c2vl_kit.skeleton import NTU25
+
 C2VL = Path(sys.executable).parent / "c2vl"
 SMALL = ["--classes", "3", "--subjects", "4", "--repetitions", "2"]
 TINY = [*SMALL, "--epochs", "2", "--frames", "16", "--width", "4", "--batch-size", "8"]
@@ -220,6 +229,34 @@ def test_unknown_split(job):
     refused("pretrain", "--out", "job", "--split", "xmoon", cwd=job, mentions=("xmoon", "xsub"))
 
 
+def test_zero_shot_classes_of_another_data_set(job):
+    refused("pretrain", "--out", "job", "--zero-shot", "ntu60-55-5", cwd=job, mentions=("simulated", "ntu60-55-5"))
+
+
+def test_clips_that_another_job_tests_are_not_trained_on(job):
+    """Refused in one sentence that says both ways out; taken out when asked to, and the split is kept for the later steps."""
+    store = Store.open(job / "job/store")
+    shutil.copytree(job / "job/store", job / "other/store")
+    make_split(store, "subject", train=[2, 3], test=[1], name="turned").keep(Store.open(job / "other/store"))
+    own = get_split(store)
+    tested = [n for n, s in zip(store.names, store.column("subject")) if s == 1]
+    both = [n for n in own.train if n in tested]
+    assert 0 < len(both) < len(own.train)
+    asked = ["pretrain", "--out", "job", "--tested-on", "other", "--test-split", "turned", *TINY[TINY.index("--epochs") :]]
+    said = refused(*asked, cwd=job, mentions=(f"{len(both)} of the {len(tested)} test clips", "--leave-out-overlap"))
+    words = re.search(r"--allow-overlap '(.*)'", said)[1]
+    refused(*asked, "--allow-overlap", words.upper(), cwd=job)
+    done = c2vl(*asked, "--leave-out-overlap", cwd=job)
+    assert done.returncode == 0, done.stderr
+    name = f"{own.name}-less-{len(both)}"
+    assert f"{len(own.train) - len(both)} training clips of split {name}" in done.stdout
+    assert set(get_split(store, name).train) == set(own.train) - set(both)
+    done = c2vl("evaluate", "--out", "job", cwd=job)
+    assert done.returncode == 0 and name in done.stdout and "Careful" not in done.stdout, done.stderr
+    done = c2vl(*asked, "--allow-overlap", words, "--overwrite", cwd=job)
+    assert done.returncode == 0 and f"{len(own.train)} training clips of split {own.name} " in done.stdout, done.stderr
+
+
 def test_unknown_layout(job):
     file = job / "job/store/store.json"
     table = json.loads(file.read_text())
@@ -310,6 +347,58 @@ def test_steps_one_by_one_and_same_seed_same_numbers(finished, job):
     for file in ("results.json", "checkpoints/last.safetensors"):
         ours, theirs = ((f / "job/run" / file).read_bytes() for f in (job, finished[0]))
         assert ours == theirs, f"{file} differs"
+
+
+def test_semi_supervised_probes(finished):
+    """A share of the labels, the same for everybody; figures in a file of their own."""
+    folder, _ = finished
+    before = (folder / "job/run/results.json").read_bytes()
+    done = c2vl("evaluate", "--out", "job", "--labels", "50", cwd=folder)
+    assert done.returncode == 0 and "Careful" not in done.stdout, done.stderr
+    store = Store.open(folder / "job/store")
+    split = semi_supervised(get_split(store), store, 50)
+    assert f"{len(split.train)} training clips keep their label" in done.stdout and len(split.train) < len(get_split(store).train)
+    rows = json.loads((folder / f"job/run/results-{split.name}.json").read_text())["rows"]
+    assert {row["split_hash"] for row in rows} == {split.hash}
+    assert (folder / "job/run/results.json").read_bytes() == before
+    refused("evaluate", "--out", "job", "--labels", "0", cwd=folder, mentions=("percent",))
+
+
+def test_help_lists_what_there_is(tmp_path):
+    for command in ("pretrain", "demo"):
+        words = re.sub(r"\s+", " ", c2vl(command, "--help", cwd=tmp_path).stdout)
+        assert f"what the encoder sees of the joints: {', '.join(STREAMS)}" in words
+        assert f"how clips are centred and turned: {', '.join(p.name for p in (*PIPELINES, *LEGACY_PIPELINES))}" in words
+
+
+def test_zero_shot_run(tmp_path):
+    """An NTU job trains on seen classes alone; its probes leave the unseen ones out."""
+    store = Store.build(tmp_path / "job/store", seen_and_unseen(), dataset="ntu60", progress=False)[0]
+    for command in (["embed"], ["pretrain", "--zero-shot", "ntu60-55-5", *TINY[TINY.index("--epochs") :]], ["evaluate"], ["report"]):
+        done = c2vl(*command, "--out", "job", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        if command == ["evaluate"]:
+            assert "test clips of unseen classes are left out" in done.stdout and "Careful" not in done.stdout
+    split = get_split(store, "xsub-ntu60-55-5")
+    unseen = CLASS_SPLITS["ntu60-55-5"].unseen
+    label = dict(zip(store.names, store.labels.tolist()))
+    assert split.train and split.tests["unseen"] and not {label[n] for n in split.train} & set(unseen)
+    rows = json.loads((tmp_path / "job/run/results.json").read_text())["rows"]
+    assert all("unseen" not in row["scores"] for row in rows)
+
+
+def seen_and_unseen() -> list:
+    """Four classes of NTU-60, two of them unseen in the 55/5 split; two people who train and one who tests."""
+    unseen = list(CLASS_SPLITS["ntu60-55-5"].unseen[:2])
+    labels = [c for c in range(60) if c not in CLASS_SPLITS["ntu60-55-5"].unseen][:2] + unseen
+    made = simulate(SimulatorConfig(classes=4, subjects=3, repetitions=2)).clips
+    place = {c: i for i, c in enumerate(sorted({clip.label for clip in made}))}
+    clips = []
+    for clip in made:
+        label, subject = labels[place[clip.label]], (1, 2, 3)[clip.subject - 1]
+        name = f"S001C001P{subject:03}R{clip.repetition:03}A{label + 1:03}"
+        clips.append(retarget(clip, NTU25, name).replace(label=label, label_name=NTU_CLASSES[label], subject=subject, camera=1, setup=1))
+    return clips
 
 
 def test_report_alone(finished):

@@ -1,4 +1,4 @@
-"""An image-text-to-text model end to end: a tiny random one, saved and loaded like any other, on real video frames where they are at hand."""
+"""An image-text-to-text model end to end: a tiny random one, saved and loaded like any other, on real video frames where there are any."""
 
 import importlib.util
 import os
@@ -46,9 +46,10 @@ def llava(tmp_path_factory):
     words, size = tokenizer()
     torch.manual_seed(0)
     model = LlavaForConditionalGeneration(LlavaConfig(
-        vision_config=CLIPVisionConfig(**small, image_size=32, patch_size=8, projection_dim=16), image_token_index=4, vision_feature_layer=-1,
-        text_config=LlamaConfig(**small, vocab_size=size, num_key_value_heads=2, max_position_embeddings=256, pad_token_id=0, bos_token_id=1,
-                                eos_token_id=2)))
+        vision_config=CLIPVisionConfig(**small, image_size=32, patch_size=8, projection_dim=16),
+        image_token_index=4, vision_feature_layer=-1,
+        text_config=LlamaConfig(**small, vocab_size=size, num_key_value_heads=2, max_position_embeddings=256, pad_token_id=0,
+                                bos_token_id=1, eos_token_id=2)))
     with torch.no_grad():
         model.lm_head.weight *= 30
     pictures = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})

@@ -163,7 +163,8 @@ from c2vl_kit.concepts.scale import caption_with_ray
 from c2vl_kit.data.store import Store
 import ray
 ray.cloudpickle.register_pickle_by_value(test_scale)
-caption_with_ray(Store.open(sys.argv[2]), sys.argv[3], functools.partial(test_scale.mortal, lambda clip, moment: time.sleep(.03)), progress=False)
+slow = functools.partial(test_scale.mortal, lambda clip, moment: time.sleep(.03))
+caption_with_ray(Store.open(sys.argv[2]), sys.argv[3], slow, progress=False)
 """
 
 

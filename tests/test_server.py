@@ -361,6 +361,38 @@ def test_the_key_stays_out_of_answers_files_and_other_machines(web, tmp_path, mo
     caption(Clips(1), tmp_path / "free.jsonl", captioner(web()), progress=False)
 
 
+@pytest.mark.parametrize("url, value", [("http://192.0.2.1:8000/v1", KEY), ("https://192.0.2.1/v1", KEY + " ä")])
+def test_a_key_that_is_refused_is_in_no_local_variable(monkeypatch, url, value):
+    """Some tracebacks list local variables: IPython's Verbose mode, pytest -l, error collectors."""
+    monkeypatch.setenv("TEST_KEY", value)
+    with pytest.raises(InputError, match="TEST_KEY") as caught:
+        next(captioner(url).many([(SimpleNamespace(name="clip000"), None)]))
+    frames = traceback.StackSummary.extract(traceback.walk_tb(caught.tb), capture_locals=True)
+    frames = [f for f in frames if f"{os.sep}concepts{os.sep}" in f.filename]
+    assert len(frames) >= 2 and not any(KEY[:10] in str(f.locals) for f in frames) and KEY[:10] not in str(caught.value)
+
+
+NOTEBOOK = ("%xmode Verbose", "import os, sys; sys.path.insert(0, HERE); import test_server as t", "clips = t.Clips(1); c = t.captioner(URL); c",
+            "prompts = t.caption(clips, OUT, c); prompts", "[c.usage, c.settings, vars(c), prompts.answers('clip000')[:2]]", "c.usage",
+            "t.caption(t.Clips(2), OUT, c)", "%whos")
+
+
+def test_an_executed_notebook_holds_no_key(web, tmp_path, monkeypatch):
+    """The whole file is searched: outputs, and a traceback that lists variables."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    monkeypatch.setenv("TEST_KEY", KEY)
+    server = web(lambda n, attempt: "denied" if n >= 16 else "broken" if attempt == 1 else "telltale")
+    says = {"HERE": str(Path(__file__).parent), "URL": server.url, "OUT": str(tmp_path / "prompts.jsonl")}
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in NOTEBOOK])
+    page.cells.insert(0, nbformat.v4.new_code_cell("\n".join(f"{k} = {v!r}" for k, v in says.items())))
+    nbclient.NotebookClient(page, timeout=120, allow_errors=True, kernel_name="python3", resources={"metadata": {"path": str(Path(__file__).parents[1])}}).execute()
+    text = nbformat.writes(page)
+    errors = [o for cell in page.cells for o in cell.outputs if o.output_type == "error"]
+    assert [e.ename for e in errors] == ["InputError"] and "refuses the key in TEST_KEY (401)" in errors[0].evalue, [e.evalue for e in errors]
+    assert "Bearer [key]" in text and "16 answers" in text
+    assert not any(KEY[i : i + 10] in text for i in range(len(KEY) - 9))
+
+
 def test_a_server_without_a_key_gets_none(web, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server = web()

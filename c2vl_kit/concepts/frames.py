@@ -115,7 +115,8 @@ def crop(
     from PIL import Image
 
     scale = size / max(out.shape[:2])
-    return np.asarray(Image.fromarray(out).resize((max(1, round(out.shape[1] * scale)), max(1, round(out.shape[0] * scale))), Image.BICUBIC))
+    width, height = (max(1, round(n * scale)) for n in out.shape[1::-1])
+    return np.asarray(Image.fromarray(out).resize((width, height), Image.BICUBIC))
 
 # %% ../../nbs/21a_concepts.frames.ipynb #47cfc0b4
 @dataclass(frozen=True)
@@ -124,14 +125,15 @@ class VideoFrames:
 
     folder: Path  # where the videos are
     pattern: str = "{name}_rgb.avi"  # a clip's file; NTU's habit
-    pixels: object = field(default=None, compare=False)  # clip name → (T, M, V, 2) joints or (4,) box, mapping or function; None: whole frames
+    pixels: object = field(default=None, compare=False)  # clip name → (T, M, V, 2) joints or (4,) box; None: whole frames
     margin: float = 0.15  # around the person, share of the larger side
     size: int | None = 336  # pixels of the longer side shown to the model; None: as cut
     moments: int = 16  # per clip
 
     @property
     def settings(self) -> dict:  # what is needed to cut the same pictures again; no folder, which is nobody's business
-        return {"pattern": self.pattern, "crop": "whole frame" if self.pixels is None else f"person, margin {self.margin:g}", "size": self.size}
+        crop = "whole frame" if self.pixels is None else f"person, margin {self.margin:g}"
+        return {"pattern": self.pattern, "crop": crop, "size": self.size}
 
     def __call__(
         self,
@@ -180,6 +182,8 @@ def strip(
         small.thumbnail((2 * width, 2 * width))
         small.save(file, "JPEG", quality=80)
         words = escape(captions[i]) if captions is not None else ""
-        cells.append(f"<figure style='display:inline-block;vertical-align:top;margin:4px;width:{width}px'><img width='{width}' alt='{words}' "
-                     f"src='data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}'><figcaption style='font-size:12px'>{words}</figcaption></figure>")
+        picture = base64.b64encode(file.getvalue()).decode()
+        cells.append(f"<figure style='display:inline-block;vertical-align:top;margin:4px;width:{width}px'>"
+                     f"<img width='{width}' alt='{words}' src='data:image/jpeg;base64,{picture}'>"
+                     f"<figcaption style='font-size:12px'>{words}</figcaption></figure>")
     return "<div>" + "".join(cells) + "</div>"

@@ -44,7 +44,8 @@ def _load(
             return model.eval().requires_grad_(False).to(place), processor
         except Exception as error:  # what transformers raises here differs between its versions
             why = _first_line(error)
-    raise InputError(f"model '{name}' cannot be loaded ({why}): give a folder that save_pretrained wrote, or a hub name that can be reached")
+    raise InputError(f"model '{name}' cannot be loaded ({why}): "
+                     "give a folder that save_pretrained wrote, or a hub name that can be reached")
 
 # %% ../../nbs/22a_concepts.lmm.ipynb #f2ba848d
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class LmmCaptioner:
     seed: int = 0  # only with sample
 
     @classmethod
-    def load(cls, name: str, frames: Callable, device: str = "auto", dtype: str = "auto", timeout: float = 8.0, **options) -> "LmmCaptioner":
+    def load(cls, name: str, frames: Callable, device: str = "auto", dtype: str = "auto", timeout: float = 8.0,
+             **options) -> "LmmCaptioner":
         "Load model and processor; `options` are the other fields."
         return cls(*_load(name, device, dtype, timeout), Path(name).name if Path(name).is_dir() else name, frames, **options)
 
@@ -129,7 +131,7 @@ def _generate(
         torch.manual_seed(seed)
         ids = c.model.generate(**batch, max_new_tokens=c.new_tokens, **options)
     asked = batch["input_ids"]
-    repeated = ids.shape[1] >= asked.shape[1] and bool((ids[:, : asked.shape[1]] == asked).all())  # most models give the question back first
+    repeated = ids.shape[1] >= asked.shape[1] and bool((ids[:, : asked.shape[1]] == asked).all())  # most models repeat the question
     answers = tokenizer.batch_decode(ids[:, asked.shape[1] :] if repeated else ids, skip_special_tokens=True)
     return [_without(a, q) for a, q in zip(answers, questions)]
 

@@ -39,7 +39,8 @@ class _Answerer:
             for p in _ask(self.captioner, self.store, todo):
                 said.append({f: getattr(p, f) for f in p.__dataclass_fields__})
         except Exception as wrong:  # goes back as words: the answers before it are kept
-            error = str(wrong) if isinstance(wrong, InputError) else f"{type(wrong).__name__} in clips {', '.join(todo)}: {str(wrong)[:200]}"
+            theirs = isinstance(wrong, InputError)
+            error = str(wrong) if theirs else f"{type(wrong).__name__} in clips {', '.join(todo)}: {str(wrong)[:200]}"
         return {"prompts": [json.dumps(said)], "error": [error]}
 
 
@@ -212,7 +213,8 @@ def caption_with_ray(
             face = ray.get(ray.remote(_face).options(num_cpus=cpus, num_gpus=gpus or None).remote(captioner_factory))
         if "error" in face:
             raise InputError(face["error"])
-        spread = functools.partial(_spread, ray, worker=_Answerer, arguments=(str(Path(store.path).resolve()), captioner_factory), workers=workers,
+        arguments = (str(Path(store.path).resolve()), captioner_factory)
+        spread = functools.partial(_spread, ray, worker=_Answerer, arguments=arguments, workers=workers,
                                    together=together, cpus=cpus, gpus=gpus, retries=retries)
         return caption(store, out, _OnRay(**face, spread=spread), names, progress)
 

@@ -206,7 +206,7 @@ def _words(
 ServerCaptioner.settings = property(_settings)
 ServerCaptioner.replace = lambda self, **changes: replace(self, **changes)
 
-# %% ../../nbs/21c_concepts.server.ipynb #659543d9
+# %% ../../nbs/21c_concepts.server.ipynb #417d6681
 def _check(c: ServerCaptioner):
     "InputError in one sentence for settings that cannot work."
     try:
@@ -229,10 +229,17 @@ def _check(c: ServerCaptioner):
         value = getattr(c, name)
         if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0 or (name == "timeout" and value == 0):
             raise InputError(f"{name} of a ServerCaptioner is {value!r}; give a finite number, not below 0")
-    if c.prices is not None and len(tuple(c.prices)) != 2:
+    two = isinstance(c.prices, (tuple, list)) and len(c.prices) == 2 and all(isinstance(p, (int, float)) and 0 <= p < math.inf for p in c.prices)
+    if c.prices is not None and not two:
         raise InputError(f"prices are {c.prices!r}; give two numbers, of a million prompt tokens and of a million completion tokens")
+    try:
+        json.dumps(dict(c.extra), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise InputError("extra of a ServerCaptioner holds what JSON cannot say; give plain fields such as {'top_p': 0.9}") from None
+    if ours := {"model", "messages", "stream"} & set(c.extra):
+        raise InputError(f"extra of a ServerCaptioner holds {min(ours)!r}, which the captioner fills in itself; leave it out")
 
-# %% ../../nbs/21c_concepts.server.ipynb #886bd3c7
+# %% ../../nbs/21c_concepts.server.ipynb #3d315d48
 class _Key:
     "A key that signs requests and shows itself nowhere."
 
@@ -247,6 +254,15 @@ class _Key:
     def __bool__(self) -> bool:
         return bool(self._value)
 
+    @property
+    def possible(self) -> bool:
+        "Whether it can stand in a header."
+        return self._value.isascii() and self._value.isprintable() and " " not in self._value
+
+    def stands_in(self, text: str) -> bool:
+        "Whether a text gives it away; words as short as “EMPTY” are no secrets."
+        return len(self._value) >= 8 and self._value in text
+
     def sign(self, request):  # an httpx.Request, which comes back
         "Put the key into the header of a request."
         if self._value:
@@ -254,8 +270,8 @@ class _Key:
         return request
 
     def clean(self, text: str) -> str:
-        "The text without the key; words as short as “EMPTY” are no secrets."
-        return text.replace(self._value, "[key]") if len(self._value) >= 8 else text
+        "The text without the key."
+        return text.replace(self._value, "[key]") if self.stands_in(text) else text
 
     def quote(self, text: object, most: int = 160) -> str:  # "" where any eight letters of the key stand in it
         "Somebody else's words, fit for an error: one line, short, no part of a key in it."
@@ -265,7 +281,7 @@ class _Key:
             return ""
         return line if len(line) <= most else line[: most - 1] + "…"
 
-# %% ../../nbs/21c_concepts.server.ipynb #d2fad157
+# %% ../../nbs/21c_concepts.server.ipynb #4d722c74
 def _this_machine(host: str) -> bool:
     "Whether a host is this very machine."
     try:
@@ -276,17 +292,15 @@ def _this_machine(host: str) -> bool:
 
 def _key(c: ServerCaptioner) -> _Key:
     "The key for this server; empty where there is none."
-    value, where = os.environ.get(c.key_env or "", "").strip(), urlsplit(c.base_url)
-    if not value:
-        return _Key("")
-    if not (value.isascii() and value.isprintable() and " " not in value):
+    key, where = _Key(os.environ.get(c.key_env or "", "").strip()), urlsplit(c.base_url)  # never a plain variable: tracebacks can show those
+    if key and not key.possible:
         raise InputError(f"{c.key_env} holds signs that no key has (blanks, line breaks or letters beyond ASCII); set it again")
-    if where.scheme == "http" and not c.plain_key and not _this_machine(where.hostname):
+    if key and where.scheme == "http" and not c.plain_key and not _this_machine(where.hostname):
         raise InputError(f"the key in {c.key_env} would travel to {where.hostname} over plain http, readable on the way; use https, or "
                          "key_env=None where the server wants no key, or plain_key=True to send it all the same")
-    if len(value) >= 8 and value in json.dumps([c.settings, c.asked, c.base_url], default=str):
+    if key.stands_in(json.dumps([c.settings, c.asked, c.base_url], default=str)):
         raise InputError(f"the key in {c.key_env} also stands in the captioner's settings, which are written to files; take it out there")
-    return _Key(value)
+    return key
 
 # %% ../../nbs/21c_concepts.server.ipynb #2efda337
 @dataclass(frozen=True)

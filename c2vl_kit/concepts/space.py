@@ -466,7 +466,7 @@ ConceptSpace._repr_html_ = _show
 ConceptSpace.__repr__ = lambda self: (
     f"ConceptSpace({len(self)} clips, {', '.join(f'{m} {getattr(self, m).shape[1]}' for m in self.modalities)})")
 
-# %% ../../nbs/23_concepts.space.ipynb #33491c91
+# %% ../../nbs/23_concepts.space.ipynb #79745f86
 def embed(
     store,  # data.store.Store whose clips are described
     out: str | Path,  # folder for prompts.jsonl, embeddings/ and space/
@@ -474,8 +474,11 @@ def embed(
     tower: str | TextTower = "auto",  # tower name for TextTower.load, or a loaded tower
     names: Sequence[str] | None = None,  # clips wanted; None: the whole store
     progress: bool = True,  # show bars with the time left
+    pooling: str = "mean",  # how a clip's answers become one vector, one of POOLINGS
 ) -> ConceptSpace:
-    "Describe, embed, average, save: from a store to its concept space. Resumable."
+    "Describe, embed, pool, save: from a store to its concept space. Resumable."
+    if pooling not in POOLINGS:
+        raise InputError(f"pooling '{pooling}' is unknown: use one of {', '.join(POOLINGS)}")
     out, names = Path(out), tuple(store.names if names is None else names)
     unknown = sorted(set(names) - set(store.names))
     if unknown:
@@ -487,6 +490,6 @@ def embed(
         captions = caption(store, out / "prompts.jsonl", captioner=Kinematic(), names=names, progress=progress)
     elif hasattr(captions, "check"):
         captions.check(store)
-    space = ConceptSpace.build(captions, tower, EmbeddingCache(out / "embeddings"), names, progress)
+    space = ConceptSpace.build(captions, tower, EmbeddingCache(out / "embeddings"), names, progress, pooling)
     space.save(out / "space")
     return space

@@ -53,10 +53,11 @@ class Coherence:
         return float(np.mean([within - other for _, _, within, _, other in self.rows]))
 
     def _repr_html_(self) -> str:
-        body = "".join(f"<tr><td style='text-align:left'>{escape(c)}</td><td>{n:,}</td><td>{w:.3f}</td><td style='text-align:left'>{escape(o)}</td>"
+        left = "<td style='text-align:left'>"
+        body = "".join(f"<tr>{left}{escape(c)}</td><td>{n:,}</td><td>{w:.3f}</td>{left}{escape(o)}</td>"
                        f"<td>{v:.3f}</td><td>{w - v:+.3f}</td></tr>" for c, n, w, o, v in sorted(self.rows, key=lambda r: r[2] - r[4]))
-        return (f"<p><b>Coherence</b> of {len(self.rows)} classes, mean margin {self.margin:+.3f}; the least coherent first</p><table><tr><th>class</th>"
-                "<th>clips</th><th>within</th><th>nearest class</th><th>to it</th><th>margin</th></tr>" + body + "</table>")
+        return (f"<p><b>Coherence</b> of {len(self.rows)} classes, mean margin {self.margin:+.3f}; the least coherent first</p>"
+                "<table><tr><th>class</th><th>clips</th><th>within</th><th>nearest class</th><th>to it</th><th>margin</th></tr>" + body + "</table>")
 
 
 def class_coherence(
@@ -179,7 +180,8 @@ class SpaceMap:
         "Where other clips fall on this map."
         x = space._anchors()
         if x.shape[1] != self.dim:
-            raise InputError(f"the map was drawn from {self.dim} dimensions and these clips have {x.shape[1]}: use the same tower and fusion")
+            raise InputError(f"the map was drawn from {self.dim} dimensions and these clips have {x.shape[1]}: "
+                             "use the same tower and fusion")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self._model.transform(x).astype(np.float32)

@@ -642,7 +642,8 @@ def _read_blocks(
         raise InputError(f"{path} gives one body ID twice in a frame; download it again.")
     ids = _choose(b, max_bodies)
     if (size := 300 * b.frames * len(ids)) > max(2**24, 8 * len(data)):
-        raise InputError(f"{path} has bodies in few of its {b.frames} frames and would fill {size:,} bytes; cut it into shorter recordings.")
+        raise InputError(f"{path} has bodies in few of its {b.frames} frames and would fill {size:,} bytes; "
+                         "cut it into shorter recordings.")
     slot = {body: m for m, body in enumerate(ids)}
     slots = np.array([slot.get(body, -1) for body in b.body.tolist()])
     if (slots < 0).any():
@@ -690,7 +691,8 @@ def _pixels(x: np.ndarray) -> np.ndarray:  # (…, 3) metres → (…, 4) pixels
     "Where a Kinect v2 sees a point, after the four real files."
     with np.errstate(divide="ignore", invalid="ignore"):
         u, v, w = x[..., 0] / x[..., 2], x[..., 1] / x[..., 2], 1 / x[..., 2]
-    return np.nan_to_num(np.stack([256.3 + 366.5 * u, 208.5 - 366.5 * v, 955.5 + 1057 * u + 73 * w, 567 - 1057 * v], -1), posinf=0, neginf=0)
+    seen = np.stack([256.3 + 366.5 * u, 208.5 - 366.5 * v, 955.5 + 1057 * u + 73 * w, 567 - 1057 * v], -1)
+    return np.nan_to_num(seen, posinf=0, neginf=0)
 
 
 def write_ntu(
@@ -737,11 +739,13 @@ class NtuColumns:
 
     def _repr_markdown_(self):
         rows = [f"| `{k}` | {tuple(v.shape)} | {v.dtype} |" for k, v in vars(self).items() if isinstance(v, np.ndarray)]
-        return "\n".join([f"**{self.clip.name}**: bodies {', '.join(map(str, self.ids.tolist()))}", "", "| column | shape | type |", "|---|---|---|", *rows])
+        bodies = f"**{self.clip.name}**: bodies {', '.join(map(str, self.ids.tolist()))}"
+        return "\n".join([bodies, "", "| column | shape | type |", "|---|---|---|", *rows])
 
 # %% ../../nbs/10_data.formats.ipynb #f37692c0
 _BODY = {  # whole numbers of the body line: (position behind the body ID, largest value)
-    "clipped edges": (0, 15), "confidence of the left hand": (1, 1), "state of the left hand": (2, 4), "confidence of the right hand": (3, 1),
+    "clipped edges": (0, 15), "confidence of the left hand": (1, 1), "state of the left hand": (2, 4),
+    "confidence of the right hand": (3, 1),
     "state of the right hand": (4, 4), "restricted": (5, 1), "tracking state of the lean": (8, 2),
 }
 
@@ -971,7 +975,8 @@ class ReadReport:
 
     def _repr_markdown_(self):
         facts = self._facts()
-        lines = [f"**{_cell(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * 4 + "|", f"| {' | '.join(facts.values())} |"]
+        lines = [f"**{_cell(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * 4 + "|",
+                 f"| {' | '.join(facts.values())} |"]
         if self.quarantined:
             lines += ["", "| files | why they were set aside | for example |", "|---:|---|---|"]
         lines += [f"| {n:,} | {_cell(why)} | `{_cell(Path(file).name)}` |" for file, why, n in self.reasons()[:20]]

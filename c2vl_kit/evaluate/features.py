@@ -92,13 +92,14 @@ def _markdown(features: Features) -> str:
             "features equal for all clips": f"{flat:.0%}", **features.info}
     return "\n".join(["| **Features** | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())])
 
-# %% ../../nbs/70_evaluate.features.ipynb #d0fe3770
+# %% ../../nbs/70_evaluate.features.ipynb #2b3bfcaa
 @torch.no_grad()
 def extract(
     encoder: nn.Module,  # (N, C, T, V, M), present (N, M) -> (N, D)
     clips: ClipSet,  # what to look at, on any device
     batch_size: int = 256,  # clips at once; changes speed and memory, not the features
-    stream: str = "joint",  # "joint", "bone" or "motion": the stream the encoder was trained on
+    stream: str = "joint",  # the stream the encoder was trained on, see data.streams
+    true_timeline: bool = False,  # whether it was trained on moving streams per recorded frame
 ) -> Features:  # one vector per clip
     "The features of a frozen encoder: evaluation mode, no gradients, float32."
     device = next((p.device for p in encoder.parameters()), clips.x.device)
@@ -106,7 +107,7 @@ def extract(
     encoder.eval()
     try:
         for batch in clips.batches(batch_size, seed=0, epoch=0, drop_last=False, shuffle=False):
-            x = make_stream(batch.x.to(device), clips.layout, stream)
+            x = make_stream(batch.x.to(device), clips.layout, stream, batch.frames_raw if true_timeline else None)
             parts.append(encoder(x, batch.present.to(device)).float().cpu())
     finally:
         encoder.train(was_training)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['class_scores', 'fuse', 'fold_of', 'held_out_scores', 'fit_weights', 'side_by_side', 'fused_scores', 'evaluate_views']
 
-# %% ../../nbs/74_evaluate.fusion.ipynb #ac38b74c
+# %% ../../nbs/74_evaluate.fusion.ipynb #3e62fbf5
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,10 +20,12 @@ from .features import Features, extract
 from c2vl_kit.evaluate.probes import (
     KS, VIEW, ProbeConfig, Result, Results, Score, Scores, _checked, fit_linear, knn, linear_probe, retrieval, standardizer,
 )
+from ..methods.supervised import classify
 from ..skeleton import InputError
 from ..train.runs import Run
 from ..train.task import generator_for
 from ..train.trainer import pick_device
+from ..train.views import load_encoders, view_of
 
 # %% ../../nbs/74_evaluate.fusion.ipynb #d6cd4a48
 def class_scores(
@@ -159,15 +161,13 @@ def fused_scores(
     rows["fused kNN"] = knn(both, y, sides, [k for k in KS if k <= len(both)])
     return rows | {"fused retrieval": retrieval(both, y, sides)}
 
-# %% ../../nbs/74_evaluate.fusion.ipynb #f6ca064e
+# %% ../../nbs/74_evaluate.fusion.ipynb #1c1a966b
 def _subjects(run, views: Sequence[str] | None) -> tuple[dict[str, tuple[nn.Module, dict]], list[Run]]:
     "View -> its encoder and how clips are prepared for it; and the runs they come from."
-    from c2vl_kit.train.views import load_encoders, view_of
-
     found, runs = {}, []
     for name, one in (run.items() if isinstance(run, Mapping) else [(None, run)]):
         if isinstance(one, tuple):
-            if unknown := sorted(set(one[1]) - set(VIEW)):
+            if unknown := sorted(set(one[1]) - {*VIEW, "true_timeline"}):
                 raise InputError(f"a view has no setting {unknown[0]!r}: it has {', '.join(VIEW)}")
             found[name] = one[0], VIEW | dict(one[1])
             continue
@@ -198,7 +198,7 @@ def _groups(store, names: Sequence[str], by: str | None) -> list | None:
     column = dict(zip(store.names, np.asarray(store.column(by)).tolist()))
     return [column[n] for n in names]
 
-# %% ../../nbs/74_evaluate.fusion.ipynb #f2a372d8
+# %% ../../nbs/74_evaluate.fusion.ipynb #759c8d9d
 def _features_of(subjects: Mapping, store, parts: Mapping, where, progress) -> dict[str, dict[str, Features]]:
     "View -> side -> features; clips are prepared once for views that want the same."
     every, sets, out = tuple(dict.fromkeys(n for names in parts.values() for n in names)), {}, {}
@@ -206,15 +206,13 @@ def _features_of(subjects: Mapping, store, parts: Mapping, where, progress) -> d
         key = (how["frames"], how["persons"], how["pipeline"])
         if key not in sets:
             sets[key] = ClipSet.load(store, every, *key, progress=progress)
-        features = extract(encoder.to(where), sets[key], stream=how["stream"])
+        features = extract(encoder.to(where), sets[key], stream=how["stream"], true_timeline=how.get("true_timeline", False))
         out[view] = {k: features.subset(names) for k, names in parts.items()}
     return out
 
-# %% ../../nbs/74_evaluate.fusion.ipynb #b39ecc10
+# %% ../../nbs/74_evaluate.fusion.ipynb #ce7664f1
 def _own_classifiers(runs: Sequence[Run], store, parts: Mapping, labels: Mapping, progress) -> dict[str, Scores]:
     "Rows of the runs' own classifiers, where they have some."
-    from c2vl_kit.methods.supervised import classify
-
     rows = {}
     for run in runs:
         if not run.config.get("classes"):

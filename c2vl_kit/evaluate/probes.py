@@ -6,7 +6,7 @@
 __all__ = ['KS', 'VIEW', 'Score', 'Scores', 'standardizer', 'held_out', 'ProbeConfig', 'fit_linear', 'linear_probe', 'knn',
            'retrieval', 'majority', 'words_alone', 'Result', 'Results', 'over_seeds', 'evaluate']
 
-# %% ../../nbs/71_evaluate.probes.ipynb #8c91362f
+# %% ../../nbs/71_evaluate.probes.ipynb #3fdae3b3
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,11 +19,12 @@ from torch.nn import functional as F
 
 from ..data.loader import ClipSet, epoch_order
 from .features import Features, extract, raw_features
-from ..methods.c2vl import C2VLConfig, load_encoder, make_encoder
+from ..models.zoo import Backbone
 from ..skeleton import InputError, sha256_of, write_json_atomic
 from ..train.runs import Run
 from ..train.task import Config, generator_for, seeded
 from ..train.trainer import pick_device
+from ..train.views import _table, load_encoders, view_of
 
 # %% ../../nbs/71_evaluate.probes.ipynb #4de0edd4
 @dataclass(frozen=True)
@@ -265,7 +266,7 @@ def majority(
     guess = int(np.bincount(y).argmax())
     return Scores({k: {"last": Score.of(np.full(len(t), guess), t, classes, y)} for k, (_, t) in tests.items()}, {"class": guess})
 
-# %% ../../nbs/71_evaluate.probes.ipynb #19fb72b0
+# %% ../../nbs/71_evaluate.probes.ipynb #09c6effc
 def words_alone(
     prompts,  # PromptStore that covers all clips named below
     names: Sequence[str],  # training clips
@@ -418,11 +419,11 @@ def _words(run, prompts, parts: dict, labels: dict, seed: int, info: dict) -> Sc
     info["leakage"] = {test: scores[test]["own words"].accuracy for test in sides}
     return scores
 
-# %% ../../nbs/71_evaluate.probes.ipynb #c5b5d4ea
+# %% ../../nbs/71_evaluate.probes.ipynb #19e0ef08
 VIEW = dict(frames=50, persons=1, pipeline="centre", stream="joint")  # for encoders without a run
 
 
-def _subject(run, store, split, seed: int, view: Mapping | None) -> tuple[nn.Module, nn.Module | None, dict, dict]:
+def _subject(run, store, split, seed: int, view: Mapping | None, cleared: bool = False) -> tuple[nn.Module, nn.Module | None, dict, dict]:
     "The encoder, one of the same shape with fresh weights, how clips are prepared for it, and facts."
     if isinstance(run, nn.Module):
         if unknown := sorted(set(view or {}) - set(VIEW)):
@@ -430,17 +431,24 @@ def _subject(run, store, split, seed: int, view: Mapping | None) -> tuple[nn.Mod
         return run, None, VIEW | dict(view or {}), {"run": None, "notes": []}
     if view:
         raise InputError(f"a view was given together with the run {run.path}: the run knows its own, so leave view out")
-    if run.config.get("method") != "c2vl":
-        raise InputError(f"{run.path} is a run of {run.config.get('method')!r}, not of 'c2vl': load its encoder and give that instead")
-    config, trained_on = C2VLConfig.from_dict(run.config["config"]), run.config.get("split", {})
-    with seeded(seed, "init"):
-        untrained = make_encoder(store.layout, config)
-    notes = [] if trained_on.get("hash") == split.hash else [
+    name, encoder, untrained = _encoder_of(run, store, seed)
+    trained_on = run.config.get("split", {})
+    notes = [] if cleared or trained_on.get("hash") == split.hash else [
         f"Careful: pre-trained on the split {trained_on.get('name')} `{trained_on.get('hash')}`, which may hold clips tested here."]
-    facts = {"run": run.path.name, "method": "c2vl", "epochs": run.load_checkpoint("last")["epoch"], "notes": notes}
-    return load_encoder(run), untrained, {k: getattr(config, k) for k in VIEW}, facts
+    facts = {"run": run.path.name, "method": run.config["method"], "epochs": run.load_checkpoint("last")["epoch"], "notes": notes}
+    return encoder, untrained, view_of(run, name), facts
 
-# %% ../../nbs/71_evaluate.probes.ipynb #900bf8d3
+
+def _encoder_of(run: Run, store, seed: int) -> tuple[str, nn.Module, nn.Module]:
+    "Name, trained encoder and untrained twin of a run that has one view; InputError where it has several."
+    nets = load_encoders(run)
+    if len(nets) > 1:
+        raise InputError(f"{run.path} has encoders for {', '.join(nets)}: evaluate_views of evaluate.fusion judges each, and all together")
+    (name, net), entry = next(iter(nets.items())), next(iter(_table(run).values()))
+    with seeded(seed, "init"):
+        return name, net, Backbone.from_dict(entry["backbone"]).make(store.layout, entry["in_channels"])
+
+# %% ../../nbs/71_evaluate.probes.ipynb #fd2676f1
 def evaluate(
     run: Run | str | Path | nn.Module,  # a run of pretrain, its folder, or an encoder
     store,  # Store of the recordings
@@ -452,10 +460,11 @@ def evaluate(
     device: str = "auto",  # where features are computed
     progress: bool | None = None,  # show bars; None: on a terminal
     prompts="auto",  # PromptStore or its file, for what the words alone say; None: leave that out; "auto": prompts.jsonl beside the run
+    cleared: bool = False,  # no test clip was trained on, though the run names another split; else a note says that it may have been
 ) -> Results:
     "All protocols and reference rows on every test set of a split; writes results.json into the run folder."
     run = run if isinstance(run, Run | nn.Module) else Run.open(run)
-    encoder, untrained, view, info = _subject(run, store, split, seed, view)
+    encoder, untrained, view, info = _subject(run, store, split, seed, view, cleared)
     probe, where = (probe or ProbeConfig()).replace(seed=seed), pick_device(device)
     parts = {"train": tuple(split.train), **{k: tuple(v) for k, v in split.tests.items()}}
     every = tuple(dict.fromkeys(n for names in parts.values() for n in names))
@@ -466,11 +475,12 @@ def evaluate(
         found = {k: (features.subset(names), np.array([labels[n] for n in names])) for k, names in parts.items()}
         return *found.pop("train"), found
 
-    learnt, raw = sides(extract(encoder.to(where), clips, stream=view["stream"])), sides(raw_features(clips))
+    how = {"stream": view["stream"], "true_timeline": view.get("true_timeline", False)}
+    learnt, raw = sides(extract(encoder.to(where), clips, **how)), sides(raw_features(clips))
     scores = {"linear": linear_probe(*learnt, probe), "kNN": knn(*learnt, [k for k in KS if k <= len(parts["train"])]),
               "retrieval": retrieval(*learnt)}
     if untrained is not None:
-        blank = extract(untrained.to(where), clips, stream=view["stream"])
+        blank = extract(untrained.to(where), clips, **how)
         scores["untrained encoder, linear"] = linear_probe(*sides(blank), probe)
     scores |= {"raw joints 1-NN": knn(*raw, 1, "euclidean"), "majority": majority(*raw)}
     if (alone := _words(run, prompts, parts, labels, seed, info)) is not None:

@@ -6,71 +6,50 @@
 __all__ = ['VARIANTS', 'cross_view_loss', 'exchange_loss', 'concept_key', 'concept_queue', 'ikem_loss', 'relational_loss',
            'distillation_loss']
 
-# %% ../../nbs/42_losses.exchange.ipynb #2ad735ca
+# %% ../../nbs/42_losses.exchange.ipynb #ff6a52f1
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 
-from .contrastive import similarities
+from .contrastive import constant, moco_terms, row_similarities, similarities
 from ..skeleton import InputError
 
-# %% ../../nbs/42_losses.exchange.ipynb #e25dba59
+# %% ../../nbs/42_losses.exchange.ipynb #2fa7e7ab
 VARIANTS = ("paper", "repo")
 
 
-def _exchange(positive, plain, context, mined, variant, lse=None):
-    "L of one receiver: positive (N, 1), plain and context (N, K) or None, all divided by τ; mined (N, k) indices."
-    lse_plain, lse_context = lse or (_lse(plain), _lse(context))
+def _receive(own, plain, both, mined, variant, sums):
+    "L_{v→u} per clip: own (N,), plain and both (N, K), both None without context, mined (N, k), sums their log-sum-exp (N,)."
     if variant == "paper":
-        block, total = (plain, lse_plain) if context is None else (context, lse_context)
-        found = torch.cat([positive, block.gather(1, mined)], 1)
-        return (torch.logaddexp(positive[:, 0], total) - torch.logsumexp(found, 1)).mean()
-    found = [positive, plain.gather(1, mined)] + ([] if context is None else [context.gather(1, mined)])
-    total = torch.logaddexp(positive[:, 0], lse_plain)
-    total = total if context is None else torch.logaddexp(total, lse_context)
-    return (total - torch.cat(found, 1).mean(1)).mean()
+        rows, total = (plain, sums[0]) if both is None else (both, sums[1])
+        found = torch.cat([own[:, None], rows.gather(1, mined)], 1)
+        return torch.logaddexp(own, total) - torch.logsumexp(found, 1)
+    blocks = [plain] if both is None else [plain, both]
+    found = torch.cat([own[:, None], *(block.gather(1, mined) for block in blocks)], 1)
+    total = torch.logaddexp(own, sums[0])
+    total = total if both is None else torch.logaddexp(total, sums[1])
+    return total - found.mean(1)
 
 
-def _lse(x):
-    return None if x is None else torch.logsumexp(x, 1)
-
-# %% ../../nbs/42_losses.exchange.ipynb #4edd3deb
-def cross_view_loss(
-    z_u: torch.Tensor,  # queries of the view that learns, (N, d)
-    key_u: torch.Tensor,  # their keys, (N, d); constants
-    queue_u: torch.Tensor,  # its memory bank, (K, d); constants
-    z_v: torch.Tensor,  # queries of the view that mines, (N, e), row i the same clip
-    queue_v: torch.Tensor,  # its memory bank, (K, e), row i the same clip as in queue_u
-    tau: float = 0.07,  # temperature, > 0
-    k: int = 1,  # positives mined per clip, 0 … K
-    variant: str = "paper",  # or "repo": the form of the published code
-    context: bool = True,  # weigh the similarities of the one view with those of the other
-) -> torch.Tensor:  # scalar; float64 if the queries are
-    "L_{v→u}: view u learns from the neighbours that view v finds."
-    s_u, s_v = _cosines("u", z_u, queue_u), _cosines("v", z_v, queue_v)
-    _check_exchange({"u": s_u, "v": s_v}, tau, k, variant)
-    mined = s_v.detach().topk(k, 1).indices
-    return _exchange(_own("u", z_u, key_u) / tau, s_u / tau, s_u * s_v / tau if context else None, mined, variant)
+def _sum(rows):
+    return None if rows is None else torch.logsumexp(rows, 1)
 
 
+def _mined(s, k):
+    "(N, k) rows most alike."
+    return s.detach().topk(k, 1).indices
+
+# %% ../../nbs/42_losses.exchange.ipynb #1c1f5962
 def _cosines(view, z, queue):
-    "(N, K) cosines; the queue is a constant, in the kind of number of the query."
+    "(N, K) cosines with a bank, which is a constant."
     if z.ndim != 2 or queue.ndim != 2 or z.shape[1] != queue.shape[1]:
-        raise InputError(f"{view}: queries (N, d) and a queue (K, d) of one width are needed, got {tuple(z.shape)} and {tuple(queue.shape)}")
-    return similarities(z, queue.detach().to(z.dtype))
+        got = f"{tuple(z.shape)} and {tuple(queue.shape)}"
+        raise InputError(f"{view}: queries (N, d) and a queue (K, d) of one width are needed, got {got}")
+    return similarities(z, constant(queue, z))
 
 
-def _own(view, z, key):
-    "(N, 1) cosines of each query with its own key."
-    if z.shape != key.shape:
-        raise InputError(f"{view}: queries and keys need one shape (N, d), got {tuple(z.shape)} and {tuple(key.shape)}")
-    kind = torch.float64 if z.dtype == torch.float64 else torch.float32
-    a, b = (F.normalize(x.to(kind), dim=1) for x in (z, key.detach()))
-    return (a * b).sum(1, keepdim=True)
-
-
-def _check_exchange(s, tau, k, variant):
+def _check_exchange(s, tau, k, variant="repo"):
     shapes = {view: tuple(x.shape) for view, x in s.items()}
     if len(set(shapes.values())) != 1:
         raise InputError(f"all views need one number of clips and one number of keys, got (N, K) = {shapes}")
@@ -82,122 +61,140 @@ def _check_exchange(s, tau, k, variant):
     if variant not in VARIANTS:
         raise InputError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
 
-# %% ../../nbs/42_losses.exchange.ipynb #6acf88e4
+# %% ../../nbs/42_losses.exchange.ipynb #ee676a44
+def cross_view_loss(
+    z_u: torch.Tensor,  # queries of the view that learns, (N, d), any length
+    key_u: torch.Tensor,  # their keys, (N, d); constants
+    queue_u: torch.Tensor,  # its memory bank, (K, d); constants
+    z_v: torch.Tensor,  # queries of the view that mines, (N, e), row i the same clip
+    queue_v: torch.Tensor,  # its memory bank, (K, e), row i the same clip as in queue_u; constants
+    tau: float = 0.07,  # temperature, > 0
+    k: int = 1,  # positives mined per clip, 0 … K
+    variant: str = "paper",  # equation (1), or "repo": equation (2)
+    context: bool = True,  # weigh the similarities of the one view with those of the other
+) -> torch.Tensor:  # scalar; float64 if the queries are
+    "L_{v→u}: view u learns from the neighbours that view v finds."
+    s_u, s_v = _cosines("u", z_u, queue_u), _cosines("v", z_v, queue_v)
+    _check_exchange({"u": s_u, "v": s_v}, tau, k, variant)
+    plain, both = s_u / tau, s_u * s_v / tau if context else None
+    own = row_similarities(z_u, constant(key_u, z_u)) / tau
+    return _receive(own, plain, both, _mined(s_v, k), variant, (_sum(plain), _sum(both))).mean()
+
+# %% ../../nbs/42_losses.exchange.ipynb #67cdca7e
 def exchange_loss(
-    z: Mapping[str, torch.Tensor],  # view → queries (N, d), two views or more
-    keys: Mapping[str, torch.Tensor],  # view → keys (N, d)
-    queues: Mapping[str, torch.Tensor],  # view → memory bank (K, d)
+    z: Mapping[str, torch.Tensor],  # view → queries (N, d), two views or more, any length
+    keys: Mapping[str, torch.Tensor],  # view → keys (N, d); constants
+    queues: Mapping[str, torch.Tensor],  # view → memory bank (K, d), row i of all views one clip; constants
     tau: float = 0.07,  # temperature, > 0
     k: int = 1,  # positives mined per clip and direction, 0 … K
-    variant: str = "paper",  # or "repo"
+    variant: str = "paper",  # equation (1), or "repo": equation (2)
     context: bool = True,  # weigh with the other view's similarities
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # scalar; "v>u" → L_{v→u}, detached
-    "Every view learns from every other: the sum over views of the mean over its givers."
-    views = _views(z, keys, queues)
+    "Equation (3): the sum over views of the mean over those it learns from."
+    views, parts = _views(z, keys, queues), {}
     s = {u: _cosines(u, z[u], queues[u]) for u in views}
     _check_exchange(s, tau, k, variant)
-    own = {u: _own(u, z[u], keys[u]) / tau for u in views}
-    mined = {u: x.detach().topk(k, 1).indices for u, x in s.items()}
-    plain = {u: x / tau for u, x in s.items()}
-    plain_lse = {u: _lse(x) for u, x in plain.items()} if variant == "repo" or not context else dict.fromkeys(views)
-    parts = {}
+    own = {u: row_similarities(z[u], constant(keys[u], z[u])) / tau for u in views}
+    mined, plain = {u: _mined(x, k) for u, x in s.items()}, {u: x / tau for u, x in s.items()}
+    alone = {u: _sum(plain[u]) if variant == "repo" or not context else None for u in views}
     for i, u in enumerate(views):
         for v in views[i + 1 :]:
-            both = plain[u] * s[v] if context else None  # the same for u ← v and v ← u
-            both_lse = _lse(both)
+            both = plain[u] * s[v] if context else None
+            together = _sum(both)
             for a, b in ((u, v), (v, u)):
-                parts[f"{b}>{a}"] = _exchange(own[a], plain[a], both, mined[b], variant, (plain_lse[a], both_lse))
-    loss = sum(parts.values()) / (len(views) - 1)
-    return loss, {name: parts[name].detach() for name in (f"{v}>{u}" for u in views for v in views if v != u)}
+                parts[f"{b}>{a}"] = _receive(own[a], plain[a], both, mined[b], variant, (alone[a], together)).mean()
+    return sum(parts.values()) / (len(views) - 1), {name: part.detach() for name, part in parts.items()}
 
-
-def _views(z, *others, least=2):
+# %% ../../nbs/42_losses.exchange.ipynb #9ec7d6cc
+def _views(first, *others, least=2):
     "The names, in the order of the first mapping."
     for other in others:
-        if set(other) != set(z):
-            raise InputError(f"queries, keys and queues must name the same views, got {list(z)} and {list(other)}")
-    if len(z) < least:
-        raise InputError(f"an exchange needs at least {least} views, got {list(z)}")
-    return list(z)
+        if set(other) != set(first):
+            raise InputError(f"queries, keys and queues must name the same views, got {', '.join(first)} and {', '.join(other)}")
+    if len(first) < least:
+        raise InputError(f"this loss needs at least {least} views, got {', '.join(first) or 'none'}")
+    return list(first)
 
-# %% ../../nbs/42_losses.exchange.ipynb #04a8326e
+# %% ../../nbs/42_losses.exchange.ipynb #3344e7f0
 def concept_key(
     keys: Mapping[str, torch.Tensor],  # view → (N, d), any length
-) -> torch.Tensor:  # (N, Σd), rows of length 1
-    "The keys of all views side by side, in the mapping's order: one vector per clip that knows every view."
-    if len({len(x) for x in keys.values()}) != 1 or any(x.ndim != 2 for x in keys.values()):
-        raise InputError(f"views to join must be matrices with one number of rows, got {({k: tuple(x.shape) for k, x in keys.items()})}")
+) -> torch.Tensor:  # (N, Σd), rows of length 1; float64 if all are
+    "Equation (4): the keys of all views side by side, in the mapping's order."
+    shapes = {view: tuple(x.shape) for view, x in keys.items()}
+    if not keys or any(len(s) != 2 for s in shapes.values()) or len({s[0] for s in shapes.values()}) != 1:
+        raise InputError(f"joining views needs matrices (N, d) with one N, got {shapes or 'none'}")
     kind = torch.float64 if all(x.dtype == torch.float64 for x in keys.values()) else torch.float32
     return torch.cat([F.normalize(x.to(kind), dim=1) for x in keys.values()], 1) / len(keys) ** 0.5
 
 
 def concept_queue(
-    queues: Mapping[str, torch.Tensor],  # view → (K, d) of a bank with one pointer
+    queues: Mapping[str, torch.Tensor],  # view → (K, d), row i of all views one clip
 ) -> torch.Tensor:  # (K, Σd), rows of length 1
-    "The same for a memory bank: row i of all views is one clip."
+    "The same for memory banks: one joint bank."
     return concept_key(queues)
 
-# %% ../../nbs/42_losses.exchange.ipynb #2aa18413
+# %% ../../nbs/42_losses.exchange.ipynb #e1c39138
 def ikem_loss(
-    q: Mapping[str, torch.Tensor],  # view → its guess at the joint vector, (N, Σd)
+    q: Mapping[str, torch.Tensor],  # view → its guess at the joint key, (N, Σd), any length
     keys: Mapping[str, torch.Tensor],  # view → keys (N, d); constants
-    queues: Mapping[str, torch.Tensor],  # view → memory bank (K, d); constants
+    queues: Mapping[str, torch.Tensor],  # view → memory bank (K, d), row i of all views one clip; constants
     tau: float = 0.07,  # temperature, > 0
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # scalar, the sum over views; view → its part, detached
-    "Each view alone must name the vector that all views make together."
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # scalar; view → its part, detached
+    "Equation (5): each view alone must find the key that all views make together."
     views = _views(q, keys, queues, least=1)
-    key, queue = concept_key({v: keys[v] for v in views}), concept_queue({v: queues[v] for v in views})
-    parts = {}
-    for view in views:
-        s = _cosines(view, q[view], queue)
-        _check_exchange({view: s}, tau, 0, "paper")
-        none = torch.zeros(len(s), 0, dtype=torch.long, device=s.device)
-        parts[view] = _exchange(_own(view, q[view], key.to(q[view].dtype)) / tau, s / tau, None, none, "paper")
-    return sum(parts.values()), {view: part.detach() for view, part in parts.items()}
+    key, queue = concept_key({u: keys[u] for u in views}), concept_queue({u: queues[u] for u in views})
+    for u in views:
+        if q[u].shape != key.shape:
+            raise InputError(f"{u}: a guess at the joint key must be {tuple(key.shape)}, got {tuple(q[u].shape)}")
+    each = moco_terms(torch.cat([q[u] for u in views]), key.repeat(len(views), 1), queue, tau)
+    parts = dict(zip(views, each.reshape(len(views), -1).mean(1)))
+    return sum(parts.values()), {u: part.detach() for u, part in parts.items()}
 
-# %% ../../nbs/42_losses.exchange.ipynb #9200adaa
+# %% ../../nbs/42_losses.exchange.ipynb #a2f5f44f
 def relational_loss(
-    s: torch.Tensor,  # the student's vectors, (N, D)
+    s: torch.Tensor,  # the student's vectors, (N, D), any length
     t: torch.Tensor,  # the teacher's joint vectors, (N, D); constants
     queue_t: torch.Tensor,  # the joint memory bank, (K, D); constants
-    z_u: torch.Tensor,  # the teacher's vectors in one view, (N, d); constants
-    queue_u: torch.Tensor,  # that view's memory bank, (K, d), row i the same clip as in queue_t
+    z_u: torch.Tensor,  # the teacher's vectors in view u, (N, d); constants
+    queue_u: torch.Tensor,  # the bank of view u, (K, d), row i the same clip as in queue_t; constants
     tau: float = 0.07,  # temperature, > 0
-    k: int = 1,  # relations taken as positives, 0 … K
+    k: int = 1,  # neighbours taken as positives, 0 … K
 ) -> torch.Tensor:  # scalar; float64 if s is
-    "L_{u→a}: the student learns whom the teacher's view u finds alike."
-    mine, theirs = _cosines("student", s, queue_t), _cosines("teacher", z_u.detach().to(s.dtype), queue_u)
-    _check_exchange({"student": mine, "teacher": theirs}, tau, k, "repo")
-    return _exchange(_own("student", s, t) / tau, mine / tau, mine * theirs / tau, theirs.topk(k, 1).indices, "repo")
+    "Equation (6), L_{u→a}: the student learns whom the teacher's view u finds alike."
+    mine, theirs = _cosines("student", s, queue_t), _cosines("teacher", constant(z_u, s), queue_u)
+    _check_exchange({"student": mine, "teacher": theirs}, tau, k)
+    own, plain, both = row_similarities(s, constant(t, s)) / tau, mine / tau, mine * theirs / tau
+    return _receive(own, plain, both, _mined(theirs, k), "repo", (_sum(plain), _sum(both))).mean()
 
-# %% ../../nbs/42_losses.exchange.ipynb #c79c2014
+# %% ../../nbs/42_losses.exchange.ipynb #33f1b24e
 def distillation_loss(
     students: Mapping[str, torch.Tensor],  # student → (N, D), D the sum of the teacher's widths
     teacher: Mapping[str, torch.Tensor],  # view → (N, d) of the trained network; constants
-    queues: Mapping[str, torch.Tensor],  # view → memory bank (K, d) of the teacher's vectors; constants
+    queues: Mapping[str, torch.Tensor],  # view → bank (K, d) of the teacher's vectors, row i one clip; constants
     tau: float = 0.07,  # temperature, > 0
-    k: int = 1,  # relations per view taken as positives, 0 … K
-    queue_of: Mapping[str, str] | None = None,  # view → whose bank its similarities use; None: its own
+    k: int = 1,  # neighbours per view taken as positives, 0 … K
+    queue_of: Mapping[str, str] | None = None,  # view → whose bank its similarities use; None: each its own
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # scalar; "u>a" → L_{u→a}, detached
-    "Every student learns every relation: the sum over students of the mean over the teacher's views."
+    "Equation (7): every student learns the relations of every view of the teacher."
     views, parts = _views(teacher, queues, least=1), {}
-    bank = _redirected(views, queues, queue_of or {})
-    t, queue_t = concept_key({u: teacher[u] for u in views}), concept_queue({u: queues[u] for u in views})
-    theirs = {u: _cosines(u, teacher[u].detach(), bank[u]) for u in views}
-    _check_exchange(theirs, tau, k, "repo")
-    mined = {u: x.topk(k, 1).indices for u, x in theirs.items()}
-    for a, s in students.items():
-        plain, own = _cosines(a, s, queue_t) / tau, _own(a, s, t) / tau
-        plain_lse = _lse(plain)
-        for u in views:
-            both = plain * theirs[u].to(plain.dtype)
-            parts[f"{u}>{a}"] = _exchange(own, plain, both, mined[u], "repo", (plain_lse, _lse(both)))
-    if not parts:
+    if not students:
         raise InputError("distillation needs at least one student, got none")
+    like, bank = next(iter(students.values())), _redirected(views, queues, queue_of or {})
+    t, queue_t = concept_key({u: teacher[u] for u in views}), concept_queue({u: queues[u] for u in views})
+    theirs = {u: _cosines(u, constant(teacher[u], like), bank[u]) for u in views}
+    mined = {u: _mined(x, min(k, x.shape[1])) for u, x in theirs.items()}
+    for a, s in students.items():
+        mine = _cosines(a, s, queue_t)
+        _check_exchange({a: mine, **theirs}, tau, k)
+        own, plain = row_similarities(s, constant(t, s)) / tau, mine / tau
+        alone = _sum(plain)
+        for u in views:
+            both = plain * theirs[u]
+            parts[f"{u}>{a}"] = _receive(own, plain, both, mined[u], "repo", (alone, _sum(both))).mean()
     return sum(parts.values()) / len(views), {name: part.detach() for name, part in parts.items()}
 
 
 def _redirected(views, queues, queue_of):
-    for odd in [x for pair in queue_of.items() for x in pair if x not in views]:
+    for odd in [view for pair in queue_of.items() for view in pair if view not in views]:
         raise InputError(f"queue_of names the view {odd!r}, but the teacher has {', '.join(views)}")
     return {u: queues[queue_of.get(u, u)] for u in views}

@@ -12,24 +12,24 @@ from torch import nn
 from .contrastive import similarities
 from ..skeleton import InputError
 
-# %% ../../nbs/43_losses.multimodal.ipynb #3e16daea
+# %% ../../nbs/43_losses.multimodal.ipynb #a6526c17
 def fam_loss(
     a: torch.Tensor,  # one sense, such as the skeleton's features, (N, d), any length
     b: torch.Tensor,  # the other, such as the picture's, (N, d), row i the same clip
     tau: float = 0.4,  # temperature, > 0
     replicas: int = 1,  # equal shares of the batch that do not see each other; above 1 only to repeat published runs
 ) -> torch.Tensor:  # scalar, ≥ 0; float64 if both are
-    "Contrast of two senses, each also against the other clips of its own sense."
+    "Equation (2): contrast of two senses, each also against the other clips of its own sense."
     _check(a, b, tau, replicas)
     shares = zip(a.chunk(replicas), b.chunk(replicas))
     return sum(_toward(x, y, tau) + _toward(y, x, tau) for x, y in shares) / (2 * replicas)
 
 
 def _toward(a, b, tau):
-    "The mean of ℓ(a_i, b_i): all b and the other a compete."
-    logits, own = similarities(a, b) / tau, similarities(a, a) / tau
-    own = own.masked_fill(torch.eye(len(a), dtype=torch.bool, device=a.device), float("-inf"))
-    return (torch.logsumexp(torch.cat([logits, own], 1), 1) - logits.diagonal()).mean()
+    "The mean of ℓ(a_i, b_i)."
+    across, within = similarities(a, b) / tau, similarities(a, a) / tau
+    within = within.masked_fill(torch.eye(len(a), dtype=torch.bool, device=a.device), float("-inf"))
+    return (torch.logsumexp(torch.cat([across, within], 1), 1) - across.diagonal()).mean()
 
 
 def _check(a, b, tau, replicas):
@@ -38,21 +38,22 @@ def _check(a, b, tau, replicas):
     if not tau > 0:
         raise InputError(f"the temperature tau must be above 0, got {tau}")
     if replicas < 1 or len(a) % replicas or len(a) < 2 * replicas:
-        raise InputError(f"{replicas} equal shares of 2 clips or more cannot be made of a batch of {len(a)}: change the batch size")
+        raise InputError(f"{replicas} equal share(s) of at least 2 clips cannot be made of a batch of {len(a)}: change the batch size")
 
-# %% ../../nbs/43_losses.multimodal.ipynb #f1ac0e0b
+# %% ../../nbs/43_losses.multimodal.ipynb #bd8cfc83
 class FeatureRefinement(nn.Module):
-    "A clip's scores, weighted per class by what an answer about the clip says."
+    "A clip's class scores, weighted by what an answer about the clip says."
 
     def __init__(
         self,
-        width: int,  # of the instruction feature
-        classes: int,  # C
-        hidden: int = 64,  # of the small network between
+        width: int,  # of the instruction feature, at least 1: 1 for log-odds of yes, or that of a text vector or hidden state
+        classes: int,  # C, at least 1
+        hidden: int = 64,  # between feature and the two shares
     ):
         super().__init__()
         if min(width, classes, hidden) < 1:
             raise InputError(f"width, classes and hidden must be at least 1, got {width}, {classes} and {hidden}")
+        self.width, self.classes = width, classes
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 2))
         self.positive, self.negative = nn.Parameter(torch.ones(classes)), nn.Parameter(torch.ones(classes))
 
@@ -61,12 +62,12 @@ class FeatureRefinement(nn.Module):
         logits: torch.Tensor,  # scores of the classifier, (N, C)
         f: torch.Tensor,  # instruction features, (N, width)
     ) -> torch.Tensor:  # refined scores, (N, C)
-        "S_R = (a · positive + b · negative) ⊙ S with [a, b] = softmax(mlp(f))."
-        self._check(logits, f)
-        a, b = self.mlp(f.to(self.positive.dtype)).softmax(1).unbind(1)
-        return (a[:, None] * self.positive + b[:, None] * self.negative) * logits
+        "Equation (3)."
+        got = tuple(logits.shape), tuple(f.shape)
+        if got != ((len(f), self.classes), (len(logits), self.width)):
+            raise InputError(f"scores (N, {self.classes}) and features (N, {self.width}) are needed, got {got[0]} and {got[1]}")
+        share = self.mlp(f.to(self.positive.dtype)).softmax(1)
+        return (share[:, :1] * self.positive + share[:, 1:] * self.negative) * logits
 
-    def _check(self, logits, f):
-        want = (len(f), len(self.positive)), (len(logits), self.mlp[0].in_features)
-        if (tuple(logits.shape), tuple(f.shape)) != want:
-            raise InputError(f"scores (N, {want[0][1]}) and features (N, {want[1][1]}) are needed, got {tuple(logits.shape)} and {tuple(f.shape)}")
+    def extra_repr(self) -> str:
+        return f"width={self.width}, classes={self.classes}"

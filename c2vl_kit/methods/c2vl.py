@@ -232,9 +232,9 @@ def _move(teacher, student, momentum):
     for t, s in zip(teacher.buffers(), student.buffers(), strict=True):
         t.copy_(s)
 
-# %% ../../nbs/60_methods.c2vl.ipynb #f31656b1
+# %% ../../nbs/60_methods.c2vl.ipynb #4e991de6
 class Recorder:
-    "Writes the loss's matrices for a fixed batch at three moments; a callback of the trainer."
+    "Writes the loss's matrices for a fixed batch at a few moments; a callback of the trainer."
 
     def __init__(
         self,
@@ -242,10 +242,11 @@ class Recorder:
         clips: ClipSet,  # the training clips
         epochs: int,  # planned
         most: int = 64,  # clips looked at, at most
+        every: int | None = None,  # epochs between moments; None: the start, the middle and the end
     ):
         place = np.unique(np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int))
         self.clips = clips.subset([clips.names[i] for i in place])
-        self.path, self.epochs, self.moments = Path(path), epochs, sorted({0, epochs // 2, epochs})
+        self.path, self.epochs, self.moments = Path(path), epochs, _moments(epochs, every)
 
     def __call__(self, trainer, record: dict) -> None:  # the trainer; its record of the epoch
         if record["epoch"] in self.moments:
@@ -264,7 +265,17 @@ class Recorder:
                  "epochs": [facts["epochs"][i] for i in keep] + [epoch], "alphas": [facts["alphas"][i] for i in keep] + [alpha]}
         save_tensors(self.path, tensors, facts)
 
-# %% ../../nbs/60_methods.c2vl.ipynb #4dfd1707
+
+def _moments(epochs: int, every: int | None, most: int = 100) -> list[int]:  # epochs finished, the first 0, the last `epochs`
+    "When to look."
+    if every is None:
+        return sorted({0, epochs // 2, epochs})
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise InputError(f"record_targets must be a number of epochs, at least 1, got {every!r}")
+    step = max(every, -(-epochs // (most - 1)))
+    return sorted({*range(0, epochs, step), epochs})
+
+# %% ../../nbs/60_methods.c2vl.ipynb #135dcab9
 def pretrain(
     store,  # Store of the data set
     split,  # Split: its training names are used, nothing else
@@ -276,6 +287,7 @@ def pretrain(
     stop_after: int | None = None,  # stop when so many epochs are done; the same call goes on
     progress: bool | None = None,  # show the bar; None: on a terminal
     callbacks=(),  # more callbacks of the trainer
+    record_targets: int | None = None,  # epochs between two looks at the targets; None: three looks in all
 ) -> Run:
     "Pre-train an encoder without labels; InputError names clips that have no vector, and settings that changed since a stopped run."
     config, names = config or small(), tuple(split.train)
@@ -286,7 +298,7 @@ def pretrain(
     with seeded(config.train.seed, "init"):
         task = C2VL(store.layout, concepts, config)
     run = Run.create(out, _head_of_run(store, split, concepts, config), overwrite=overwrite, resume=not overwrite)
-    recorder = Recorder(run.path / "targets.safetensors", clips, config.train.epochs)
+    recorder = Recorder(run.path / "targets.safetensors", clips, config.train.epochs, every=record_targets)
     trainer = Trainer(task, clips, config.train, run, (recorder, *callbacks), progress=progress)
     if not run.has_checkpoint("last"):
         recorder.write(trainer.task, 0)

@@ -8,7 +8,7 @@ Strings from data (names, prompts) only ever become text nodes or attribute valu
 MODEL (same in both worlds: anywidget's)
   offlineModel(state)            get(k) set(k, v) save_changes() on("change:k", fn) off(name?, fn?); {"$b64": …} becomes a DataView
   bytes(view, Type, count?, at?) DataView | ArrayBuffer | typed array | base64 string → Type (Float32Array, Int16Array, Uint8Array …)
-  mountOffline(renders)          draws every <div data-c2vl-widget="player" data-state="ID"> of a page from <script id="ID"> JSON
+  mountOffline(renders)          draws every element of a page with data-c2vl-widget="player" data-state="ID" from the JSON script of that ID
 LINK (in the browser, no kernel)
   link(group, name)              → {group, name, on(topic, fn(data, from)) → off, emit(topic, data), move(group), close()}; "" = alone
                                  topics: "hover" {name | null}, "pick" {names: [a, b]}, "select" {names}; a member never hears itself
@@ -33,8 +33,8 @@ SKELETONS
   decodeClips(metas, data, layouts) → clips {…meta, layout, xyz Float32Array (T,M,V,3), seen Uint8Array (T,M,V: 0 none 1 seen 2 guessed), centre, half [across, up], floor,
                                  frame(f, smooth) → {xyz, seen, M, V}, moment(f) → index of the prompt}; boundsOf(xyz, seen)
   new Camera({yaw, pitch, zoom, pan: [x, y]})   degrees; .aim({centre, half, front, floor}, x, y, w, h) then .project([x, y, z]) → [px, py, depth, px per metre];
-                                 orbit(dx, dy) zoomBy(f) panBy(dx, dy) reset() preset(name) state(); VIEWS: front, side, back, top, three-quarter
-  drawSkeleton(ctx, frame, layout, camera, {colours(m, v) → css, theme, persons: [bool], size, alpha, joints, mark: {m, v}}) → Float32Array (M·V·3: px, py, depth; NaN where not drawn)
+                                 orbit(dx, dy) zoomBy(f) panBy(dx, dy) preset(name) load(state) state(); VIEWS: front, side, back, top, three-quarter
+  drawSkeleton(ctx, frame, layout, camera, {colours(m, v) → css, theme, persons: [bool], size, alpha, joints, halo: css, mark: {m, v}}) → Float32Array (M·V·3: px, py, depth; NaN where not drawn)
   drawGrid(ctx, scene, camera, theme), nearest(points, x, y, reach, V) → {m, v} | null, sideColours(layout, theme) / partColours / personColours → (m, v) → css
   drawCard(ctx, clip, f, x, y, w, h, theme)   a small skeleton for hover cards and lists
 */
@@ -134,7 +134,7 @@ class Clock {
     this.tick = this.tick.bind(this);
   }
   get index() { return Math.min(this.frames - 1, Math.max(0, Math.floor(this.frame + 1e-6))); }
-  on(fn) { this.heard.add(fn); return () => { this.heard.delete(fn); if (!this.heard.size) this.pause(); }; }
+  on(fn) { this.heard.add(fn); return () => { this.heard.delete(fn); if (!this.heard.size) { this.pause(); this.forget?.(); } }; }
   tell(what) { for (const fn of [...this.heard]) fn(this, what); }
   set(change) { Object.assign(this, change); this.frame = Math.min(this.frame, this.frames - 1); this.tell("set"); }
   play() {
@@ -175,7 +175,7 @@ class Clock {
 
 function sharedClock(key, init) {
   if (!key) return new Clock(init);
-  if (!SHARED.clocks.has(key)) SHARED.clocks.set(key, new Clock(init));
+  if (!SHARED.clocks.has(key)) SHARED.clocks.set(key, Object.assign(new Clock(init), { forget: () => SHARED.clocks.delete(key) }));
   return SHARED.clocks.get(key);
 }
 
@@ -427,7 +427,7 @@ function surface(parent, draw, { label, role } = {}) {
 
 function gestures(el, on) {
   const down = new Map();
-  let moved = 0, start = null, gap = 0, lastTap = 0;
+  let moved = 0, start = null, gap = 0, lastTap = -Infinity;
   const at = (e) => { const box = el.getBoundingClientRect(); return [e.clientX - box.left, e.clientY - box.top]; };
   const spread = () => { const [a, b] = [...down.values()]; return { gap: Math.hypot(a.x - b.x, a.y - b.y), x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 }; };
   const handlers = {
@@ -465,7 +465,7 @@ function gestures(el, on) {
       if (e.button === 0) { if (now - lastTap < 350 && on.twice) on.twice(x, y, e); else on.tap?.(x, y, e); lastTap = now; }
     },
     pointercancel(e) { down.delete(e.pointerId); },
-    pointerleave() { if (!down.size) on.leave?.(); },
+    pointerleave(e) { if (!down.size && e.pointerType !== "touch") on.leave?.(); },   // a lifted finger leaves its card
     contextmenu(e) { e.preventDefault(); },
     wheel(e) {
       if (!on.zoom || (document.activeElement !== el && !e.ctrlKey)) return;   // an unfocused picture lets the page scroll
@@ -510,7 +510,7 @@ function decodeClips(metas, data, layouts) {
       }
       return { xyz: mix, seen: flags, M, V };
     };
-    clip.moment = (f) => { const n = clip.prompts?.length ?? 0; return n ? Math.round((T > 1 ? Math.min(1, f / (T - 1)) : 0) * (n - 1)) : -1; };
+    clip.moment = (f) => { const n = clip.prompts?.length ?? 0; return n ? Math.min(n - 1, Math.floor((f + 0.5) / T * n)) : -1; };   // moments are equal parts of a clip
     return clip;
   });
 }
@@ -524,7 +524,6 @@ class Camera {
     const cut = (x) => Math.round(x * 1e4) / 1e4;
     return { yaw: cut(this.yaw), pitch: cut(this.pitch), zoom: cut(this.zoom), pan: this.pan.map(cut) };
   }
-  reset() { this.load(); }
   preset(name) { if (VIEWS[name]) [this.yaw, this.pitch] = VIEWS[name]; }
   orbit(dx, dy) {
     this.yaw = ((((this.yaw - dx * 0.5 + 180) % 360) + 360) % 360) - 180;
@@ -545,8 +544,8 @@ class Camera {
     this.right = [vz, 0, -vx];
     this.up = [-vx * st, ct, -vz * st];
     this.toward = [vx * ct, st, vz * ct];
-    this.scale = this.zoom * 0.86 * Math.min(w / 2 / fit[0], tall / 2 / Math.max(fit[1], 0.6 * fit[0]));
-    this.far = 5 * Math.hypot(fit[0], fit[1]);
+    this.scale = this.zoom * 0.88 * Math.min(w / 2 / fit[0], tall / 2 / (fit[1] + 0.3 * fit[0]));   // room for a little tilt and depth
+    this.far = 6 * Math.hypot(fit[0], fit[1]);
     return this;
   }
   put(x, y, z, out, k) {
@@ -615,6 +614,22 @@ function drawSkeleton(ctx, frame, layout, camera, options = {}) {
   ctx.save();
   ctx.globalAlpha = alpha;
   ctx.lineCap = "round";
+  if (options.halo) {   // a rim, so that both ends of a colour scale stand out from the paper
+    ctx.strokeStyle = ctx.fillStyle = options.halo;
+    ctx.lineWidth = bone + 2;
+    ctx.beginPath();
+    for (const [, m, v, k] of drawn) {
+      const j = (m * V + v) * 3;
+      if (k >= 0 && !(seen && (seen[m * V + v] === 2 || seen[k] === 2))) { ctx.moveTo(points[j], points[j + 1]); ctx.lineTo(points[k * 3], points[k * 3 + 1]); }
+    }
+    ctx.stroke();
+    ctx.beginPath();
+    for (const [, m, v, k] of drawn) {
+      const j = (m * V + v) * 3;
+      if (k < 0 && v === layout.head) { ctx.moveTo(points[j], points[j + 1]); ctx.arc(points[j], points[j + 1], Math.max(bone * 1.2, 0.062 * metre * size) + 1, 0, 6.2832); }
+    }
+    ctx.fill();
+  }
   for (const [, m, v, k] of drawn) {
     const j = m * V + v, guessed = seen && (seen[j] === 2 || (k >= 0 && seen[k] === 2)), x = points[j * 3], y = points[j * 3 + 1];
     if (k >= 0) {

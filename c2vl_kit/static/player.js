@@ -37,7 +37,8 @@ function renderPlayer({ model, el }) {
   };
   const setLoop = () => { clock.set({ loop: !clock.loop }); push({ loop: clock.loop }); refresh(); };
   const look = (name) => { camera.preset(name); moved(); };
-  const resetCamera = () => { camera.reset(); moved(); };
+  const home = model.get("camera");
+  const resetCamera = () => { camera.load(home); moved(); };
   const nextColour = () => { const all = colourings().map((o) => o.value); change("colour_by", all[(all.indexOf(model.get("colour_by")) + 1) % all.length]); };
   const colourings = () => [{ value: "side", label: "colour: left / right" }, { value: "part", label: "colour: body part" }, { value: "person", label: "colour: person" },
     ...scalars.map((s) => ({ value: s.name, label: `colour: ${s.name}` }))];
@@ -116,11 +117,13 @@ function renderPlayer({ model, el }) {
     }
     dial();
     face.redraw();
-    pushFrame();
+    if (what !== "set") pushFrame();
   }));
 
   // ---- which clips stand where
+  let loaded = null;
   function load() {
+    loaded = model.get("library");
     const values = model.get("values"), layouts = model.get("layouts");
     clips = decodeClips(model.get("metas"), model.get("data"), layouts);
     scalars = model.get("scalars").map((s) => ({
@@ -143,6 +146,7 @@ function renderPlayer({ model, el }) {
     if (!panels.length) { face.redraw(); return; }
     const fps = panels[0].clip.fps, stretch = model.get("align") === "stretch";
     clock.set({ fps, frames: Math.max(1, ...panels.map(({ clip }) => (stretch ? clip.T : Math.ceil(clip.T * fps / clip.fps - 1e-6)))) });
+    if (!clock.playing) clock.seek(model.get("frame"));   // a shorter clip ends earlier
     const names = clips.map((c, i) => ({ value: i, label: c.title || c.name }));
     chooser.hidden = clips.length <= panels.length;
     chooser.replaceChildren(...(chooser.hidden ? [] : panels.map((p, n) => select({ label: panels.length > 1 ? `clip ${n + 1}` : "clip", role: "clip", options: names, value: p.at,
@@ -264,6 +268,7 @@ function renderPlayer({ model, el }) {
       const front = model.get("front") === "body" ? panels[0].clip.front : [0, 1];
       camera.aim({ ...scenes[i], front, fit: fit ?? scenes[i].half }, x, y + head, bw, bh - head);
       panel.box = [x, y, bw, bh];
+      panel.view = [x, y + head, bw, bh - head];
       if (model.get("grid")) drawGrid(ctx, scenes[i], camera, theme);
       const paint = painter(panel, panel.f, theme), n = model.get("ghosts"), gap = Math.max(1, Math.round(clip.fps * 0.2)), body = Math.min(1.7, 2 * clip.half[1]);
       for (let k = n; k > 0; k--) {
@@ -272,7 +277,7 @@ function renderPlayer({ model, el }) {
       }
       if (model.get("trails")) drawTrails(ctx, panel, panel.f, paint, persons);
       const mark = hover?.panel === panel ? hover : picked.joint === undefined ? null : { m: picked.person, v: picked.joint };
-      panel.points = drawSkeleton(ctx, frames[i], clip.layout, camera, { theme, persons, colours: paint, mark, body });
+      panel.points = drawSkeleton(ctx, frames[i], clip.layout, camera, { theme, persons, colours: paint, mark, body, halo: scalars.some((s) => s.name === model.get("colour_by")) ? theme.faint : null });
       if (x) { ctx.fillStyle = theme.line; ctx.fillRect(x, y, 1, bh); }
       if (y) { ctx.fillStyle = theme.line; ctx.fillRect(x, y, bw, 1); }
       ctx.restore();
@@ -296,7 +301,7 @@ function renderPlayer({ model, el }) {
     const sure = scalars.find((s) => s.name === "confidence"), by = scalars.find((s) => s.name === model.get("colour_by")), at = [0, 1, 2].map((c) => clip.xyz[j * 3 + c].toFixed(3));
     tip.show(box.left + panel.points[k], box.top + panel.points[k + 1], [h("b", {}, `${v} ${clip.layout.joints[v]}`), clip.M > 1 ? row("person", m + 1) : null,
       row("xyz", `${at.join(", ")} m`), clip.seen[j] === 2 ? row("not seen,", "place guessed") : null, sure?.of[panel.at] ? row("confidence", fmt(valueAt(sure, panel, f, m, v))) : null,
-      by && by !== sure ? row(by.name, fmt(valueAt(by, panel, f, m, v)) + (by.unit ? ` ${by.unit}` : "")) : null]);
+      by && by !== sure ? row(by.name, fmt(valueAt(by, panel, f, m, v)) + (by.unit && !Number.isNaN(valueAt(by, panel, f, m, v)) ? ` ${by.unit}` : "")) : null]);
   }
   let over = null;
   const point = (x, y, reach) => {
@@ -311,7 +316,7 @@ function renderPlayer({ model, el }) {
   ends.push(gestures(face.canvas, {
     drag(dx, dy) { camera.orbit(dx, dy); moved(); },
     pan(dx, dy) { camera.panBy(dx, dy); moved(); },
-    zoom(factor, x, y) { const box = panelAt(x, y)?.box; if (box) [camera.x, camera.y, camera.w, camera.h] = box; camera.zoomBy(factor, x, y); moved(); },
+    zoom(factor, x, y) { const view = panelAt(x, y)?.view; if (view) [camera.x, camera.y, camera.w, camera.h] = view; camera.zoomBy(factor, x, y); moved(); },
     hover(x, y) { point(x, y, 14); },
     leave,
     tap(x, y, e) {
@@ -355,7 +360,7 @@ function renderPlayer({ model, el }) {
 
   // ---- what Python changes
   listen("library", load);   // a new library is several traits; this one is set last
-  listen("shown align", arrange);
+  listen("shown align", () => { if (model.get("library") === loaded) arrange(); });
   listen("frame", () => { if (model.get("frame") !== clock.index) clock.seek(model.get("frame")); });
   listen("playing", () => { if (model.get("playing") !== clock.playing) clock.toggle(); });
   listen("speed", () => { clock.set({ speed: model.get("speed") }); refresh(); });
@@ -366,7 +371,6 @@ function renderPlayer({ model, el }) {
 
   clock.set({ speed: model.get("speed"), loop: model.get("loop") });
   load();
-  if (!clock.playing) clock.seek(model.get("frame"));
   root.dataset.playing = clock.playing;
   if (model.get("playing")) clock.play();
   else play.set(undefined, clock.playing ? "pause" : "play", clock.playing ? "pause" : "play");

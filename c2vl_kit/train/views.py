@@ -62,7 +62,8 @@ def _check_views(c: ViewConfig) -> None:
         object.__setattr__(c, "views", (c.views,))
     unknown = [s for v in c.views for s in v.split("+") if s not in STREAMS]
     if unknown or not c.views:
-        raise InputError(f"views must be one or more of {', '.join(STREAMS)}, or some joined by '+', got {unknown[0] if unknown else 'none'!r}")
+        raise InputError(f"views must be one or more of {', '.join(STREAMS)}, or some joined by '+', "
+                         f"got {unknown[0] if unknown else 'none'!r}")
     if len(set(c.views)) < len(c.views):
         raise InputError(f"each view can be there once, got {', '.join(c.views)}: leave the second one out")
     if min(c.frames, c.persons) < 1:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PromptCard', 'prompt_card']
 
-# %% ../../nbs/81a_viz.prompt_card.ipynb #49ff6813
+# %% ../../nbs/81a_viz.prompt_card.ipynb #a21818be
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,12 +13,12 @@ from html import escape
 import numpy as np
 
 from ..concepts.answers import answer_faults
-from ..concepts.frames import VideoFrames, strip
+from ..concepts.frames import VideoFrames, moment_frames, strip
 from ..concepts.prompts import PromptStore
 from ..concepts.space import ConceptSpace
 from ..skeleton import InputError, filmstrip_svg
 
-# %% ../../nbs/81a_viz.prompt_card.ipynb #2d59ec7d
+# %% ../../nbs/81a_viz.prompt_card.ipynb #1c68cc93
 def _framed(picture: np.ndarray, box: Sequence[int], line: int = 4) -> np.ndarray:
     "The picture with the box drawn in."
     out, (h, w) = picture.copy(), picture.shape[:2]
@@ -35,17 +35,24 @@ def _shown(frames: VideoFrames | None, clip, moment: int) -> str:
     if frames is None:
         return "<p class='pc-note'>No video was given, so these words come from the skeleton alone.</p>"
     picture, box, cut = frames.look(clip, moment)
-    return strip([_framed(picture, box)], ["the frame, and the part that is shown"], 300) + strip([cut], ["as the model sees it"], 170)
+    whole = strip([_framed(picture, box)], ["the frame, and the part that is shown"], 260)
+    return f"<div class='pc-pictures'>{whole}{strip([cut], ['as the model sees it'], 160)}</div>"
 
-# %% ../../nbs/81a_viz.prompt_card.ipynb #c4d173c8
+# %% ../../nbs/81a_viz.prompt_card.ipynb #9e06e742
 def _said(prompts: PromptStore, name: str, moment: int) -> str:
     "Questions and answers about one clip, the moment's first."
     here = [p for p in prompts.select(names=[name]) if p.clip == name]
     now = "".join(f"<dt>{escape(p.question or 'question unknown')}</dt><dd>{_answer(p.answer)}</dd>" for p in here if p.moment == moment)
-    rest = "".join(f"<li value='{p.moment}'{' class=pc-now' if p.moment == moment else ''}>{_answer(p.answer)}</li>" for p in here)
+    lists = "".join(f"<h5>{escape(q or 'question unknown')}</h5><ol>{_listed(here, q, moment)}</ol>" for q in dict.fromkeys(p.question for p in here))
     who = ", ".join(dict.fromkeys(p.source for p in here))
     return (f"<dl>{now or '<dd>nothing was answered about this moment</dd>'}</dl><p class='pc-note'>answered by {escape(who)}</p>"
-            f"<details><summary>all {len(here)} answers</summary><ol>{rest}</ol></details>")
+            f"<details><summary>all {len(here)} answers, by moment</summary>{lists}</details>")
+
+
+def _listed(here, question: str, moment: int) -> str:
+    "The answers to one question, numbered by moment, the one in question marked."
+    found = sorted((p for p in here if p.question == question), key=lambda p: p.moment)
+    return "".join(f"<li value='{p.moment}'{' class=pc-now' if p.moment == moment else ''}>{_answer(p.answer)}</li>" for p in found)
 
 
 def _answer(text: str) -> str:
@@ -53,24 +60,33 @@ def _answer(text: str) -> str:
     faults = ", ".join(answer_faults(text))
     return (escape(text) or "<i>(no words)</i>") + (f" <small class='pc-fault'>{escape(faults)}</small>" if faults else "")
 
-# %% ../../nbs/81a_viz.prompt_card.ipynb #e2496008
+# %% ../../nbs/81a_viz.prompt_card.ipynb #417af199
 def _near(store, prompts: PromptStore, space: ConceptSpace, name: str, moment: int, k: int) -> str:
     "The k nearest clips, drawn and quoted."
     rows = []
     for other, cosine in space.neighbours(name, k):
         clip = store[other]
-        answers = prompts.answers(other) if other in prompts else ["–"]
-        said = answers[min(moment, len(answers) - 1)]
         label = f", class “{escape(clip.label_name)}”" if clip.label_name else ""
-        rows.append(f"<li><b>{escape(other)}</b> <span>cosine {cosine:.3f}{label}</span>{filmstrip_svg(clip, 5, 420)}<p>{escape(said)}</p></li>")
+        said = _same(prompts, name, other, moment)
+        rows.append(f"<li><b>{escape(other)}</b><br><span>cosine {cosine:.3f}{label}</span>{filmstrip_svg(clip, 5, 420)}<p>{escape(said)}</p></li>")
     return f"<ol class='pc-near'>{''.join(rows)}</ol>"
 
-# %% ../../nbs/81a_viz.prompt_card.ipynb #60ddf602
+
+def _same(prompts: PromptStore, name: str, other: str, moment: int) -> str:
+    "What was said about another clip where this one was asked its first question."
+    here, there = ({(p.question, p.moment): p.answer for p in prompts.select(names=[n])} if n in prompts else {} for n in (name, other))
+    asked = next((q for q, m in here if m == moment), None)
+    return there.get((asked, moment)) or "nothing was answered about this moment"
+
+# %% ../../nbs/81a_viz.prompt_card.ipynb #4d8fbbb8
 _STYLE = """<style>.prompt-card{font:14px/1.45 system-ui,sans-serif;max-width:980px;border:1px solid #c9cdd2;border-radius:10px;padding:12px 16px;
 background:#fff;color:#222}.prompt-card .pc-two{display:flex;flex-wrap:wrap;gap:20px}.prompt-card .pc-two>*{flex:1 1 300px;min-width:0}
 .prompt-card dt{font-weight:600}.prompt-card dd{margin:0 0 8px 0}.prompt-card .pc-note{color:#5a5a5a;font-size:12px}
-.prompt-card .pc-now{background:#fff3e6}.prompt-card .pc-fault{color:#a33b00}.prompt-card .pc-near{padding-left:18px}
-.prompt-card .pc-near p{margin:2px 0 10px 0}.prompt-card h4{margin:10px 0 4px 0}.prompt-card svg{max-width:100%;height:auto}</style>"""
+.prompt-card .pc-now{background:#fff3e6}.prompt-card .pc-fault{color:#a33b00}.prompt-card h4{margin:10px 0 4px 0}.prompt-card h5{margin:8px 0 2px 0}
+.prompt-card svg{display:block;max-width:100%;height:auto}.prompt-card .pc-pictures{display:flex;flex-wrap:wrap}.prompt-card figure{max-width:100%}
+.prompt-card figure img{max-width:100%;height:auto}.prompt-card .pc-near{display:grid;grid-template-columns:repeat(auto-fit,minmax(250px,1fr));
+gap:16px;padding:0;list-style-position:inside;margin:6px 0}.prompt-card .pc-near p{margin:4px 0}.prompt-card .pc-near span{color:#5a5a5a}
+.prompt-card li{overflow-wrap:anywhere}</style>"""
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,8 @@ def prompt_card(
     if moment not in asked:
         raise InputError(f"there is no answer about moment {moment} of {name}: it was asked about {len(asked)} moments"
                          + (f", {asked[0]} to {asked[-1]}" if asked else "; caption it first"))
-    return PromptCard(f"{_STYLE}<div class='prompt-card'><h4>{escape(name)}, moment {moment}</h4>{filmstrip_svg(clip, 8, 940)}<div class='pc-two'><div>"
-                      f"{_shown(frames, clip, moment)}</div><div>{_said(prompts, name, moment)}</div></div>"
-                      f"<h4>Described most alike</h4>{_near(store, prompts, space, name, moment, neighbours)}</div>")
+    when = moment_frames(clip.T, asked[-1] + 1)[moment] / clip.fps
+    head = f"{escape(name)}, moment {moment} of {asked[0]} to {asked[-1]}, at {when:.2f} s"
+    pictures, words = _shown(frames, clip, moment), _said(prompts, name, moment)
+    return PromptCard(f"{_STYLE}<div class='prompt-card'><h4>{head}</h4>{filmstrip_svg(clip, 8, 940)}<div class='pc-two'><div>{pictures}</div>"
+                      f"<div>{words}</div></div><h4>Described most alike</h4>{_near(store, prompts, space, name, moment, neighbours)}</div>")

@@ -1,0 +1,160 @@
+"""A player in a real JupyterLab: it draws, it plays, and Python knows the frame. Started on a free loopback port with a token."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from browser import browser, executable, until  # noqa: F401
+
+CELLS = [
+    "from c2vl_kit.data.simulate import SimulatorConfig, simulate\n"
+    "from c2vl_kit.viz.player import SkeletonPlayer\n"
+    "clips = simulate(SimulatorConfig(classes=2, subjects=2, repetitions=1)).clips\n"
+    "player = SkeletonPlayer(clips[0])\n"
+    "seen = []\n"
+    "player.observe(lambda change: seen.append(change['new']), 'frame')\n"
+    "player",
+    "print('state', len(seen), player.frame, player.playing, player.camera['yaw'])",
+    "player.frame = 7\nplayer.look('back')\nplayer.load(clips[1])",
+]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A running JupyterLab with one notebook; gives its address with the token."""
+    pytest.importorskip("jupyterlab", reason="no JupyterLab test: the Python package jupyterlab is not installed (make lab installs it)")
+    if not executable():
+        pytest.skip("no JupyterLab test: Chromium is not installed")
+    home = tmp_path_factory.mktemp("lab")
+    work = home / "work"
+    work.mkdir()
+    cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": text} for i, text in enumerate(CELLS)]
+    spec = {"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
+    (work / "player.ipynb").write_text(json.dumps({"cells": cells, "metadata": spec, "nbformat": 4, "nbformat_minor": 5}))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    folders = {f"JUPYTER_{name}": str(home / name.lower()) for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")}
+    folders |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "IPYTHONDIR": str(home / "ipython")}
+    quiet = home / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    root = str(Path(__file__).resolve().parents[1])
+    env = os.environ | folders | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--allow-root",
+               f"--ServerApp.root_dir={work}", f"--IdentityProvider.token={token}", "--LabApp.news_url=None"]
+    with open(home / "log", "wb") as log:
+        server = subprocess.Popen(command, cwd=work, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, home / "log")
+        yield f"http://127.0.0.1:{port}/lab/tree/player.ipynb?token={token}"
+    finally:
+        stop(server)
+
+
+def wait_for(address: str, server, log: Path, seconds: float = 90) -> None:
+    """Until the server answers; shows its log if it ends or stays silent."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.3)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+
+
+def stop(server) -> None:
+    """Ends the server and its kernels: asked first, then made to."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, sign)
+            server.wait(timeout=15)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+def answer_dialogs(tab) -> None:
+    """JupyterLab on a busy machine may ask something first (which kernel, connect again?): say yes, and say what it was."""
+    while (dialog := tab.locator(".jp-Dialog").first).count():
+        print("JupyterLab asks:", dialog.inner_text().replace("\n", " | "))
+        dialog.locator(".jp-mod-accept").click(timeout=5000)
+        tab.wait_for_timeout(300)
+
+
+def run_cell(tab, number: int, seconds: float = 90) -> str:
+    """Runs a cell by keyboard, waits until the kernel has finished it, and gives its output."""
+    cell = tab.locator(".jp-Notebook .jp-CodeCell").nth(number)
+    prompt = cell.locator(".jp-InputPrompt").first
+    before, end = prompt.inner_text(), time.monotonic() + seconds
+    while (now := prompt.inner_text()) == before or not re.search(r"\d", now):
+        if "*" not in now:                                 # not taken up: the kernel may still be getting ready, so ask again
+            answer_dialogs(tab)
+            cell.locator(".cm-content").click()
+            tab.keyboard.press("Control+Enter")
+        tab.wait_for_timeout(100 if "*" in now else 1500)
+        assert time.monotonic() < end, f"cell {number} does not run; its prompt says {now!r}"
+    return cell.locator(".jp-Cell-outputArea").inner_text()
+
+
+def test_the_player_plays_in_jupyterlab_and_python_knows(browser, lab):  # noqa: F811
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    outside: list[str] = []
+    context.route("**/*", lambda route: route.continue_() if "//127.0.0.1:" in route.request.url or not route.request.url.startswith("http")
+                  else (outside.append(route.request.url), route.abort()))
+    tab = context.new_page()
+    try:
+        tab.goto(lab)
+        tab.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
+        tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
+        run_cell(tab, 0)
+        canvas = tab.locator(".c2vl-player [data-role=canvas]")
+        canvas.wait_for(timeout=30_000)
+        colours = tab.evaluate("""() => { const c = document.querySelector('.c2vl-player canvas');
+            return new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size; }""")
+        assert colours > 20                                            # a body, a grid, soft edges: not an empty picture
+        assert tab.get_attribute(".c2vl-player", "data-theme") == "light"
+
+        tab.locator("[data-role=play]").click()
+        until(tab, "Number(document.querySelector('.c2vl-player').dataset.frame) > 20")
+        tab.locator("[data-role=play]").click()
+        stood = int(tab.get_attribute(".c2vl-player", "data-frame"))
+        word, changes, frame, playing, _ = run_cell(tab, 1).split()
+        assert (word, int(frame), playing) == ("state", stood, "False") and 3 <= int(changes) <= 40    # told ten times a second, not sixty
+
+        box = canvas.bounding_box()                                    # keys belong to the player, not to the notebook's own commands
+        tab.mouse.click(box["x"] + 20, box["y"] + box["height"] - 20)
+        cells = tab.locator(".jp-Notebook .jp-Cell").count()
+        for key in ("Home", "ArrowRight", "ArrowRight", "a", "a", "l", "0", "0"):
+            tab.keyboard.press(key)
+        assert tab.get_attribute(".c2vl-player", "data-frame") == "2" and tab.locator(".jp-Notebook .jp-Cell").count() == cells
+        tab.mouse.move(box["x"] + 200, box["y"] + 150)
+        tab.mouse.down()
+        tab.mouse.move(box["x"] + 280, box["y"] + 150, steps=4)
+        tab.mouse.up()
+        tab.wait_for_timeout(500)
+        output = run_cell(tab, 1).split()
+        assert int(output[2]) == 2 and abs(float(output[4]) - (25 - 40)) <= 3
+
+        run_cell(tab, 2)                                               # and Python moves the picture
+        until(tab, "document.querySelector('.c2vl-titles b').innerText.includes('s02') && document.querySelector('.c2vl-player').dataset.frame === '0'")
+        until(tab, "document.querySelector('.c2vl-player [data-role=view]').value === 'back'")
+        assert outside == []
+        if folder := os.environ.get("C2VL_SCREENSHOTS"):
+            tab.screenshot(path=f"{folder}/jupyterlab.png")
+    except BaseException:
+        if folder := os.environ.get("C2VL_SCREENSHOTS"):
+            tab.screenshot(path=f"{folder}/jupyterlab-failed.png")
+        raise
+    finally:
+        context.close()
