@@ -1,6 +1,6 @@
 """Two people, SBU Kinect Interaction: does the encoder use where they stand, and what is lost when each is centred by itself?
 
-    python bench/two_persons.py --root path/sbu [--folds 5] [--epochs 40] [--method supervised|skeletonclr]
+    python bench/two_persons.py --root path/sbu [--folds 5] [--epochs 20] [--width 8] [--frames 16] [--method supervised|skeletonclr]
 
 One model, one schedule, one seed per fold; only the preparation of the clips differs. "together": the clip is shifted by the first
 person's hips and turned, all persons at once. "each start": each person's own hips of the first frame are at the origin as well. "each
@@ -44,7 +44,7 @@ PREPARATIONS = {
 }
 
 
-def accuracy(store, split, how: str, epochs: int, method: str = "supervised", width: int = 16, frames: int = 32, seed: int = 0) -> float:
+def accuracy(store, split, how: str, epochs: int, method: str = "supervised", width: int = 8, frames: int = 16, seed: int = 0) -> float:
     "Train on one fold; accuracy on its test clips."
     test = split.tests["official"]
     sets = [ClipSet.load(store, names, frames, 2, PREPARATIONS[how], progress=False) for names in (split.train, test)]
@@ -71,8 +71,8 @@ def accuracy(store, split, how: str, epochs: int, method: str = "supervised", wi
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--root", required=True, help="folder of the recordings")
-    p.add_argument("--folds", type=int, default=5)
-    p.add_argument("--epochs", type=int, default=40)
+    for name, default in (("folds", 5), ("epochs", 20), ("width", 8), ("frames", 16)):
+        p.add_argument(f"--{name}", type=int, default=default)
     p.add_argument("--method", choices=("supervised", "skeletonclr"), default="supervised")
     args = p.parse_args()
     torch.set_num_threads(1)
@@ -82,7 +82,7 @@ def main() -> None:
         splits = get_dataset("sbu").splits[: args.folds]
         print(f"| preparation | {' | '.join(splits)} | mean | sd |\n|---{'|---' * (len(splits) + 2)}|")
         for how, values in found.items():
-            values += [100 * accuracy(store, get_split(store, name), how, args.epochs, args.method) for name in splits]
+            values += [100 * accuracy(store, get_split(store, name), how, args.epochs, args.method, args.width, args.frames) for name in splits]
             sd = np.std(values, ddof=1) if len(values) > 1 else float("nan")
             print(f"| {how} | {' | '.join(f'{v:.1f}' for v in values)} | {np.mean(values):.1f} | {sd:.1f} |", flush=True)
 

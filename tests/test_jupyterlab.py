@@ -1,4 +1,7 @@
-"""A player in a real JupyterLab: it draws, it plays, and Python knows the frame. Started on a free loopback port with a token."""
+"""Widgets in a real JupyterLab: the player plays and Python knows the frame, a lasso on the map is a selection in Python.
+
+Started on a free loopback port with a token.
+"""
 
 import json
 import os
@@ -27,6 +30,18 @@ CELLS = [
     "player.frame = 7\nplayer.look('back')\nplayer.load(clips[1])",
 ]
 
+MAP_CELLS = [
+    "import numpy as np\n"
+    "from c2vl_kit.viz.concept_map import ConceptMap\n"
+    "names = [f'clip{i}' for i in range(40)]\n"
+    "xy = np.stack([np.arange(40) % 2 * 5, np.arange(40) / 10], 1)\n"
+    "the_map = ConceptMap((names, xy), labels=[f'side {i % 2}' for i in range(40)], group='both')\n"
+    "from ipywidgets import VBox\n"
+    "VBox([the_map, ConceptMap((names, xy), group='both', height=160)])",
+    "print('chosen', len(the_map.selection), sorted({int(n[4:]) % 2 for n in the_map.selection}), the_map.picked)",
+    "the_map.select('clip3', 'clip8')",
+]
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
@@ -37,9 +52,10 @@ def lab(tmp_path_factory):
     home = tmp_path_factory.mktemp("lab")
     work = home / "work"
     work.mkdir()
-    cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": text} for i, text in enumerate(CELLS)]
     spec = {"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
-    (work / "player.ipynb").write_text(json.dumps({"cells": cells, "metadata": spec, "nbformat": 4, "nbformat_minor": 5}))
+    for page, sources in (("player", CELLS), ("map", MAP_CELLS)):
+        cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": text} for i, text in enumerate(sources)]
+        (work / f"{page}.ipynb").write_text(json.dumps({"cells": cells, "metadata": spec, "nbformat": 4, "nbformat_minor": 5}))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -156,5 +172,40 @@ def test_the_player_plays_in_jupyterlab_and_python_knows(browser, lab):  # noqa:
         if folder := os.environ.get("C2VL_SCREENSHOTS"):
             tab.screenshot(path=f"{folder}/jupyterlab-failed.png")
         raise
+    finally:
+        context.close()
+
+
+def test_a_lasso_on_the_map_is_a_selection_in_python(browser, lab):  # noqa: F811
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    tab = context.new_page()
+    try:
+        tab.goto(lab.replace("player.ipynb", "map.ipynb"))
+        tab.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
+        tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
+        run_cell(tab, 0)
+        canvas = tab.locator(".c2vl-map [data-role=canvas]").first
+        canvas.wait_for(timeout=30_000)
+        tab.locator(".c2vl-map [data-role=canvas]").nth(1).wait_for(timeout=30_000)
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        left = [(box["x"] + 5, box["y"] + 5), (box["x"] + box["width"] / 2, box["y"] + 5),
+                (box["x"] + box["width"] / 2, box["y"] + box["height"] - 5), (box["x"] + 5, box["y"] + box["height"] - 5)]
+        tab.keyboard.down("Shift")
+        tab.mouse.move(*left[0])
+        tab.mouse.down()
+        for corner in [*left[1:], left[0]]:
+            tab.mouse.move(*corner, steps=6)
+        tab.mouse.up()
+        tab.keyboard.up("Shift")
+        maps = tab.locator(".c2vl-map")
+        assert maps.first.get_attribute("data-selected") == "20" == maps.nth(1).get_attribute("data-selected")      # linked in the browser
+        tab.wait_for_timeout(300)
+        assert run_cell(tab, 1).strip() == "chosen 20 [0] []"
+        run_cell(tab, 2)                                               # and Python chooses on the map
+        until(tab, "document.querySelector('.c2vl-map').dataset.selected === '2'")
+        maps.first.locator("[data-role=listed]").nth(1).click()
+        assert maps.nth(1).get_attribute("data-picked") == "clip8"
+        assert run_cell(tab, 1).strip() == "chosen 2 [0, 1] ['clip8']"
     finally:
         context.close()

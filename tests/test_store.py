@@ -130,9 +130,9 @@ READER = "partial(slow_readers.slow, extra=1)"
 
 @on_linux
 def test_ten_kills_at_random_moments(raw, unbroken, tmp_path):
-    """kill -9 of the building process, ten times; each build goes on where the last one was, and none leaves a process behind."""
+    """kill -9 of the building process, ten times and more; each build goes on where the last one was, and none leaves a process behind."""
     out, rnd, done, heirs = tmp_path / "s", random.Random(0), [0], []
-    for _ in range(10):
+    while len(done) <= 10 or done[-1] <= 20 and len(done) < 40:  # on a busy machine ten may be killed before they come to much
         job = build(raw, out, READER)
         time.sleep(rnd.uniform(0.1, 0.5))
         heirs += family(job.pid)[1:]

@@ -271,7 +271,8 @@ def test_cells_by_keyboard(page, tmp_path, clips, state):
 
 def test_a_cell_lights_the_map_and_sends_both_clips_to_the_player(page, tmp_path, clips, state):
     names, rng = [c.name for c in clips], np.random.default_rng(0)
-    parts = [widget_fragment("heatmap", state(group="g", height=330)), widget_fragment("concept_map", map_state((names, rng.random((24, 2))), group="g", height=260)),
+    parts = [widget_fragment("heatmap", state(group="g", height=330)),
+             widget_fragment("concept_map", map_state((names, rng.random((24, 2))), group="g", height=260)),
              widget_fragment("player", player_state(clips, group="g", shown=0, height=200))]
     page.set_viewport_size({"width": 1000, "height": 1500})
     open_html(page, widget_page("\n".join(parts), ["heatmap", "concept_map", "player"], "three"), tmp_path)
@@ -370,7 +371,8 @@ def test_pages_are_small_and_hold_no_address(state):
 def test_a_long_record_stays_within_its_room(page, tmp_path, at_the_end):
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.full(64, 0.2), size=(100, 64)).astype(np.float32)
-    record = TargetRecord(tuple(f"clip{i}" for i in range(64)), tuple(range(100)), tuple(np.linspace(0, 0.8, 100)), {"intra": p, "model": p[:, ::-1]})
+    record = TargetRecord(tuple(f"clip{i}" for i in range(64)), tuple(range(100)),
+                          tuple(np.linspace(0, 0.8, 100)), {"intra": p, "model": p[:, ::-1]})
     state = heatmap_state(record, most_mb=1.0)
     assert len(state["data"]) <= 1e6 and state["epochs"][0] == 0 and state["epochs"][-1] == 99
     see(page, tmp_path, state)

@@ -57,7 +57,8 @@ class Coherence:
         body = "".join(f"<tr>{left}{escape(c)}</td><td>{n:,}</td><td>{w:.3f}</td>{left}{escape(o)}</td>"
                        f"<td>{v:.3f}</td><td>{w - v:+.3f}</td></tr>" for c, n, w, o, v in sorted(self.rows, key=lambda r: r[2] - r[4]))
         return (f"<p><b>Coherence</b> of {len(self.rows)} classes, mean margin {self.margin:+.3f}; the least coherent first</p>"
-                "<table><tr><th>class</th><th>clips</th><th>within</th><th>nearest class</th><th>to it</th><th>margin</th></tr>" + body + "</table>")
+                "<table><tr><th>class</th><th>clips</th><th>within</th><th>nearest class</th><th>to it</th><th>margin</th></tr>"
+                + body + "</table>")
 
 
 def class_coherence(

@@ -164,7 +164,7 @@ function renderConceptMap({ model, el }) {
       const palette = c.levels.map((_, l) => packed(hueOf(l, theme.dark))), none = packed("#9a9a9a");
       for (let i = 0; i < n; i++) colours[i] = c.of[i] === NONE ? none : palette[c.of[i]];
     } else colours.fill(packed(theme.accent));
-    const paper = packed(theme.panel), mixed = (p, shift) => (((p >>> shift) & 255) * 56 + ((paper >>> shift) & 255) * 200) >>> 8;
+    const paper = packed(theme.panel), mixed = (p, shift) => (((p >>> shift) & 255) * 84 + ((paper >>> shift) & 255) * 172) >>> 8;
     for (let i = 0; i < n; i++) faded[i] = ((255 << 24) | (mixed(colours[i], 16) << 16) | (mixed(colours[i], 8) << 8) | mixed(colours[i], 0)) >>> 0;
     colour.set(c?.name ?? "");
     bar.set(c?.kind === "number" ? { scale: "viridis", lo: c.lo, hi: c.hi, label: c.name } : null);
@@ -393,7 +393,7 @@ function renderConceptMap({ model, el }) {
     if (stamps.size > 40) stamps.clear();
     const reach = Math.ceil(r + 2), inside = [], edge = [], ring = [];
     for (let y = -reach; y <= reach; y++) for (let x = -reach; x <= reach; x++) {
-      const d = Math.hypot(x, y), cover = Math.min(1, Math.max(0, r + 0.5 - d)), halo = Math.min(1, Math.max(0, r + 1.7 - d));
+      const d = Math.hypot(x, y), cover = Math.min(1, Math.max(0, r + 0.5 - d)), halo = 0.8 * Math.min(1, Math.max(0, r + 1.3 - d));
       if (cover > 0.92) inside.push([x, y, 255]);
       else if (cover > 0.08) edge.push([x, y, Math.round(cover * 255)]);
       if (halo > 0.1 && cover <= 0.92) ring.push([x, y, Math.round(halo * 255)]);
@@ -407,7 +407,8 @@ function renderConceptMap({ model, el }) {
     const d = pixels[p], s = a + (a >> 7), t = 256 - s;   // red and blue in one go, green in another
     pixels[p] = (0xff000000 | ((((colour & 0xff00ff) * s + (d & 0xff00ff) * t) >>> 8) & 0xff00ff) | ((((colour & 0xff00) * s + (d & 0xff00) * t) >>> 8) & 0xff00)) >>> 0;
   }
-  function dots(pass, shape, W, H, inks, paper, simple) {
+  function dots(pass, shape, W, H, inks, paper, simple) {   // rims only where points are few, and not around those that stand back
+    const rims = n <= 5000 && pass !== DIM;
     const ratio = face.ratio, { reach, inside, edge, ring } = shape, io = inside.off, il = io.length;
     let drawn = 0;
     for (let k = 0; k < n; k++) {
@@ -423,7 +424,7 @@ function renderConceptMap({ model, el }) {
         for (const [dx, dy] of inside.spots) if (px + dx >= 0 && py + dy >= 0 && px + dx < W && py + dy < H) pixels[p + dy * W + dx] = c;
         continue;
       }
-      if (!simple) for (let j = 0; j < ring.off.length; j++) blend(p + ring.off[j], paper, ring.alpha[j]);
+      if (rims) for (let j = 0; j < ring.off.length; j++) blend(p + ring.off[j], paper, ring.alpha[j]);
       for (let j = 0; j < il; j++) pixels[p + io[j]] = c;
       if (!simple) for (let j = 0; j < edge.off.length; j++) blend(p + edge.off[j], c, edge.alpha[j]);
     }

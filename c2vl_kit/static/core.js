@@ -229,12 +229,12 @@ function fmt(v, digits = 3) {
 const LIGHT = {
   dark: false, ink: "#1d2733", soft: "#5a6672", faint: "#8a949e", paper: "#ffffff", panel: "#f5f7f9", line: "#d3d8de", accent: "#0072B2",
   left: "#0072B2", right: "#D55E00", trunk: "#5A5A5A", head: "#5A5A5A", leftLeg: "#56B4E9", rightLeg: "#E69F00",
-  persons: ["#0072B2", "#D55E00", "#009E73", "#CC79A7"],
+  persons: ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"],
 };
 const DARK = {
   dark: true, ink: "#e8edf2", soft: "#aab4be", faint: "#8a949e", paper: "#14191f", panel: "#1d242c", line: "#38424d", accent: "#56B4E9",
   left: "#56B4E9", right: "#F08A3C", trunk: "#C4CBD2", head: "#C4CBD2", leftLeg: "#9AD4F5", rightLeg: "#F3C14B",
-  persons: ["#56B4E9", "#F08A3C", "#2FC79A", "#E29BC4"],
+  persons: ["#56B4E9", "#F08A3C", "#2FC79A", "#E29BC4", "#F3C14B", "#9AD4F5"],
 };
 
 function isDark() {
@@ -575,7 +575,7 @@ const partColours = (layout, theme) => {
 const personColours = (layout, theme) => (m) => theme.persons[m % theme.persons.length];
 
 function drawGrid(ctx, scene, camera, theme) {
-  const reach = Math.max(0.5, Math.ceil(scene.half[0] * 2.4) / 2), cell = reach > 4 ? 1 : scene.half[0] < 0.4 ? scene.half[0] / 2 : 0.5;
+  const reach = Math.max(0.5, Math.ceil(scene.half[0] * 2.4) / 2), cell = reach > 16 ? reach / 10 : reach > 4 ? 1 : scene.half[0] < 0.4 ? scene.half[0] / 2 : 0.5;
   const n = Math.ceil(reach / cell), [cx, , cz] = scene.centre, x0 = Math.round(cx / cell) * cell, z0 = Math.round(cz / cell) * cell, a = [0, 0, 0], b = [0, 0, 0];
   ctx.lineWidth = 1;
   ctx.strokeStyle = theme.line;

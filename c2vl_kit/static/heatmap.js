@@ -106,13 +106,12 @@ function renderHeatmap({ model, el }) {
   const tip = tooltip(root);
 
   function refresh() {
-    const theme = ui.theme(), d = set().change;
+    const theme = ui.theme();
     for (const b of kindButtons) { b.hidden = !set().blocks[b.dataset.kind]; b.set(model.get("kinds").includes(b.dataset.kind)); }
     diff.set(model.get("difference"));
     diff.disabled = epochs().length < 2;
     sorts.set(model.get("sort"));
     which.set(model.get("which"));
-    bar.set(model.get("difference") ? { scale: "diverging", lo: -d, hi: d, label: "change since the last" } : { scale: "viridis", lo: model.get("lo"), hi: 1, label: "probability (log)" });
     stage.style.setProperty("--stage", `${model.get("height")}px`);
     Object.assign(root.dataset, { sort: model.get("sort"), difference: model.get("difference"), kinds: kinds().join(" "), which: model.get("which"), theme: theme.dark ? "dark" : "light" });
     dial();
@@ -120,6 +119,8 @@ function renderHeatmap({ model, el }) {
     redraw();
   }
   function dial() {
+    const d = set().change;
+    bar.set(model.get("difference") ? { scale: "diverging", lo: -d, hi: d, label: `change since epoch ${epochs()[Math.max(0, clock.index - 1)]}` } : { scale: "viridis", lo: model.get("lo"), hi: 1, label: "probability (log)" });
     time.set(clock.index);
     told.textContent = words();
     root.dataset.epoch = epochs()[clock.index];

@@ -136,7 +136,7 @@ function renderPlayer({ model, el }) {
     const all = s.of[panel.at], { M, V, T } = panel.clip;
     if (!all) return NaN;
     const raw = all[(Math.min(T - 1, Math.max(0, Math.floor(f + 1e-6))) * M + m) * V + v];
-    return raw === -32768 ? NaN : s.lo + (raw + 32767) / 65534 * (s.hi - s.lo);
+    return raw === -32768 ? NaN : s.ends[0] + (raw + 32767) / 65534 * (s.ends[1] - s.ends[0]);
   };
   function arrange() {
     const shown = model.get("shown").filter((i) => clips[i]);
@@ -189,7 +189,7 @@ function renderPlayer({ model, el }) {
         key.hidden = false;
         key.append(h("span", { class: "c2vl-item" }, h("span", { class: "c2vl-dot c2vl-hollow" }), "not seen (place guessed)"));
       }
-      people.set(most > 1 ? Array.from({ length: most }, (_, m) => ({ key: m, label: `person ${m + 1}`, colour: by === "person" ? theme.persons[m % 4] : m ? theme.faint : theme.ink })) : [], hidden);
+      people.set(most > 1 ? Array.from({ length: most }, (_, m) => ({ key: m, label: `person ${m + 1}`, colour: by === "person" ? theme.persons[m % theme.persons.length] : m ? theme.faint : theme.ink })) : [], hidden);
       bar.set(active ? { scale: active.scale, lo: active.lo, hi: active.hi, label: active.unit ? `${active.name} (${active.unit})` : active.name } : null);
     }
     face.redraw();

@@ -50,7 +50,7 @@ class ViewConfig(Config):
         nested = {k: getattr(self, k).replace(**v) for k, v in changes.items() if k in _parts(type(self)) and isinstance(v, Mapping)}
         return super().replace(**changes | nested)
 
-# %% ../../nbs/54_train.views.ipynb #19896864
+# %% ../../nbs/54_train.views.ipynb #caf1593c
 def _parts(cls) -> dict[str, type]:  # setting -> its class
     "The settings that have settings of their own."
     return {f.name: f.type for f in fields(cls) if isinstance(f.type, type) and hasattr(f.type, "from_dict")}

@@ -497,7 +497,7 @@ def _place_note(place: Places, labels) -> str:
     share = same_class_share(place.x[known], [str(labels[place.names[i]]) for i in known])
     return "" if np.isnan(share) else f"nearest other clip (cosine, full space) is of the same class for {share:.0%}"
 
-# %% ../../nbs/81_viz.concept_map.ipynb #ab43af65
+# %% ../../nbs/81_viz.concept_map.ipynb #bcbb8e95
 _TRAITS = dict(
     names=list, spaces=list, positions=bytes, columns=list, values=bytes, sentences=list, said=bytes, moments=int, hint=str, card_metas=list, card_layouts=list,
     card_data=bytes, colour_by=str, hidden=dict, query=str, selection=list, picked=list, hovered=str, at=float, playing=bool, view=dict, tool=str,
@@ -510,7 +510,9 @@ class WidgetFrame(InlinePage):
     title: str = "concept map"  # for screen readers
 
     def _repr_html_(self) -> str:
-        return super()._repr_html_().replace('title="skeleton player"', f'title="{escape(self.title, quote=True)}"')
+        page = self.html.replace("&", "&amp;").replace("'", "&#39;")   # a page is full of double quotes, which may stay as they are here
+        return (f"<iframe srcdoc='{page}' sandbox='allow-scripts' title='{escape(self.title, quote=True)}' loading='lazy' "
+                f"style='width:100%;height:{self.height}px;border:0'></iframe>")
 
 
 def map_page(

@@ -8,13 +8,14 @@ __all__ = ['COLOURINGS', 'VIEWS', 'ALIGN', 'SCALES', 'FRONTS', 'STATIC', 'FilmSt
            'widget_style', 'widget_fragment', 'widget_scripts', 'widget_page', 'project', 'save_gif', 'save_mp4',
            'InlinePage', 'player_page', 'SkeletonPlayer']
 
-# %% ../../nbs/80_viz.player.ipynb #5710c1da
+# %% ../../nbs/80_viz.player.ipynb #56e547b9
 import base64
 import functools
 import json
 import os
 import re
 import uuid
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -233,7 +234,7 @@ def joint_error(
                          "compare clips with the same frames, bodies and joints.")
     return Scalar(np.linalg.norm(clip.joints.astype(np.float64) - reference.joints, axis=-1), "m")
 
-# %% ../../nbs/80_viz.player.ipynb #71ad357d
+# %% ../../nbs/80_viz.player.ipynb #02398d2c
 COLOURINGS = ("side", "part", "person")
 
 
@@ -260,13 +261,14 @@ def _pack_scalars(
         entries = {i: e for i, c in enumerate(clips) if (e := _of_clip(given, i, c)) is not None}
         values = {i: _spread(e, clips[i], name) for i, e in entries.items()}
         known = np.concatenate([v[np.isfinite(v)] for v in values.values()] or [np.zeros(0)])
-        lo, hi = next((e.limits for e in entries.values() if getattr(e, "limits", None)), (known.min(), known.max()) if len(known) else (0, 1))
+        ends = [float(known.min()), float(known.max())] if len(known) else [0.0, 1.0]  # what the 16 bits span; limits are for the eye alone
+        lo, hi = next((e.limits for e in entries.values() if getattr(e, "limits", None)), ends)
         if both := lo < 0 < hi:
             lo, hi = -max(-lo, hi), max(-lo, hi)
         at = {str(i): sum(map(len, blocks)) + 2 * sum(v.size for j, v in values.items() if j < i) for i in values}
-        blocks += [_to_int16(v, lo, hi).tobytes() for _, v in sorted(values.items())]
+        blocks += [_to_int16(v, *ends).tobytes() for _, v in sorted(values.items())]
         plain.append({"name": str(name), "unit": next((e.unit for e in entries.values() if getattr(e, "unit", "")), ""), "lo": float(lo),
-                      "hi": float(hi), "scale": "diverging" if both else "viridis", "clips": at})
+                      "hi": float(hi), "ends": ends, "scale": "diverging" if both else "viridis", "clips": at})
     return {"scalars": plain, "values": b"".join(blocks)}
 
 # %% ../../nbs/80_viz.player.ipynb #31099700
@@ -460,13 +462,13 @@ def project(
     here = unit * far / np.maximum(0.2 * far, far - depth)
     return np.stack([left + wide / 2 + camera["pan"][0] * side + right * here, top + tall / 2 + camera["pan"][1] * side - up * here, depth, here], -1)
 
-# %% ../../nbs/80_viz.player.ipynb #cea7cc1e
+# %% ../../nbs/80_viz.player.ipynb #a3cccc50
 _PAPER = {"light": ("#f5f7f9", "#1d2733", "#5a6672", "#d3d8de"), "dark": ("#1d242c", "#e8edf2", "#aab4be", "#38424d")}  # panel, ink, soft, line
 _TINTS = {
     "light": {"left": "#0072B2", "right": "#D55E00", "trunk": "#5A5A5A", "left leg": "#56B4E9", "right leg": "#E69F00", "torso": "#8a949e",
-              "persons": ("#0072B2", "#D55E00", "#009E73", "#CC79A7")},
+              "persons": ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")},
     "dark": {"left": "#56B4E9", "right": "#F08A3C", "trunk": "#C4CBD2", "left leg": "#9AD4F5", "right leg": "#F3C14B", "torso": "#8a949e",
-             "persons": ("#56B4E9", "#F08A3C", "#2FC79A", "#E29BC4")},
+             "persons": ("#56B4E9", "#F08A3C", "#2FC79A", "#E29BC4", "#F3C14B", "#9AD4F5")},
 }
 _PARTS = {"left arm": "left", "right arm": "right", "left leg": "left leg", "right leg": "right leg", "head": "trunk", "trunk": "torso"}
 
@@ -481,11 +483,14 @@ def _still_colours(state: Mapping, at: int, theme: str) -> Callable[[int], np.nd
     if scalar:
         raw = np.frombuffer(state["values"], "<i2", T * M * V, scalar["clips"][str(at)]) if str(at) in scalar["clips"] else np.full(T * M * V, -32768)
         raw = raw.reshape(T, M, V)
-        shades = colormaps["RdBu_r" if scalar["scale"] == "diverging" else "viridis"]((raw + 32767.0) / 65534)[..., :3]
+        first, last = scalar["ends"]
+        values = first + (raw + 32767.0) / 65534 * (last - first)
+        place = (values - scalar["lo"]) / (scalar["hi"] - scalar["lo"] or 1)
+        shades = colormaps["RdBu_r" if scalar["scale"] == "diverging" else "viridis"](place.clip(0, 1))[..., :3]
         shades[raw == -32768] = to_rgb("#9a9a9a")
         return lambda t: shades[t]
     if by == "person":
-        flat = np.array([[to_rgb(tints["persons"][m % 4])] * V for m in range(M)])
+        flat = np.array([[to_rgb(tints["persons"][m % 6])] * V for m in range(M)])
     else:
         own = np.array([to_rgb(tints[s] if by == "side" else tints[_PARTS.get(p, "trunk")]) for s, p in zip(layout["side"], layout["part"])])
         flat = np.stack([own if m == 0 else own * 0.55 + 0.45 * np.array(to_rgb(_PAPER[theme][0])) for m in range(M)])
@@ -523,7 +528,7 @@ def _scenes(state: Mapping) -> tuple[list[dict], list[float] | None]:  # one roo
     same = state["scale"] == "same" or (state["scale"] == "auto" and max(sizes) < 2.5 * min(sizes))
     return [s | {"front": front} for s in scenes], [max(s["half"][c] for s in scenes) for c in (0, 1)] if same else None
 
-# %% ../../nbs/80_viz.player.ipynb #019e1976
+# %% ../../nbs/80_viz.player.ipynb #a1a73524
 def _figure(state: Mapping, size: tuple[int, int], theme: str):
     "A matplotlib figure in pixels, one axes over all of it, with title and ground of each panel; returns it with the panels' boxes."
     try:
@@ -544,8 +549,11 @@ def _figure(state: Mapping, size: tuple[int, int], theme: str):
         axes.text(left + 8, 17, _cut(state["metas"][i]["title"], wide / n / 7.5), color=ink, fontsize=8.5, parse_math=False)
     if state["grid"]:
         from matplotlib.collections import LineCollection
-        for scene, box in zip(_scenes(state)[0], boxes):
-            axes.add_collection(LineCollection(_ground(scene, state["camera"], box, _scenes(state)[1]), colors=line, linewidths=0.8, zorder=0))
+        from matplotlib.transforms import Bbox, TransformedBbox
+        scenes, fit = _scenes(state)
+        for scene, box in zip(scenes, boxes):
+            ground = axes.add_collection(LineCollection(_ground(scene, state["camera"], box, fit), colors=line, linewidths=0.8, zorder=0))
+            ground.set_clip_box(TransformedBbox(Bbox.from_bounds(*box), axes.transData))
     return figure, axes, boxes, soft
 
 
@@ -556,7 +564,7 @@ def _cut(text: str, most: float) -> str:  # at most `most` characters, on one li
 
 def _ground(scene: Mapping, camera: Mapping, box, fit) -> list[np.ndarray]:  # lines of the ground, (2, 2) pixels each
     reach = max(0.5, np.ceil(scene["half"][0] * 2.4) / 2)
-    cell = 1.0 if reach > 4 else scene["half"][0] / 2 if scene["half"][0] < 0.4 else 0.5
+    cell = reach / 10 if reach > 16 else 1.0 if reach > 4 else scene["half"][0] / 2 if scene["half"][0] < 0.4 else 0.5
     n = int(np.ceil(reach / cell))
     (x0, _, z0), far = np.round(scene["centre"] / cell) * cell, n * cell
     ends = [[(x0 + a, z0 - far), (x0 + a, z0 + far)] for a in np.arange(-n, n + 1) * cell]
@@ -564,7 +572,7 @@ def _ground(scene: Mapping, camera: Mapping, box, fit) -> list[np.ndarray]:  # l
     flat = np.array(ends)
     return list(project(np.stack([flat[..., 0], np.full(flat.shape[:2], scene["floor"]), flat[..., 1]], -1), camera, scene, box, fit)[..., :2])
 
-# %% ../../nbs/80_viz.player.ipynb #0a7e614d
+# %% ../../nbs/80_viz.player.ipynb #53e64652
 def _pictures(
     state: Mapping,             # what a player shows
     fps: float,                 # pictures per second of film
@@ -592,14 +600,16 @@ def _pictures(
         segments, shades, widths, at, fills, edges, areas = draw
         lines.set(segments=segments, color=shades, linewidth=widths)
         dots.set(offsets=np.array(at).reshape(-1, 2), facecolor=fills, edgecolor=edges, sizes=areas, linewidth=1)
-        figure.canvas.draw()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # an emoji that the font lacks is a box, not a reason to stop
+            figure.canvas.draw()
         yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
 def _wrapped(text: str, width: float) -> str:  # two lines at most
     words, lines = str(text).split(), [""]
     for word in words:
-        lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < width else [*lines, word]
+        lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < int(width) else [*lines, word]
     return "\n".join(_cut(line, width) for line in lines[:2]) + ("…" if len(lines) > 2 else "")
 
 
@@ -706,7 +716,7 @@ class _Ways:
     def filmstrip(self, moments: int = 8, width: int = 960) -> FilmStrip:  # the clips that are shown, as rows of moments
         return _strip(self, moments, width)
 
-# %% ../../nbs/80_viz.player.ipynb #d0e240c5
+# %% ../../nbs/80_viz.player.ipynb #a94c0382
 @dataclass(frozen=True)
 class InlinePage:
     "A page inside a notebook: it runs in a frame of its own, which may do nothing but run its script."
@@ -726,7 +736,8 @@ def player_page(
     heading: bool = True,            # whether the title also stands on the page
 ) -> str:  # the page
     "A player as a page of its own; needs neither anywidget nor a notebook."
-    title = title or " · ".join(state["metas"][i]["title"] for i in state["shown"])
+    names = [state["metas"][i]["title"] for i in state["shown"]]
+    title = title or " · ".join(names[:3] + ([f"and {len(names) - 3} more"] if len(names) > 3 else []))
     return widget_page(widget_fragment("player", state), ["player"], title, heading, path)
 
 
@@ -794,7 +805,19 @@ def _by_name(clips: Sequence[Clip], titles, prompts, scalars) -> tuple[dict, Any
                for name, given in (scalars or {}).items()}
     return titles, prompts, scalars
 
-# %% ../../nbs/80_viz.player.ipynb #b2ddf7dc
+# %% ../../nbs/80_viz.player.ipynb #0637a938
+def _proposed(player, proposal: Mapping):
+    "What is assigned to a trait, or an InputError where the player could not show it."
+    name, value = proposal["trait"].name, proposal["value"]
+    if name == "shown" and not (value and all(isinstance(i, int) and 0 <= i < len(player.metas) for i in value)):
+        raise InputError(f"shown = {value} names clips that are not there; give numbers in 0..{len(player.metas) - 1}.")
+    if name == "colour_by":
+        _one_of(value, (*COLOURINGS, *(s["name"] for s in player.scalars)), "colouring")
+    if name in (choices := {"align": ALIGN, "scale": SCALES, "front": FRONTS}):
+        _one_of(value, choices[name], name)
+    return value
+
+
 @functools.cache
 def _player_class():
     "The widget class of `SkeletonPlayer`; raises InputError where anywidget is missing."
@@ -803,10 +826,11 @@ def _player_class():
     except ImportError:
         raise InputError("a live player needs the package anywidget, which is not installed; pip install anywidget, "
                          "or write a page with player_page(player_state(clip), path).") from None
-    from traitlets import Bool, Bytes, Dict, Float, Int, List, Unicode
+    from traitlets import Bool, Bytes, Dict, Float, Int, List, Unicode, validate
     kinds = {bool: Bool, bytes: Bytes, dict: Dict, float: Float, int: Int, list: List, str: Unicode}
     return type("SkeletonPlayer", (_Ways, _Library, anywidget.AnyWidget), {
         "__doc__": SkeletonPlayer.__doc__, "__module__": __name__, "_esm": widget_source("player"), "_css": widget_style(),
+        "_guard": validate("colour_by", "shown", "align", "scale", "front")(_proposed),
         **{name: kinds[kind]().tag(sync=True) for name, kind in _TRAITS.items()}})
 
 

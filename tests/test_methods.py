@@ -1,0 +1,260 @@
+"""The contrastive family: every preset constructs, every task is sound, a killed run ends with the same bits, two people help."""
+
+import copy
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from c2vl_kit.data.catalog import Split, get_split, prepare
+from c2vl_kit.data.loader import Batch, ClipSet
+from c2vl_kit.data.store import Store
+from c2vl_kit.methods import crosclr, ikem, skeletonclr
+from c2vl_kit.models.zoo import Backbone
+from c2vl_kit.skeleton import KINECT20, NTU25, SBU15, InputError
+from c2vl_kit.train.runs import Run
+from c2vl_kit.train.task import Progress, check_task, generator_for, seeded
+from c2vl_kit.train.views import load_encoders, view_of
+
+TINY = dict(frames=8, backbone={"name": "stgcn", "width": 4, "dim": 16, "dropout": 0.25}, queue=24,
+            train={"epochs": 2, "batch_size": 8, "lr": 3e-3, "warmup_epochs": 1, "device": "cpu", "amp": "off", "threads": 1})
+METHODS = {"skeletonclr": (skeletonclr, skeletonclr.SkeletonCLR), "crosclr": (crosclr, crosclr.CrosSCLR), "ikem": (ikem, ikem.IKEM)}
+STAGES = {"stage one": Progress(0, 10), "stage two": Progress(5, 10)}
+
+
+@pytest.fixture(scope="module")
+def store(tiny_clips, tmp_path_factory) -> Store:
+    return Store.build(tmp_path_factory.mktemp("data") / "store", tiny_clips, dataset="simulated", progress=False)[0]
+
+
+@pytest.fixture(scope="module")
+def split(store) -> Split:
+    subjects = dict(zip(store.names, store.column("subject").tolist()))
+    last = max(subjects.values())
+    return Split("simulated", "xsub", tuple(n for n in store.names if subjects[n] < last),
+                 {"official": tuple(n for n in store.names if subjects[n] == last)})
+
+
+@pytest.fixture(scope="module")
+def teacher(store, split, tmp_path_factory) -> Run:
+    """Three views, one head for all: the published form."""
+    config = ikem.small(views=("joint", "motion", "bone"), projection=8).replace(**TINY, shared_head=True)
+    return ikem.pretrain(store, split, tmp_path_factory.mktemp("teacher") / "run", config, progress=False)
+
+
+def two_people(layout=KINECT20, n=6) -> Batch:
+    """Clips with two persons, one person, and one whose first slot is empty."""
+    x = 0.3 * torch.randn(n, 3, 8, layout.V, 2, generator=generator_for(0, "people"))
+    present = torch.tensor([[True, True], [True, False], [False, True]] * (n // 3))
+    return Batch(x * present[:, None, None, None], present, tuple(f"clip{i}" for i in range(n)), torch.arange(n), torch.arange(20, 20 + n))
+
+
+@pytest.mark.parametrize("legacy", (False, True))
+@pytest.mark.parametrize("preset", ("small", "published"))
+@pytest.mark.parametrize("method", METHODS)
+def test_presets_construct_and_survive_json(method, preset, legacy):
+    module, task = METHODS[method]
+    config = getattr(module, preset)(legacy=legacy)
+    assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config.reinit_keys == config.repeat_augment == legacy
+    assert config.shared_head == (legacy and method != "ikem")
+    for layout in (KINECT20, NTU25):
+        built = task(layout, config.replace(queue=config.train.batch_size))
+        assert set(built.encoder_table()) == set(config.views) == set(built.bank.views)
+    if preset == "published":
+        assert (config.train.epochs, config.queue, config.tau, config.momentum, config.frames) == (300, 32768, 0.07, 0.999, 50)
+        assert (config.train.optimiser, config.train.lr, config.train.lr_steps) == ("sgd", 0.1, (250,))
+
+
+@pytest.mark.parametrize("one", (False, True))
+def test_students_presets_construct(teacher, one):
+    config = ikem.published_students(one, legacy=True, queue=128)
+    assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    task = ikem.Distill(KINECT20, ikem.load_teacher(teacher), config)
+    assert sum(e["in_channels"] for e in task.encoder_table().values()) == 9
+    assert task.train().teacher.training and not ikem.Distill(KINECT20, ikem.load_teacher(teacher), ikem.students()).train().teacher.training
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("legacy", (False, True))
+@pytest.mark.parametrize("method", METHODS)
+def test_check_task(method, legacy, stage):
+    module, task = METHODS[method]
+    config = module.small(legacy=legacy).replace(**TINY, persons=2, projection=8, true_timeline=True)
+    with seeded(0, "init"):
+        built = task(KINECT20, config)
+    numbers = check_task(built, two_people(), STAGES[stage])
+    assert numbers["feature_std"] > 0
+
+
+def test_check_task_distill(teacher):
+    for views in (("joint", "bone"), ("joint+motion+bone",)):
+        config = ikem.students(views=views).replace(**TINY, persons=2)
+        with seeded(0, "init"):
+            task = ikem.Distill(KINECT20, ikem.load_teacher(teacher), config)
+        assert check_task(task, two_people())["loss"] > 0
+
+
+@pytest.mark.parametrize("name", ("stgcn", "ctrgcn", "gru", "transformer"))
+def test_any_backbone(name):
+    wide = {"gru": {"width": 8}, "ctrgcn": {"width": 8, "dim": 32}, "transformer": {"width": 16}}.get(name, {"width": 4, "dim": 16})
+    config = crosclr.small(views=("joint", "motion")).replace(**TINY | {"backbone": Backbone(name, **wide)}, persons=2, projection=8)
+    with seeded(0, "init"):
+        task = crosclr.CrosSCLR(SBU15, config)
+    check_task(task, two_people(SBU15), STAGES["stage two"])
+
+
+@pytest.mark.parametrize("count", (2, 3, 6))
+def test_any_number_of_views(count):
+    views = ikem.SIX[:count]
+    with seeded(0, "init"):
+        task = ikem.IKEM(KINECT20, ikem.small(views=views).replace(**TINY, projection=8))
+    batch = two_people()
+    one = Batch(batch.x[..., :1], batch.present[:, :1], batch.names, batch.index)
+    numbers = check_task(task, one, STAGES["stage two"])
+    assert sum(">" in k for k in numbers) == count * (count - 1) and sum("ikem" in k for k in numbers) == count
+
+
+def test_queue_holds_what_a_list_would(store, split):
+    clips = ClipSet.load(store, split.train, 8, 1, "facing", progress=False)
+    with seeded(0, "init"):
+        task = crosclr.CrosSCLR(KINECT20, crosclr.small(views=("joint", "bone")).replace(**TINY, projection=8))
+    kept = {v: list(task.bank[v]) for v in task.views}
+    for step, batch in enumerate(clips.batches(5, 0, 0)):
+        task.loss(batch, Progress(0, 2, step, 3), generator_for(0, "augment"))
+        rows = {v: torch.nn.functional.normalize(k, dim=1) for v, k in task.waiting.items()}
+        task.after_step(Progress(0, 2, step, 3))
+        for v in task.views:
+            for i, row in enumerate(rows[v]):
+                kept[v][(5 * step + i) % 24] = row
+    for v in task.views:
+        assert torch.allclose(task.bank[v], torch.stack(kept[v]), atol=1e-6)
+
+
+def test_runs_are_read_back(teacher, store, split, tmp_path):
+    assert list(load_encoders(teacher)) == ["joint", "motion", "bone"]
+    assert view_of(teacher, "bone") == {"frames": 8, "persons": 1, "pipeline": "facing", "stream": "bone"}
+    config = ikem.students(views=("joint+motion+bone",)).replace(**TINY)
+    once = ikem.distil(teacher, store, split, tmp_path / "once", config, seed=2, progress=False)
+    ikem.distil(teacher, store, split, tmp_path / "half", config, seed=2, progress=False, stop_after=1)
+    half = ikem.distil(teacher, store, split, tmp_path / "half", config, seed=2, progress=False)
+    a, b = (r.load_checkpoint()["model"] for r in (once, half))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    other = ikem.pretrain(store, split, tmp_path / "other", ikem.small(views=("joint", "motion", "bone"), projection=8).replace(**TINY),
+                          seed=9, progress=False)
+    with pytest.raises(InputError, match="cannot resume"):
+        ikem.distil(other, store, split, tmp_path / "half", config, seed=2, progress=False)
+
+
+def test_a_step_equals_the_plain_one(root):
+    spec = importlib.util.spec_from_file_location("bench_methods", root / "bench" / "methods.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    clips = bench.one_person_clips(6, 8)
+    batch = Batch(clips.x.double(), clips.present, clips.names, clips.index)
+    config = crosclr.CrosSCLRConfig(frames=8, persons=2, backbone=Backbone(width=4, dim=16, dropout=0.0), queue=15, momentum=0.9)
+    with seeded(0, "init"):
+        ours = crosclr.CrosSCLR(NTU25, config).double()
+    theirs = copy.deepcopy(ours)
+    optimisers = [torch.optim.SGD([*t.encoder.parameters(), *t.heads.parameters()], 0.05) for t in (ours, theirs)]
+    plain = bench.Plain(theirs, bench.plain_stgcn)
+    for seed in range(4):
+        a = bench.step(ours, ours, optimisers[0], batch, seed)
+        b = bench.step(plain, theirs, optimisers[1], batch, seed)
+        assert a == pytest.approx(b, abs=1e-8)
+
+
+# What the processes run: python -c CHILD <store> <run folder> <epoch in which to wait for a signal>.
+CHILD = '''
+import sys, time
+from pathlib import Path
+import torch
+from c2vl_kit.data.catalog import Split
+from c2vl_kit.data.store import Store
+from c2vl_kit.methods import ikem
+from c2vl_kit.train.views import pretrain_task
+
+store, out, wait_in = Store.open(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+
+
+class Waiting(ikem.IKEM):
+    def compare(self, seen, progress):
+        if progress.epoch == wait_in and progress.step == 1:
+            (out.parent / f"{out.name}.waiting").touch()
+            time.sleep(120)
+        return super().compare(seen, progress)
+
+
+config = ikem.small(views=("joint", "motion", "angular-velocity"), projection=8).replace(
+    frames=8, backbone={"width": 4, "dim": 16, "dropout": 0.25}, queue=24, cross_epoch=1,
+    train={"epochs": 3, "batch_size": 8, "lr": 3e-3, "device": "cpu", "amp": "off", "threads": 1})
+torch.rand(int(time.time()) % 100)  # whatever was drawn before must not matter
+split = Split("simulated", "all", tuple(store.names), {"official": ()})
+pretrain_task(Waiting, store, split, out, config, "ikem", progress=False)
+'''
+
+
+def child(store, out, wait_in=-1):
+    env = dict(os.environ, OMP_NUM_THREADS="1", C2VL_QUIET="1")
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(store.path), str(out), str(wait_in)], env=env, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process, code=0):
+    _, said = process.communicate(timeout=180)
+    assert process.returncode == code, said
+
+
+def flat(state, where=""):
+    for key, value in state.items():
+        yield from flat(value, f"{where}{key}/") if isinstance(value, dict) else [(f"{where}{key}", value)]
+
+
+def test_killed_in_stage_two_and_resumed_equal_bit_for_bit(store, tmp_path):
+    whole, killed = child(store, tmp_path / "whole"), child(store, tmp_path / "killed", 1)
+    deadline = time.monotonic() + 180
+    while not (tmp_path / "killed.waiting").exists():
+        assert killed.poll() is None, killed.stderr.read()
+        assert time.monotonic() < deadline, "the training did not get to its second epoch"
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    finish(killed, -signal.SIGKILL)
+    assert Run.open(tmp_path / "killed").load_checkpoint()["epoch"] == 1
+    finish(child(store, tmp_path / "killed"))
+    finish(whole)
+    a, b = (Run.open(tmp_path / name) for name in ("whole", "killed"))
+    one, two = (dict(flat(r.load_checkpoint())) for r in (a, b))
+    assert list(one) == list(two) and any("bank.keys" in k for k in one) and any("key_encoder" in k for k in one)
+    for key, value in one.items():
+        assert torch.equal(value, two[key]) if torch.is_tensor(value) else value == two[key], key
+    logs = [[{k: v for k, v in record.items() if k != "seconds"} for record in run.history()] for run in (a, b)]
+    assert logs[0] == logs[1] and len(logs[0]) == 3
+
+
+def test_a_bank_smaller_than_a_batch_is_refused_before_anything_is_made(store, split, tmp_path):
+    config = skeletonclr.small().replace(**TINY | {"queue": 4})
+    with pytest.raises(InputError, match="a bank of 4 keys cannot hold a batch of 8"):
+        skeletonclr.pretrain(store, split, tmp_path / "run", config, progress=False)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InputError, match="at least two views"):
+        crosclr.pretrain(store, split, tmp_path / "run", crosclr.small(views=("joint",)).replace(**TINY), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_people_are_used(data_root, root, tmp_path):
+    """SBU, one fold: the same model with each person centred by themselves loses what passes between the two."""
+    folder = data_root / "sbu"
+    if not folder.is_dir():
+        pytest.skip("C2VL_DATA holds no sbu/")
+    spec = importlib.util.spec_from_file_location("bench_two_persons", root / "bench" / "two_persons.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    store, _ = prepare("sbu", folder, tmp_path / "store", progress=False)
+    split = get_split(store)
+    together, apart = (bench.accuracy(store, split, how, epochs=15, width=8, frames=16) for how in ("together", "each frame"))
+    assert together > 0.5 and together > apart

@@ -1,0 +1,101 @@
+"""The explorer of a small run in a real browser: three widgets that answer each other on a page without a network."""
+
+import re
+
+# ruff: noqa: F811  (pytest's fixtures are imported by the names that tests ask for)
+import numpy as np
+import pytest
+from browser import browser, open_html, page, watched  # noqa: F401
+
+from c2vl_kit.concepts.space import ConceptSpace
+from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.simulate import SimulatorConfig, simulate
+from c2vl_kit.data.store import Store
+from c2vl_kit.methods.c2vl import pretrain, small
+from c2vl_kit.viz.explorer import Explorer
+
+EVIL = "</script><script>window.ran=1</script>"
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """A whole tiny job with recorded targets; its explorer, and its clips by name."""
+    folder = tmp_path_factory.mktemp("job")
+    made = simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2))
+    store, _ = Store.build(folder / "store", made.clips, dataset="simulated", progress=False)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(3, 8))[store.labels] + 0.4 * rng.normal(size=(len(store), 8))
+    space = ConceptSpace(store.names, vectors.astype(np.float32))
+    space.save(folder / "space")
+    config = small(frames=8, backbone={"width": 4, "dim": 16}, train={"epochs": 4, "batch_size": 6})
+    run = pretrain(store, get_split(store), space, folder / "run", config, record_targets=1, progress=False)
+    said = {name: [EVIL if i == 0 else f"moment {i} of {name}" for i in range(4)] for name in store.names}
+    return Explorer(run, prompts=said)
+
+
+def of(page, kind, trait):
+    return page.evaluate(f"document.querySelector('[data-c2vl-widget={kind}]').c2vlModel.get('{trait}')")
+
+
+def see(page, tmp_path, explorer):
+    open_html(page, explorer.to_html(), tmp_path)
+    page.wait_for_timeout(200)
+
+
+def heat_cell(page, row, column, kind="model"):
+    return page.evaluate("([r, c, k]) => document.querySelector('[data-c2vl-widget=heatmap]').c2vl.place(r, c, k)", [row, column, kind])
+
+
+def test_cell_to_map_to_two_players(page, tmp_path, job):
+    page.set_viewport_size({"width": 1300, "height": 1300})
+    see(page, tmp_path, job)
+    a, b = job.heatmap.names[1], job.heatmap.names[-2]
+    page.mouse.move(*heat_cell(page, a, b))
+    assert page.get_attribute(".c2vl-map", "data-linked").split("\n") == [a, b]
+    page.mouse.click(*heat_cell(page, a, b))
+    metas = of(page, "player", "metas")
+    assert [metas[i]["name"] for i in of(page, "player", "shown")] == [a, b] == of(page, "concept_map", "picked")
+    titles = page.locator(".c2vl-player .c2vl-titles b").all_inner_texts()
+    assert titles == [a, b] and page.locator(".c2vl-player [data-role=prompt]").count() == 2
+
+
+def test_map_to_heatmap_and_player(page, tmp_path, job):
+    page.set_viewport_size({"width": 1300, "height": 1300})
+    see(page, tmp_path, job)
+    role = lambda name: page.locator(f".c2vl-map [data-role={name}]")
+    role("search").fill(job.heatmap.names[3])
+    page.keyboard.press("Enter")
+    assert of(page, "concept_map", "selection") == [job.heatmap.names[3]] and page.get_attribute(".c2vl-heat", "data-marked") == "1"
+    role("listed").first.hover()
+    assert page.get_attribute(".c2vl-heat", "data-linked") == job.heatmap.names[3]
+    role("listed").first.click()
+    assert of(page, "heatmap", "picked") == [job.heatmap.names[3]]
+    metas = of(page, "player", "metas")
+    assert [metas[i]["name"] for i in of(page, "player", "shown")] == [job.heatmap.names[3]]
+    spaces = role("space").locator("option").all_inner_texts()
+    assert spaces == ["space: language", "space: skeleton, untrained", "space: skeleton, trained"]
+
+
+@pytest.mark.parametrize("width", [400, 1300])
+def test_fits_the_screen_and_runs_nothing(browser, tmp_path, job, width):
+    with watched(browser, viewport={"width": width, "height": 900}, color_scheme="dark") as tab:
+        see(tab, tmp_path, job)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.evaluate("window.ran") is None and tab.locator("script").count() == 4
+        tops = [tab.locator(f".c2vl-{kind}").bounding_box()["y"] for kind in ("heat", "map")]
+        assert (abs(tops[0] - tops[1]) < 5) == (width > 1200)
+
+
+def test_no_address_of_any_kind_in_the_page(job):
+    assert not re.search(r"(src|href)\s*=|https?://(?!www\.w3\.org/2000/svg)|@import|url\(", job.to_html())
+
+
+def test_it_shows_itself_in_a_notebook(job):
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as shown:
+        job._ipython_display_()
+    box = shown.outputs[0].data["application/vnd.jupyter.widget-view+json"]["model_id"]
+    from ipywidgets import Widget
+    above, player = Widget._instances[box].children if hasattr(Widget, "_instances") else Widget.widgets[box].children
+    assert list(above.children) == [job.heatmap, job.map] and player is job.player
