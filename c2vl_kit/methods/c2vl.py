@@ -7,7 +7,6 @@ __all__ = ['C2VLConfig', 'anchors', 'C2VL', 'make_encoder', 'Recorder', 'pretrai
 
 # %% ../../nbs/60_methods.c2vl.ipynb #5f57954f
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
