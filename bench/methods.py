@@ -1,12 +1,12 @@
-"""One training step of three-view CrosSCLR in stage two, against plain implementations of the same formulas, on clips with one person in two slots.
+"""One step of three-view CrosSCLR in stage two against plain implementations of the same formulas; clips with one person in two slots.
 
     python bench/methods.py [--frames 50] [--batch 32] [--queue 32768] [--repeats 4]
 
 A step is two augmentations, three streams each, queries, keys, loss, backward, SGD, moving averages and the memory banks. The plain
-implementation is written from the formulas: view by view, person by person (empty slots are encoded and then left out of the mean), the graph
-convolution as a 1x1 convolution to three subsets and a sum over them, and every direction of the exchange computed on its own. The row between
-has this kit's ST-GCN, called person by person. Equal weights, equal random numbers: losses must agree to 1e-5, before and after an
-optimiser step. Process time on one core, best of the repeats, taken in turn.
+implementation is written from the formulas: view by view, person by person (empty slots are encoded and then left out of the mean), the
+graph convolution as a 1x1 convolution to three subsets and a sum over them, and every direction of the exchange computed on its own. The
+row between has this kit's ST-GCN, called person by person. Equal weights, equal random numbers: losses must agree to 1e-5, before and
+after an optimiser step. Process time on one core, best of the repeats, taken in turn.
 """
 import argparse
 import copy

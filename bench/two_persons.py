@@ -4,8 +4,8 @@
 
 One model, one schedule, one seed per fold; only the preparation of the clips differs. "together": the clip is shifted by the first
 person's hips and turned, all persons at once. "each start": each person's own hips of the first frame are at the origin as well. "each
-frame": each person's own centre is at the origin in every frame, as CrosSCLR and IKEM prepare NTU. The splits are the data set's five folds by pairs of
-people; supervised figures are the classifier's own, last epoch; SkeletonCLR's are a linear probe on its frozen features.
+frame": each person's own centre is at the origin in every frame, as CrosSCLR and IKEM prepare NTU. The splits are the data set's five folds
+by pairs of people; supervised figures are the classifier's own, last epoch; SkeletonCLR's are a linear probe on its frozen features.
 """
 import argparse
 import tempfile
@@ -82,7 +82,8 @@ def main() -> None:
         splits = get_dataset("sbu").splits[: args.folds]
         print(f"| preparation | {' | '.join(splits)} | mean | sd |\n|---{'|---' * (len(splits) + 2)}|")
         for how, values in found.items():
-            values += [100 * accuracy(store, get_split(store, name), how, args.epochs, args.method, args.width, args.frames) for name in splits]
+            settings = (how, args.epochs, args.method, args.width, args.frames)
+            values += [100 * accuracy(store, get_split(store, name), *settings) for name in splits]
             sd = np.std(values, ddof=1) if len(values) > 1 else float("nan")
             print(f"| {how} | {' | '.join(f'{v:.1f}' for v in values)} | {np.mean(values):.1f} | {sd:.1f} |", flush=True)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Job', 'demo', 'Finding', 'Diagnosis', 'doctor', 'main']
 
-# %% ../nbs/90_cli.ipynb #e6b49963
+# %% ../nbs/90_cli.ipynb #3f9c7334
 import argparse
 import ast
 import json
@@ -15,6 +15,7 @@ import shutil
 import sys
 import time
 import warnings
+import webbrowser
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -327,12 +328,13 @@ def _chosen(
         chosen.keep(store)
     return chosen
 
-# %% ../nbs/90_cli.ipynb #234892c4
+# %% ../nbs/90_cli.ipynb #9c4246dd
 def _pretrain(
     job: Job,  # the job's folder; store and space must be there
     split: str | None,  # official split; None: the data set's default
     config,  # C2VLConfig
     overwrite: bool = False,  # throw away the run that is there
+    record_targets: int | None = None,  # epochs between two looks at the targets; None: three looks in all
     **narrowed,  # of `_chosen`: zero_shot, tested_on, test_split, leave_out, allow_overlap
 ):  # -> Run
     "The job's encoder, trained without labels; goes on where a stopped run was."
@@ -345,7 +347,7 @@ def _pretrain(
     chosen = _chosen(store, split, **narrowed)
     print(f"{len(chosen.train):,} training clips of split {chosen.name} ({chosen.hash})")
     print(f"{config.train.epochs} epochs, seed {config.train.seed}", flush=True)
-    run = pretrain(store, chosen, ConceptSpace.load(job.space), job.run, config, overwrite=overwrite)
+    run = pretrain(store, chosen, ConceptSpace.load(job.space), job.run, config, overwrite=overwrite, record_targets=record_targets)
     print(f"trained: {job.run}")
     return run
 
@@ -379,6 +381,61 @@ def _report(job: Job) -> Path:  # the job's folder → report.html
     from c2vl_kit.viz.report import report
 
     return report(Run.open(job.run).path)
+
+# %% ../nbs/90_cli.ipynb #9b3cf7a4
+_MOST_CLIPS = 40  # of a store, on one page
+
+
+def _show(
+    what: Path,  # a job's folder, a run's, a store's, or one recording
+    names: list[str],  # clips of a store; none: some, evenly spaced
+    page: Path | None = None,  # file to write; None: beside what is shown
+) -> Path:  # the page
+    "The page for a run, a store or a recording."
+    if not what.exists():
+        raise InputError(f"there is nothing at {what}: give a job's folder, a run, a store or a recording")
+    if what.is_file():
+        return _player_page([_recording(what)], page or what.with_suffix(".html"))
+    if (what / "store.json").exists():
+        return _store_page(what, names, page or what.parent / "store.html")
+    run = what if (what / "config.json").exists() else what / "run"
+    if (run / "config.json").exists() and not names:
+        from c2vl_kit.viz.explorer import explorer_page, explorer_states
+
+        page = page or run / "explorer.html"
+        explorer_page(explorer_states(run), page, f"Explorer · {what.name}")
+        return page
+    if (what / "store" / "store.json").exists():
+        return _store_page(what / "store", names, page or what / "store.html")
+    raise InputError(f"{what} holds neither a run nor a store: make them with c2vl demo or c2vl prepare")
+
+
+def _store_page(folder: Path, names: list[str], page: Path) -> Path:
+    "Some clips of a store in one player, with a list to choose from."
+    from c2vl_kit.data.store import Store
+
+    store = Store.open(folder, verify=False)
+    step = -(-len(store) // _MOST_CLIPS)
+    return _player_page([store[n] for n in (names or store.names[::step])], page)
+
+
+def _player_page(clips: list, page: Path) -> Path:
+    "Clips in one player."
+    from c2vl_kit.viz.player import player_page, player_state
+
+    player_page(player_state(clips, shown=list(range(min(2, len(clips)))) if len(clips) < 3 else [0]), page)
+    return page
+
+# %% ../nbs/90_cli.ipynb #27f3f99d
+def _recording(path: Path):  # -> Clip
+    "One raw recording, by the ending of its name."
+    from c2vl_kit.data import formats, mocap
+
+    readers = {".skeleton": formats.read_ntu, ".json": formats.read_nwucla, ".mat": formats.read_utd, ".bvh": mocap.read_bvh}
+    if path.suffix.lower() not in readers:
+        raise InputError(f"{path.name} is none of the recordings that can be shown alone ({', '.join(readers)}): "
+                         "make a store of it with c2vl prepare, and show that")
+    return readers[path.suffix.lower()](path)
 
 # %% ../nbs/90_cli.ipynb #b2e82d1b
 def _table(
@@ -685,7 +742,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             text = text.replace(word, ", ".join(names())) if word in text else text
         return text
 
-# %% ../nbs/90_cli.ipynb #badd4821
+# %% ../nbs/90_cli.ipynb #d2b12ddc
 def _add_training(parser: argparse.ArgumentParser) -> None:
     "What to change of the preset."
     parser.add_argument("--split", metavar="NAME", help="official split, such as xview or xsub (default: the data set's own)")
@@ -699,6 +756,11 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     _add_device(parser)
 
 
+def _add_recording(parser: argparse.ArgumentParser) -> None:
+    "What to keep for the film of soft targets."
+    parser.add_argument("--record-targets", type=int, metavar="N", help="keep the targets of 64 clips every N epochs (default: three times in all)")
+
+
 def _add_narrowing(parser: argparse.ArgumentParser) -> None:
     "What not to train on."
     group = parser.add_argument_group("narrower training sets")
@@ -707,6 +769,26 @@ def _add_narrowing(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--test-split", metavar="NAME", help="the other job's split (default: its data set's own)")
     group.add_argument("--leave-out-overlap", action="store_true", help="train without such clips")
     group.add_argument("--allow-overlap", default="", metavar="WORDS", help="train with them: the words that the refusal quotes")
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    "What to look at."
+    parser.add_argument("what", type=Path, metavar="RUN|STORE|FILE", help="a job's or a run's folder, a store, or one recording")
+    parser.add_argument("--clip", action="append", default=[], metavar="NAME", help="clips of the store to show; may be given again")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="where the page is written (default: beside what it shows)")
+    parser.add_argument("--no-open", action="store_true", help="write the page, open no browser")
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    "Which table."
+    parser.add_argument("table", choices=("family",), help="family: all methods with one encoder, one input and one budget")
+    parser.add_argument("--data", default="nw-ucla", metavar="NAME", help="data set (default: nw-ucla)")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="folder with the raw recordings")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the table (default: runs/family-NAME)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each method (default: 3)")
+    parser.add_argument("--budget", type=int, metavar="N", help="passes of each clip through each encoder (default: 40)")
+    parser.add_argument("--members", metavar="A,B", help="only these methods")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes side by side, one core each (default: 2)")
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:
@@ -735,7 +817,7 @@ _HELP = {
     "schedule": "linear, cosine, step or fixed: how the soft targets grow",
 }
 
-# %% ../nbs/90_cli.ipynb #5bbe4e09
+# %% ../nbs/90_cli.ipynb #dbc9c21f
 def _job(args) -> Job:
     return Job(args.out if args.out is not None else Path("runs") / args.data)
 
@@ -769,7 +851,7 @@ def _run_embed(args) -> None:
 
 def _run_pretrain(args) -> None:
     tested_on = None if args.tested_on is None else Job(args.tested_on)
-    _pretrain(_job(args), args.split, _config(_options(args)), args.overwrite, zero_shot=args.zero_shot, tested_on=tested_on,
+    _pretrain(_job(args), args.split, _config(_options(args)), args.overwrite, args.record_targets, zero_shot=args.zero_shot, tested_on=tested_on,
               test_split=args.test_split, leave_out=args.leave_out_overlap, allow_overlap=args.allow_overlap)
 
 
@@ -781,6 +863,23 @@ def _run_report(args) -> None:
     print(f"report: {_report(_job(args))}")
 
 
+def _run_show(args) -> None:
+    page = _show(args.what, args.clip, args.page)
+    print(f"page: {page}")
+    if not args.no_open:
+        webbrowser.open(page.resolve().as_uri())
+
+
+def _run_bench(args) -> None:
+    from c2vl_kit.evaluate.family import FOLDS_BY, FamilyConfig, family
+
+    config = FamilyConfig(folds_by=FOLDS_BY.get(args.data))
+    config = config if args.budget is None else config.replace(budget=args.budget)
+    members = args.members.split(",") if args.members else None
+    table = family(args.data, args.root, args.out, args.seeds, config, members, args.workers, lambda line: print(line, flush=True))
+    print(_plain(table._repr_markdown_()))
+
+
 def _run_demo(args) -> None:
     demo(args.data, args.root, args.out, args.split, _size(args), args.tower, sys.stderr.isatty(), **_options(args))
 
@@ -790,7 +889,7 @@ def _run_doctor(args) -> int:
     print(diagnosis)
     return 0 if diagnosis.healthy else 1
 
-# %% ../nbs/90_cli.ipynb #3f16354f
+# %% ../nbs/90_cli.ipynb #9806c65a
 class _Parser(argparse.ArgumentParser):
     "argparse whose complaints are InputErrors."
 
@@ -806,20 +905,24 @@ _COMMANDS = {  # name → what it does, who adds options, what runs, an example
                 "  c2vl caption --out runs/ntu --captioner http://localhost:8000/v1 --model llava --video rgb"),
     "embed": ("say what each clip shows, and embed the sentences", (_add_job, _add_captions, _add_pooling), _run_embed,
               "c2vl embed --out runs/nw-ucla"),
-    "pretrain": ("train the encoder without labels; goes on where it stopped", (_add_job, _add_training, _add_narrowing), _run_pretrain,
+    "pretrain": ("train the encoder without labels; goes on where it stopped", (_add_job, _add_training, _add_recording, _add_narrowing), _run_pretrain,
                  "c2vl pretrain --out runs/nw-ucla --split xview --epochs 60 --seed 0 --device auto"),
     "evaluate": ("linear probe, kNN and retrieval on the run's split", (_add_job, _add_device, _add_labels), _run_evaluate,
                  "c2vl evaluate --out runs/nw-ucla\n  c2vl evaluate --out runs/nw-ucla --labels 10"),
     "report": ("one self-contained HTML page of the run", (_add_job,), _run_report,
                "c2vl report --out runs/nw-ucla"),
-    "demo": ("all of the above; goes on where it stopped", (_add_job, _add_recordings, _add_captions, _add_training), _run_demo,
+    "show": ("look at a run, a store or a recording in a browser", (_add_show,), _run_show,
+             "c2vl show runs/nw-ucla\n  c2vl show runs/nw-ucla/store --clip a01_s01_e00_v01\n  c2vl show S001C001P001R001A010.skeleton"),
+    "bench": ("compare all methods on one data set; goes on where it stopped", (_add_bench,), _run_bench,
+              "c2vl bench family --data nw-ucla --root path/to/nw_ucla"),
+    "demo": ("all steps from prepare to report; goes on where it stopped", (_add_job, _add_recordings, _add_captions, _add_training), _run_demo,
              "c2vl demo\n  c2vl demo --data utd-mhad --root path/to/utd_mhad"),
     "doctor": ("is this machine ready?", (), _run_doctor, "c2vl doctor"),
 }
 
-# %% ../nbs/90_cli.ipynb #27fd9190
+# %% ../nbs/90_cli.ipynb #0ddcea13
 def _parser() -> argparse.ArgumentParser:
-    "The command and its eight commands."
+    "The command and its commands."
     shape = {"formatter_class": _Help, "allow_abbrev": False}
     parser = _Parser(prog="c2vl", description="Teach a 3D-skeleton encoder from vision and language.",
                      epilog="example:\n  c2vl demo\n\nc2vl COMMAND --help tells a command's options.", **shape)

@@ -78,7 +78,8 @@ def test_students_presets_construct(teacher, one):
     assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
     task = ikem.Distill(KINECT20, ikem.load_teacher(teacher), config)
     assert sum(e["in_channels"] for e in task.encoder_table().values()) == 9
-    assert task.train().teacher.training and not ikem.Distill(KINECT20, ikem.load_teacher(teacher), ikem.students()).train().teacher.training
+    sound = ikem.Distill(KINECT20, ikem.load_teacher(teacher), ikem.students())
+    assert task.train().teacher.training and not sound.train().teacher.training
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -202,7 +203,8 @@ pretrain_task(Waiting, store, split, out, config, "ikem", progress=False)
 
 def child(store, out, wait_in=-1):
     env = dict(os.environ, OMP_NUM_THREADS="1", C2VL_QUIET="1")
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(store.path), str(out), str(wait_in)], env=env, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", CHILD, str(store.path), str(out), str(wait_in)]
+    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process, code=0):

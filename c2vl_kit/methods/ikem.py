@@ -154,7 +154,7 @@ def load_teacher(
     "Encoders and heads of a run; InputError where a weight is missing or left over."
     return Teacher(run if isinstance(run, Run) else Run.open(run), name)
 
-# %% ../../nbs/63_methods.ikem.ipynb #f264306a
+# %% ../../nbs/63_methods.ikem.ipynb #7a88516f
 class Distill(ViewTask):
     "Students that learn whom a frozen teacher finds alike."
 
@@ -166,7 +166,8 @@ class Distill(ViewTask):
     ):
         config = config or DistillConfig()
         if layout != teacher.layout:
-            raise InputError(f"the teacher knows skeletons of layout {teacher.layout.name!r}, the clips have {layout.name!r}: take one data set")
+            raise InputError(f"the teacher knows skeletons of layout {teacher.layout.name!r}, the clips have {layout.name!r}: "
+                             "take one data set")
         super().__init__(layout, config)
         d = sum(teacher.dims.values())
         self.heads = nn.ModuleDict({v: _wide_head(net.dim, d) for v, net in self.encoder.items()})

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['explorer_states', 'explorer_page', 'Explorer']
 
-# %% ../../nbs/83_viz.explorer.ipynb #6c9946ae
+# %% ../../nbs/83_viz.explorer.ipynb #c8c3ae6f
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ..skeleton import Clip, InputError
 from ..train.runs import Run
 from .concept_map import ConceptMap, WidgetFrame, map_state, places, texts_of
 from .player import SkeletonPlayer, player_state, widget_fragment, widget_page
-from .soft_targets import SoftTargetHeatmap, heatmap_state, read_targets
+from .soft_targets import SoftTargetHeatmap, all_records, heatmap_state, read_targets
 
 # %% ../../nbs/83_viz.explorer.ipynb #02919c7f
 def _beside(run: Run, given, place: str, read):  # given: an object, a path, or None
@@ -93,7 +93,7 @@ def _target_loss(records: Mapping) -> dict[str, float]:  # clip name -> nats
             total[name] = total.get(name, 0.0) + float(cost)
     return total
 
-# %% ../../nbs/83_viz.explorer.ipynb #74a69f11
+# %% ../../nbs/83_viz.explorer.ipynb #2c2e3ac0
 def explorer_states(
     run,               # run folder, or Run
     store=None,        # Store or its folder; None: ../store beside the run
@@ -119,7 +119,7 @@ def explorer_states(
     words = {n: c.label_name for n, c in clips.items() if c.label_name}
     said = dict(zip(names, texts_of(prompts, names))) if prompts is not None else None
     of_player = [_light(clips[n], 10_000 if n in set(batch) else frames) for n in [*batch, *(n for n in names if n not in set(batch))]]
-    states = {"heatmap": {"records": run, "labels": words or None, "prompts": said, "clips": clips, "epoch": -1, "group": group}} if recorded else {}
+    states = {"heatmap": {"records": all_records(run), "labels": words or None, "prompts": said, "clips": clips, "epoch": -1, "group": group}} if recorded else {}
     split = {n: "train" if n in _trained_on(run, store) else "not trained on" for n in names}
     map_ = {"spaces": parts, "labels": words or None, "split": split, "loss": _target_loss(records) or None, "prompts": said, "clips": clips, "group": group}
     return states | {"concept_map": map_, "player": {"clips": of_player, "prompts": said, "shown": 0, "group": group}}

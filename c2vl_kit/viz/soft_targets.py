@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['INK', 'MUTED', 'RULE', 'PALETTE', 'HEAT', 'KINDS', 'MOST_CLIPS', 'PANELS', 'figure_style', 'TargetRecord',
-           'read_targets', 'row_entropy', 'same_class_share', 'clip_order', 'heatmaps', 'heatmap_state', 'heatmap_page',
-           'SoftTargetHeatmap', 'history_series', 'curves', 'confusion']
+           'read_targets', 'row_entropy', 'same_class_share', 'clip_order', 'heatmaps', 'all_records', 'heatmap_state',
+           'heatmap_page', 'SoftTargetHeatmap', 'history_series', 'curves', 'confusion']
 
 # %% ../../nbs/82_viz.soft_targets.ipynb #776b90f3
 import functools
@@ -272,9 +272,13 @@ def _cluster_codes(record: TargetRecord, k: int) -> list[str]:  # N words
     from scipy.cluster.hierarchy import fcluster
     return [f"cluster {c}" for c in fcluster(tree, k, "maxclust")]
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #fa35f409
-def _all_records(records) -> list[tuple[TargetRecord, int, str]]:  # record, direction, what it is called
+# %% ../../nbs/82_viz.soft_targets.ipynb #81abb420
+def all_records(
+    records,  # TargetRecord, mapping of a title to TargetRecord, a run (folder or Run) that recorded targets, or what this function gave
+) -> list[tuple[TargetRecord, int, str]]:  # record, direction, what it is called
     "Records by modality and direction, from whatever was given."
+    if isinstance(records, list):
+        return records
     arrows = ("skeleton → words", "words → skeleton")
     if isinstance(records, TargetRecord):
         return [(records, 0, records.modality)]
@@ -293,7 +297,7 @@ def _class_words(labels, label_names, names) -> list[str]:  # one word per clip,
         raise InputError(f"got {len(values)} labels for {len(names)} clips; give one for each, or a mapping by clip name.")
     return [str(label_names[v]) if label_names is not None and not isinstance(v, str) else str(v) for v in values]
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #94a7e42e
+# %% ../../nbs/82_viz.soft_targets.ipynb #39833907
 def heatmap_state(
     records,           # TargetRecord, mapping of a title to TargetRecord, or a run (folder or Run) that recorded targets
     labels=None,       # class of each clip for sorting and cards: words, numbers, or a mapping by clip name
@@ -304,7 +308,7 @@ def heatmap_state(
     *, sort: str | None = None, kinds: Sequence[str] = tuple(KINDS), epoch: int = 0, height: int = 480, group: str = "", most_mb: float = 6.0, card_mb: float = 2.0,
 ) -> dict[str, Any]:  # plain values and bytes
     "All that a heat-map shows; raises InputError where something cannot be shown."
-    given = _all_records(records)
+    given = all_records(records)
     first = given[0][0] if given else None
     if first is None or not 0 < len(first.names) <= MOST_CLIPS or not first.epochs:
         raise InputError(f"a heat-map needs 1 to {MOST_CLIPS} clips and one epoch, got {len(first.names) if first else 0} clips; record fewer.")
