@@ -169,7 +169,7 @@ def main(names) -> int:
             for i, shot in enumerate(shots):
                 sheet.paste(shot, (10 + sum(s.width + 20 for s in shots[:i]), 0))
             DOCS.mkdir(exist_ok=True)
-            sheet.save(DOCS / f"{name}.png", optimize=True)
+            sheet.quantize(255, dither=Image.Dither.NONE).save(DOCS / f"{name}.png", optimize=True)
             print(f"docs/{name}.png", (DOCS / f"{name}.png").stat().st_size // 1024, "kB")
         browser.close()
     return 0

@@ -180,7 +180,7 @@ def test_a_lasso_on_the_map_is_a_selection_in_python(browser, lab):  # noqa: F81
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     tab = context.new_page()
     try:
-        tab.goto(lab.replace("player.ipynb", "map.ipynb"))
+        tab.goto(lab.replace("/lab/tree/player.ipynb", "/lab/workspaces/map/tree/map.ipynb"))     # a workspace without the other notebook
         tab.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
         tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
         run_cell(tab, 0)

@@ -88,14 +88,3 @@ def test_fits_the_screen_and_runs_nothing(browser, tmp_path, job, width):
 
 def test_no_address_of_any_kind_in_the_page(job):
     assert not re.search(r"(src|href)\s*=|https?://(?!www\.w3\.org/2000/svg)|@import|url\(", job.to_html())
-
-
-def test_it_shows_itself_in_a_notebook(job):
-    from IPython.utils.capture import capture_output
-
-    with capture_output() as shown:
-        job._ipython_display_()
-    box = shown.outputs[0].data["application/vnd.jupyter.widget-view+json"]["model_id"]
-    from ipywidgets import Widget
-    above, player = Widget._instances[box].children if hasattr(Widget, "_instances") else Widget.widgets[box].children
-    assert list(above.children) == [job.heatmap, job.map] and player is job.player

@@ -129,6 +129,29 @@ def test_colours_are_locked_and_logarithmic(page, tmp_path, clips, record, state
     assert all(seen[a][1] <= seen[b][1] + 3 for a, b in zip(steps, steps[1:]))                       # green rises with probability, whichever matrix and epoch
 
 
+def test_half_way_on_the_scale_is_half_way_in_the_logarithm(page, tmp_path):
+    from matplotlib import colormaps
+
+    p = np.array([[0.9, 0.07, 0.03], [0.2, 0.7, 0.1], [0.05, 0.45, 0.5]])
+    see(page, tmp_path, heatmap_state(TargetRecord(("a", "b", "c"), (0,), (0.0,), {"model": p[None]}), sort="record"))
+    away(page)
+    assert get(page, "lo") == pytest.approx(0.1 / 3)
+    for i, j in np.ndindex(3, 3):
+        wanted = np.array(colormaps["viridis"](max(0.0, 1 - np.log(p[i, j]) / np.log(0.1 / 3)))[:3]) * 255
+        assert pixel(page, *cell(page, "abc"[i], "abc"[j], "model")) == pytest.approx(wanted, abs=6)
+
+
+def test_rows_are_rows(page, tmp_path, clips, record, state):
+    see(page, tmp_path, state(sort="record", kinds=["model"], epoch=-1))
+    away(page)
+    uneven = record.matrices["model"][-1] - record.matrices["model"][-1].T
+    i, j = np.unravel_index(uneven.argmax(), uneven.shape)
+    a, b = clips[i].name, clips[j].name
+    assert value(page, "model", a, b, 6) > value(page, "model", b, a, 6)
+    assert pixel(page, *cell(page, a, b, "model"))[1] > pixel(page, *cell(page, b, a, "model"))[1] + 10
+    assert cell(page, a, a, "model")[1] == cell(page, a, b, "model")[1]                              # one row, one height
+
+
 # ---------------------------------------------------------------- time
 
 def test_epochs_by_slider_keys_and_play(page, tmp_path, state):
@@ -318,6 +341,7 @@ def test_touch_picks_a_cell(browser, tmp_path, clips, state):
     with watched(browser, viewport={"width": 400, "height": 900}, has_touch=True) as tab:
         see(tab, tmp_path, state(kinds=["model"]))
         tab.touchscreen.tap(*cell(tab, clips[2].name, clips[5].name, "model"))
+        settle(tab)
         assert get(tab, "picked") == [clips[2].name, clips[5].name] and role(tab, "tip").is_visible()
 
 

@@ -164,6 +164,7 @@ def test_touch_drags_pinches_and_taps(browser, tmp_path, clips, state):
         see(tab, tmp_path, state(height=300))
         x, y = place(tab, clips[4].name)
         tab.touchscreen.tap(x, y)
+        settle(tab)
         assert get(tab, "picked") == [clips[4].name] and role(tab, "tip").is_visible()
         touch = tab.context.new_cdp_session(tab)
         fingers = lambda *at: [{"x": px, "y": py, "id": i} for i, (px, py) in enumerate(at)]
@@ -213,6 +214,17 @@ def test_lasso_by_button_and_with_shift(page, tmp_path, clips, state):
     page.focus("[data-role=canvas]")
     page.keyboard.press("Escape")
     assert get(page, "selection") == [] and place(page, clips[0].name) == before
+
+
+def test_a_lasso_takes_what_is_inside_not_what_is_near(page, tmp_path, clips, state):
+    see(page, tmp_path, state() | {"tool": "lasso"})
+    spots = {c.name: place(page, c.name) for c in clips}
+    (x0, y0), (x1, y1) = np.min(list(spots.values()), 0) - 12, np.max(list(spots.values()), 0) + 12
+    draw_around(page, [(x0, y0), (x1, y0), (x0, y1)])                                               # half of the rectangle around all
+    wanted = {name: (x1 - x) / (x1 - x0) - (y - y0) / (y1 - y0) for name, (x, y) in spots.items()}   # > 0 on the upper left side
+    sure = {name for name, side in wanted.items() if abs(side) > 0.03}
+    assert set(get(page, "selection")) & sure == {name for name in sure if wanted[name] > 0}
+    assert 0 < len(get(page, "selection")) < len(clips)
 
 
 def test_lasso_reaches_python_and_python_the_map(page, tmp_path, clips, facts):
@@ -353,8 +365,13 @@ def test_morph_between_spaces(page, tmp_path, clips, state):
     at = get(page, "at")
     assert 0.4 < at < 0.6
     assert place(page, clips[0].name) == pytest.approx([p + (q - p) * at for p, q in zip(a, b)], abs=0.6)
+    role(page, "morph").fill("0.8")
+    assert place(page, clips[-1].name) is None
+    role(page, "morph").fill("0.2")
+    alone = place(page, clips[-1].name)
     role(page, "morph").focus()
     page.keyboard.press("Home")
+    assert alone == pytest.approx(place(page, clips[-1].name), abs=0.5)                              # stays where it is known
     assert get(page, "at") == 0 and place(page, clips[0].name) == pytest.approx(a, abs=0.5)
     page.focus("[data-role=canvas]")
     page.keyboard.press(".")

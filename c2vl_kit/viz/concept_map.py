@@ -352,7 +352,13 @@ def _positions(
         out[k, [row[name] for name in place.names]] = np.rint(unit.clip(0, 1) * 65534)
     return out.tobytes()
 
-# %% ../../nbs/81_viz.concept_map.ipynb #8bc8e6b2
+# %% ../../nbs/81_viz.concept_map.ipynb #936c05bb
+def _is_number(name: str, known: list) -> bool:
+    "Whether a column is a quantity: fractions are, and whole numbers of many kinds unless they name a class, a cluster or a split."
+    kind = np.asarray(known or [""]).dtype.kind
+    return kind == "f" or (kind in "iu" and (name == "loss" or (len(set(known)) > 32 and name not in ("class", "cluster", "split"))))
+
+
 def _as_column(
     name: str,             # what the column is called
     values,                # one per clip in the order of `names`, a mapping by clip name, or a Split
@@ -365,7 +371,7 @@ def _as_column(
         values = [values.get(n) for n in names]
     if len(values) != len(names):
         raise InputError(f"column {name!r} has {len(values)} entries for {len(names)} clips; give one per clip, or a mapping by name.")
-    if np.asarray([v for v in values if v is not None] or [""]).dtype.kind == "f":
+    if _is_number(name, [v for v in values if v is not None]):
         x = np.array([np.nan if v is None else v for v in values], dtype="<f4")
         known = x[np.isfinite(x)]
         lo, hi = np.percentile(known, [1, 99]) if len(known) else (0, 1)

@@ -16,7 +16,7 @@ from ..data.loader import ClipSet
 from ..evaluate.features import extract
 from ..skeleton import InputError
 
-# %% ../../nbs/85_viz.live.ipynb #da2e9a47
+# %% ../../nbs/85_viz.live.ipynb #f71a79f4
 _WIDTH, _HEIGHT = 230, 92  # of a panel, pixels
 
 
@@ -36,9 +36,11 @@ def curve_svg(
     head = f"{escape(name)} <tspan font-weight='700'>{now}</tspan>"
     label = escape(f"{name}: now {now}, between {low:.4g} and {high:.4g}", quote=True)
     dot = f"<circle cx='{points[-1].split(',')[0]}' cy='{points[-1].split(',')[1]}' r='3' fill='#0072B2'/>" if points else ""
-    return (f"<svg role='img' aria-label='{label}' width='{_WIDTH}' height='{_HEIGHT}' viewBox='0 0 {_WIDTH} {_HEIGHT}' font-family='system-ui' font-size='12'>"
+    return (f"<svg role='img' aria-label='{label}' width='{_WIDTH}' height='{_HEIGHT}' "
+            f"viewBox='0 0 {_WIDTH} {_HEIGHT}' font-family='system-ui' font-size='12'>"
             f"<rect x='.5' y='.5' width='{_WIDTH - 1}' height='{_HEIGHT - 1}' rx='6' fill='none' stroke='currentColor' opacity='.25'/>"
-            f"<text x='8' y='17' fill='currentColor'>{head}</text><polyline points='{' '.join(points)}' fill='none' stroke='#0072B2' stroke-width='1.6'/>{dot}</svg>")
+            f"<text x='8' y='17' fill='currentColor'>{head}</text>"
+            f"<polyline points='{' '.join(points)}' fill='none' stroke='#0072B2' stroke-width='1.6'/>{dot}</svg>")
 
 # %% ../../nbs/85_viz.live.ipynb #82773022
 def neighbour_share(
