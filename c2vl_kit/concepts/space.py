@@ -382,8 +382,23 @@ def umap_model(n: int, seed: int, neighbours: int, metric: str, dims: int):  # n
         warnings.simplefilter("ignore")
         from umap import UMAP
 
-    return UMAP(n_neighbors=min(neighbours, n - 1), metric=metric, n_components=dims, random_state=seed, n_jobs=1,
-                init="spectral" if n > 20 else "random")
+    model = UMAP(n_neighbors=min(neighbours, n - 1), metric=metric, n_components=dims, random_state=seed, n_jobs=1,
+                 init="spectral" if n > 20 else "random")
+    model.fit_transform, model.transform = _threads_kept(model.fit_transform), _threads_kept(model.transform)
+    return model
+
+
+def _threads_kept(call):
+    "UMAP's compiler and torch share one count of threads: afterwards it is what it was."
+    def run(x):
+        import torch
+
+        before = torch.get_num_threads()
+        try:
+            return call(x)
+        finally:
+            torch.set_num_threads(before)
+    return run
 
 
 def _umap(
