@@ -28,10 +28,25 @@ def at_the_end():
     return lambda title, text: TOLD.append((title, text))
 
 
+def pytest_sessionfinish(session):
+    """What a worker of pytest-xdist was told goes to the process that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["told"] = TOLD
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """A worker has ended."""
+    TOLD.extend(tuple(t) for t in getattr(node, "workeroutput", {}).get("told", ()))
+
+
 def pytest_terminal_summary(terminalreporter):
     for title, text in TOLD:
         terminalreporter.section(title)
         terminalreporter.line(text)
+    skipped = [r.longrepr[2].removeprefix("Skipped: ") for r in terminalreporter.stats.get("skipped", []) if isinstance(r.longrepr, tuple)]
+    for reason in sorted(set(skipped)):
+        terminalreporter.line(f"skipped {skipped.count(reason)}: {reason}")
 
 
 @pytest.fixture(scope="session")

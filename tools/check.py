@@ -28,7 +28,7 @@ STEPS = {
     "rooms": ("import direction, light imports", [PY, "tools/import_rule.py"], ONE_THREAD, 180),
     "ruff": ("ruff", [BIN / "ruff", "check", "--no-cache", *(f for f in PYTHON_FILES if (ROOT / f).exists())], {}, 60),
     "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 900),
-    "pytest": ("pytest", [PY, "-m", "pytest", "-q", "tests"], ONE_THREAD, 1200),
+    "pytest": ("pytest", [PY, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "tests"], ONE_THREAD, 1200),
 }
 
 
