@@ -18,7 +18,7 @@ from ..train.runs import Run
 from ..train.task import Progress
 from ..train.views import pretrain_task
 
-# %% ../../nbs/62_methods.crosclr.ipynb #ae6609f3
+# %% ../../nbs/62_methods.crosclr.ipynb #598b5af5
 @dataclass(frozen=True)
 class CrosSCLRConfig(MoCoConfig):
     "What CrosSCLR adds to MoCo: when views begin to exchange, and how."
@@ -26,7 +26,7 @@ class CrosSCLRConfig(MoCoConfig):
     views: tuple[str, ...] = ("joint", "motion", "bone")  # two or more
     cross_epoch: int | float = 0.5  # epochs before the exchange: a number, or (with a point) a share of all, 0.0 … 1.0
     k: int = 1  # positives mined per clip and direction
-    variant: str = "paper"  # "paper" | "repo": form of the loss
+    variant: str = "repo"  # "repo" | "paper": form of the loss
     context: bool = True  # weigh each similarity with the other view's
     stage2_momentum: str = "all"  # key encoders that follow in stage two; "legacy": those of moving streams alone
 
@@ -76,7 +76,7 @@ class CrosSCLR(MoCo):
         loss, parts = exchange_loss(seen.z, seen.keys, self.bank.queues(), c.tau, c.k, c.variant, c.context)
         return loss, self.numbers(seen, parts)
 
-# %% ../../nbs/62_methods.crosclr.ipynb #8bb6fac4
+# %% ../../nbs/62_methods.crosclr.ipynb #52f0d589
 def pretrain(
     store,  # Store of the data set
     split,  # Split: its training names are used, nothing else
@@ -88,7 +88,7 @@ def pretrain(
     return pretrain_task(CrosSCLR, store, split, out, roomy(config or small(), split), "crosclr", **options)
 
 
-QUIRKS = dict(variant="repo", stage2_momentum="legacy")
+QUIRKS = dict(stage2_momentum="legacy")
 
 
 def small(legacy: bool = False, **changes) -> CrosSCLRConfig:  # published quirks on; settings to change
