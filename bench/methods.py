@@ -115,7 +115,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     batch = one_person_clips(args.batch, args.frames)
-    config = CrosSCLRConfig(frames=args.frames, persons=2, backbone=Backbone(width=16, dim=256, dropout=0.0), queue=args.queue)
+    config = CrosSCLRConfig(frames=args.frames, persons=2, backbone=Backbone(width=16, dim=256, dropout=0.0), queue=args.queue, variant="paper")
     with seeded(0, "init"):
         first = CrosSCLR(NTU25, config)
     tasks = [copy.deepcopy(first) for _ in range(3)]
