@@ -98,3 +98,8 @@ def until(page, condition: str, seconds: float = 10) -> None:
     while not page.evaluate(f"() => !!({condition})"):
         assert time.monotonic() < end, f"never came true: {condition}"
         page.wait_for_timeout(20)
+
+
+def settle(page):
+    """Two pictures have been drawn since."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from browser import browser, open_html, page, until, watched  # noqa: F401
+from browser import browser, open_html, page, settle, until, watched  # noqa: F401
 from live import Live
 
 from c2vl_kit.losses.soft_targets import soft_target_loss
@@ -57,10 +57,6 @@ def see(page, tmp_path, state):
     open_html(page, heatmap_page(state), tmp_path)
     page.focus("[data-role=canvas]")
     settle(page)
-
-
-def settle(page):
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def get(page, trait):

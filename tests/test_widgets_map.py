@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import browser, open_html, page, until, watched  # noqa: F401
+from browser import browser, open_html, page, settle, until, watched  # noqa: F401
 from live import Live
 
 from c2vl_kit.viz.concept_map import ConceptMap, map_page, map_state
@@ -44,10 +44,6 @@ def state(facts, clips):
 def see(page, tmp_path, state):
     open_html(page, map_page(state), tmp_path)
     settle(page)
-
-
-def settle(page):
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def get(page, trait):

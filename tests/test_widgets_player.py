@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import browser, open_html, page, until, watched  # noqa: F401
+from browser import browser, open_html, page, settle, until, watched  # noqa: F401
 
 from c2vl_kit.skeleton import NTU25, Clip
 from c2vl_kit.viz.player import (
@@ -55,11 +55,6 @@ def playing(page):
 
 def role(page, name):
     return page.locator(f"[data-role={name}]")
-
-
-def settle(page):
-    """Two pictures later."""
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def joint_at(page, panel, m, v):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .prompts import Prompt, get_question
+from .prompts import Prompt, question_words
 from ..skeleton import Clip, InputError
 
 # %% ../../nbs/22a_concepts.lmm.ipynb #1a948633
@@ -76,7 +76,7 @@ class LmmCaptioner:
 
     @property
     def questions(self) -> tuple[str, ...]:  # in words
-        return tuple(_words(q)[0] for q in self.asked)
+        return tuple(question_words(q)[0] for q in self.asked)
 
     @property
     def settings(self) -> dict:  # what is needed to ask again
@@ -87,19 +87,6 @@ class LmmCaptioner:
 
     def replace(self, **changes) -> "LmmCaptioner":
         return replace(self, **changes)
-
-# %% ../../nbs/22a_concepts.lmm.ipynb #4eb274fa
-def _words(
-    question: str,  # a key of `QUESTIONS`, part:…, whether:…, or words of your own
-) -> tuple[str, bool]:  # the words, and whether the answer gives the label away
-    "What is asked, word for word."
-    try:
-        known = get_question(question)
-    except InputError:
-        if " " not in question.strip():  # one word that is no key: a typing mistake, not a question
-            raise
-        return question, False
-    return known.text, known.leaks_labels
 
 # %% ../../nbs/22a_concepts.lmm.ipynb #b73e8d97
 def _template(processor, question: str) -> str:
@@ -161,7 +148,7 @@ def _many(
     clips: Iterable[tuple[Clip, Mapping[str, Sequence[int]] | None]],  # with what is still to do; None: everything
 ) -> Iterator[Prompt]:
     "Answers in batches, as they come."
-    leaks = {words: leak for words, leak in map(_words, self.asked)}
+    leaks = {words: leak for words, leak in map(question_words, self.asked)}
 
     def answered(batch):
         names = "|".join(dict.fromkeys(clip.name for clip, *_ in batch))

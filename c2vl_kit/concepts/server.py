@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from .prompts import Prompt, get_question
+from .prompts import Prompt, question_words
 from ..skeleton import Clip, InputError
 
 # %% ../../nbs/21c_concepts.server.ipynb #4720738d
@@ -179,7 +179,7 @@ class ServerCaptioner:
 
     @property
     def questions(self) -> tuple[str, ...]:  # in words
-        return tuple(_words(q)[0] for q in self.asked)
+        return tuple(question_words(q)[0] for q in self.asked)
 
 # %% ../../nbs/21c_concepts.server.ipynb #58ae72f2
 def _settings(self: ServerCaptioner) -> dict:  # what is needed to ask again
@@ -188,19 +188,6 @@ def _settings(self: ServerCaptioner) -> dict:  # what is needed to ask again
     return {"model": re.split(r"[/\\]", self.model.rstrip("/\\"))[-1] if local else self.model, "moments": self.moments,
             "new_tokens": self.new_tokens, "temperature": self.temperature, "seed": self.seed, "size": self.size, "frames": cut,
             **({"extra": dict(self.extra)} if self.extra else {})}
-
-
-def _words(
-    question: str,  # a key of `QUESTIONS`, part:…, whether:…, or words of your own
-) -> tuple[str, bool]:  # the words, and whether the answer gives the label away
-    "What is asked, word for word."
-    try:
-        known = get_question(question)
-    except InputError:
-        if " " not in question.strip():  # one word that is no key: a typing mistake, not a question
-            raise
-        return question, False
-    return known.text, known.leaks_labels
 
 
 ServerCaptioner.settings = property(_settings)
@@ -614,7 +601,7 @@ def _many(
     clips: Iterable[tuple[Clip, Mapping[str, Sequence[int]] | None]],  # with what is still to do; None: everything
 ) -> Iterator[Prompt]:  # raises InputError at the end where questions were left unanswered
     "Answers as they come, in any order."
-    settings, leaks, key = self.settings, dict(map(_words, self.asked)), _key(self)
+    settings, leaks, key = self.settings, dict(map(question_words, self.asked)), _key(self)
     _httpx()  # says at once if it is missing
     run, lost, why = _Run(self, _jobs(self, clips), key), 0, Counter()
     try:

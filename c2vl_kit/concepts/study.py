@@ -41,7 +41,7 @@ def vector_probe(
     probe = LogisticRegression(C=strength, max_iter=300).fit((train - mean) / spread, np.asarray(labels_train))
     return float((probe.predict((test - mean) / spread) == np.asarray(labels_test)).mean())
 
-# %% ../../nbs/24_concepts.study.ipynb #64ab6879
+# %% ../../nbs/24_concepts.study.ipynb #b3081b07
 @dataclass(frozen=True)
 class Coherence:
     "Per class: how close its clips are, and which other class is nearest."
@@ -153,7 +153,7 @@ def search_answers(
     best, answers = np.argsort(-cosines, kind="stable")[:k], list(first.values())
     return [(answers[i].clip, answers[i].moment, answers[i].answer, float(cosines[i])) for i in best]
 
-# %% ../../nbs/24_concepts.study.ipynb #adcb0e0b
+# %% ../../nbs/24_concepts.study.ipynb #e138db49
 class SpaceMap:
     "A fitted UMAP: `xy` of the clips it was drawn from, `project` for others."
 

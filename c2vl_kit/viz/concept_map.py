@@ -20,7 +20,7 @@ import numpy as np
 
 from ..concepts.space import ConceptSpace, umap_2d
 from ..skeleton import Clip, InputError
-from .player import InlinePage, pack_clips, widget_fragment, widget_page, widget_source, widget_style
+from .player import InlinePage, pack_clips, widget_class, widget_fragment, widget_page
 
 # %% ../../nbs/81_viz.concept_map.ipynb #191ba0ab
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#66727f")  # Okabe–Ito, for a white ground
@@ -587,17 +587,7 @@ def loader_of(clips) -> Callable[[str], Clip] | None:  # clips: a Store or mappi
 # %% ../../nbs/81_viz.concept_map.ipynb #f10c6525
 @functools.cache
 def _map_class():
-    "The widget class of `ConceptMap`; raises InputError where anywidget is missing."
-    try:
-        import anywidget
-    except ImportError:
-        raise InputError("a live map needs the package anywidget, which is not installed; pip install anywidget, "
-                         "or write a page with map_page(map_state(space), path).") from None
-    from traitlets import Bool, Bytes, Dict, Float, Int, List, Unicode
-    kinds = {bool: Bool, bytes: Bytes, dict: Dict, float: Float, int: Int, list: List, str: Unicode}
-    return type("ConceptMap", (_MapWays, anywidget.AnyWidget), {
-        "__doc__": ConceptMap.__doc__, "__module__": __name__, "_esm": widget_source("concept_map"), "_css": widget_style(),
-        **{name: kinds[kind]().tag(sync=True) for name, kind in _TRAITS.items()}})
+    return widget_class(ConceptMap, "concept_map", (_MapWays,), _TRAITS, "map_page(map_state(space), path)")
 
 
 def ConceptMap(

@@ -6,7 +6,7 @@
 __all__ = ['COLOURINGS', 'VIEWS', 'ALIGN', 'SCALES', 'FRONTS', 'STATIC', 'FilmStrip', 'at_moments', 'filmstrip', 'side_by_side',
            'from_tensor', 'pack_clips', 'Scalar', 'joint_speed', 'joint_error', 'player_state', 'widget_source',
            'widget_style', 'widget_fragment', 'widget_scripts', 'widget_page', 'project', 'save_gif', 'save_mp4',
-           'InlinePage', 'player_page', 'SkeletonPlayer']
+           'InlinePage', 'player_page', 'widget_class', 'SkeletonPlayer']
 
 # %% ../../nbs/80_viz.player.ipynb #56e547b9
 import base64
@@ -818,20 +818,32 @@ def _proposed(player, proposal: Mapping):
     return value
 
 
-@functools.cache
-def _player_class():
-    "The widget class of `SkeletonPlayer`; raises InputError where anywidget is missing."
+def widget_class(
+    face: Callable,  # the function that makes the widget; the class takes its name, its docstring and its module
+    kind: str,  # "player" for static/player.js
+    ways: tuple[type, ...],  # classes that hold the methods
+    traits: Mapping[str, type],  # what is shared with the browser: name -> plain type
+    instead: str,  # the call that writes a page without a kernel, for the message
+    guard: tuple[tuple[str, ...], Callable] | None = None,  # traits, and who validates what is proposed for them
+) -> type:
+    "A widget class, made when it is first needed; raises InputError where anywidget is missing."
     try:
         import anywidget
     except ImportError:
-        raise InputError("a live player needs the package anywidget, which is not installed; pip install anywidget, "
-                         "or write a page with player_page(player_state(clip), path).") from None
+        raise InputError(f"a live {face.__name__} needs the package anywidget, which is not installed; pip install anywidget, "
+                         f"or write a page with {instead}.") from None
     from traitlets import Bool, Bytes, Dict, Float, Int, List, Unicode, validate
     kinds = {bool: Bool, bytes: Bytes, dict: Dict, float: Float, int: Int, list: List, str: Unicode}
-    return type("SkeletonPlayer", (_Ways, _Library, anywidget.AnyWidget), {
-        "__doc__": SkeletonPlayer.__doc__, "__module__": __name__, "_esm": widget_source("player"), "_css": widget_style(),
-        "_guard": validate("colour_by", "shown", "align", "scale", "front")(_proposed),
-        **{name: kinds[kind]().tag(sync=True) for name, kind in _TRAITS.items()}})
+    return type(face.__name__, (*ways, anywidget.AnyWidget), {
+        "__doc__": face.__doc__, "__module__": face.__module__, "_esm": widget_source(kind), "_css": widget_style(),
+        **({"_guard": validate(*guard[0])(guard[1])} if guard else {}),
+        **{name: kinds[kind]().tag(sync=True) for name, kind in traits.items()}})
+
+
+@functools.cache
+def _player_class():
+    guard = ("colour_by", "shown", "align", "scale", "front"), _proposed
+    return widget_class(SkeletonPlayer, "player", (_Ways, _Library), _TRAITS, "player_page(player_state(clip), path)", guard)
 
 
 def SkeletonPlayer(

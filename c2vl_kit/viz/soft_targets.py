@@ -19,7 +19,7 @@ import numpy as np
 from ..skeleton import InputError
 from ..train.runs import load_tensors
 from .concept_map import WidgetFrame, hover_cards, loader_of, serve_cards, texts_of
-from .player import widget_fragment, widget_page, widget_source, widget_style
+from .player import widget_class, widget_fragment, widget_page
 
 # %% ../../nbs/82_viz.soft_targets.ipynb #374713a4
 INK, MUTED, RULE = "#1d2733", "#66727f", "#d5dbe1"                                    # text, secondary text, thin lines
@@ -387,17 +387,7 @@ class _HeatWays:
 # %% ../../nbs/82_viz.soft_targets.ipynb #5f652cf5
 @functools.cache
 def _heatmap_class():
-    "The widget class of `SoftTargetHeatmap`; raises InputError where anywidget is missing."
-    try:
-        import anywidget
-    except ImportError:
-        raise InputError("a live heat-map needs the package anywidget, which is not installed; pip install anywidget, "
-                         "or write a page with heatmap_page(heatmap_state(run), path).") from None
-    from traitlets import Bool, Bytes, Dict, Float, Int, List, Unicode
-    kinds = {bool: Bool, bytes: Bytes, dict: Dict, float: Float, int: Int, list: List, str: Unicode}
-    return type("SoftTargetHeatmap", (_HeatWays, anywidget.AnyWidget), {
-        "__doc__": SoftTargetHeatmap.__doc__, "__module__": __name__, "_esm": widget_source("heatmap"), "_css": widget_style(),
-        **{name: kinds[kind]().tag(sync=True) for name, kind in _TRAITS.items()}})
+    return widget_class(SoftTargetHeatmap, "heatmap", (_HeatWays,), _TRAITS, "heatmap_page(heatmap_state(run), path)")
 
 
 def SoftTargetHeatmap(
