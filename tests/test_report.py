@@ -77,7 +77,7 @@ def sections(html):
 
 def test_everything_is_shown(full):
     assert sections(full) == dict.fromkeys(
-        ("results", "clip", "map", "targets", "curves", "confusion", "neighbours", "provenance"), False)
+        ("results", "clip", "explorer", "map", "targets", "curves", "confusion", "neighbours", "provenance"), False)
     for word in ("linear probe", "1-NN on raw joints", "always the most frequent class", "retrieval", "official", "clean", "split hash",
                  "store checksum", "pre-training seed", "best on held-out training clips"):
         assert word in full, word
@@ -85,17 +85,20 @@ def test_everything_is_shown(full):
 
 def test_loads_nothing(full):
     page = Page(full)
-    assert not {"script", "link", "iframe", "object", "embed", "audio", "video", "base"} & {tag for tag, _ in page.tags}
+    scripts = [attrs for tag, attrs in page.tags if tag == "script"]
+    assert sorted({a["type"] for a in scripts}) == ["application/json", "module"] and not any("src" in a for a in scripts)
+    assert not {"link", "iframe", "object", "embed", "audio", "video", "base"} & {tag for tag, _ in page.tags}
     for tag, attrs in page.tags:
         for key, value in attrs.items():
             assert not key.startswith("on"), (tag, key)
             if key in ("src", "href", "xlink:href", "srcset", "action", "data", "poster"):
                 assert value.startswith(("#", "data:image/")), (tag, key, value[:60])
+    full = re.sub(r"<script.*?</script>", "", full, flags=re.S)
     styles = "".join(re.findall(r"<style>.*?</style>", full, flags=re.S)) + "".join(a.get("style") or "" for _, a in page.tags)
     assert "@import" not in styles
     assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)]*)", styles))
     assert "default-src 'none'" in full
-    text = re.sub(r"data:image/[^'\"]*", "", full).replace("src=http://evil.example", "")
+    text = re.sub(r"data:image/[^'\"]*", "", full).replace("src=http://evil.example", "").replace("http://www.w3.org/2000/svg", "")
     assert "http://" not in text and "https://" not in text
 
 
@@ -109,7 +112,8 @@ def test_well_formed_with_unique_ids(full):
 
 
 def test_foreign_text_stays_text(full):
-    assert "<script" not in full and "<img src=http" not in full
+    assert "<script>" not in full and "<img src=http" not in full
+    assert full.count("<script") == 1 + full.count('<script type="application/json"')
     assert "&lt;script&gt;alert" in full
 
 
@@ -120,7 +124,7 @@ def test_every_picture_has_a_sentence(full):
 
 
 def test_small_and_for_phones(full):
-    assert len(full.encode()) < 3_000_000
+    assert len(full.encode()) < 4_000_000
     assert "width=device-width" in full and "prefers-color-scheme:dark" in full
     assert full.count("class='scroll'") >= 1
 
@@ -151,7 +155,7 @@ def test_a_missing_piece_costs_one_sentence(job, tmp_path, gone, monkeypatch):
             (tmp_path / "run" / part.name).symlink_to(part)
     html = report(tmp_path / "run", prompts=said).read_text(encoding="utf-8")
     silent = {k for k, missing in sections(html).items() if missing}
-    expected = {"store": {"clip", "map", "neighbours"}, "space": {"map", "neighbours"}, "targets.safetensors": {"targets"},
+    expected = {"store": {"clip", "explorer", "map", "neighbours"}, "space": {"map", "neighbours"}, "targets.safetensors": {"targets"},
                 "results.json": {"results", "confusion"}, "log.jsonl": {"curves"}}
     assert silent == expected[gone]
 

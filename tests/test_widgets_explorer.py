@@ -13,13 +13,14 @@ from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.store import Store
 from c2vl_kit.methods.c2vl import pretrain, small
 from c2vl_kit.viz.explorer import Explorer
+from c2vl_kit.viz.report import report
 
 EVIL = "</script><script>window.ran=1</script>"
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory):
-    """A whole tiny job with recorded targets; its explorer, and its clips by name."""
+def trained(tmp_path_factory):
+    """A whole tiny job with recorded targets: its run, and hostile prompts of its clips."""
     folder = tmp_path_factory.mktemp("job")
     made = simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2))
     store, _ = Store.build(folder / "store", made.clips, dataset="simulated", progress=False)
@@ -29,7 +30,13 @@ def job(tmp_path_factory):
     space.save(folder / "space")
     config = small(frames=8, backbone={"width": 4, "dim": 16}, train={"epochs": 4, "batch_size": 6})
     run = pretrain(store, get_split(store), space, folder / "run", config, record_targets=1, progress=False)
-    said = {name: [EVIL if i == 0 else f"moment {i} of {name}" for i in range(4)] for name in store.names}
+    return run, {name: [EVIL if i == 0 else f"moment {i} of {name}" for i in range(4)] for name in store.names}
+
+
+@pytest.fixture(scope="module")
+def job(trained):
+    """Its explorer."""
+    run, said = trained
     return Explorer(run, prompts=said)
 
 
@@ -84,6 +91,33 @@ def test_fits_the_screen_and_runs_nothing(browser, tmp_path, job, width):
         assert tab.evaluate("window.ran") is None and tab.locator("script").count() == 4
         tops = [tab.locator(f".c2vl-{kind}").bounding_box()["y"] for kind in ("heat", "map")]
         assert (abs(tops[0] - tops[1]) < 5) == (width > 1200)
+
+
+def test_inside_a_report(page, tmp_path, trained, job):
+    run, said = trained
+    page.set_viewport_size({"width": 1100, "height": 1300})
+    page.goto(report(run.path, prompts=said, out=tmp_path / "report.html").as_uri())
+    page.wait_for_timeout(200)
+    a, b = job.heatmap.names[0], job.heatmap.names[-1]
+    page.locator("#explorer").scroll_into_view_if_needed()
+    page.mouse.move(*heat_cell(page, a, b))
+    assert page.get_attribute(".c2vl-map", "data-linked").split("\n") == [a, b]
+    page.mouse.click(*heat_cell(page, a, b))
+    assert page.locator(".c2vl-player .c2vl-titles b").all_inner_texts() == [a, b]
+    assert page.evaluate("window.ran") is None and page.evaluate("document.documentElement.scrollWidth") <= 1100
+
+
+def test_the_policy_lets_no_other_script_run(browser, tmp_path, job):
+    file = tmp_path / "page.html"
+    file.write_text(job.to_html().replace("</body>", "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'></body>"), encoding="utf-8")
+    tab = browser.new_context(offline=True).new_page()
+    refused = []
+    tab.on("console", lambda m: refused.append(m.text))
+    tab.goto(file.as_uri())
+    tab.wait_for_timeout(300)
+    assert tab.evaluate("window.ran") is None and tab.locator(".c2vl-player").count() == 1
+    assert any("Content Security Policy" in text for text in refused)
+    tab.context.close()
 
 
 def test_no_address_of_any_kind_in_the_page(job):

@@ -479,7 +479,8 @@ def test_a_large_clip_makes_a_small_page_that_runs_at_full_pace(page, tmp_path):
 
 
 def test_two_views_of_one_player_and_the_end_of_both(page, tmp_path, clips):
-    open_html(page, player_page(player_state(clips[0])), tmp_path)
+    html = player_page(player_state(clips[0]))
+    open_html(page, re.sub("'sha256-[^']+'", "'unsafe-inline'", html), tmp_path)     # or the page would refuse the second script
     role(page, "play").click()
     page.evaluate(f"""() => {{ const first = {PLAYER}, second = document.body.appendChild(document.createElement('div')); let made = null;
         const module = document.querySelector('script[type=module]').textContent.replace(/mountOffline\\([^)]*\\);\\s*$/, '');

@@ -10,19 +10,9 @@ function renderConceptMap({ model, el }) {
   let names = [], index = new Map(), spaces = [], columns = [], said = new Uint32Array(0), moments = 0, cards = new Map(), n = 0;
   let xy = new Float32Array(0), from = null, to = null, part = 1, order = new Uint32Array(0), centres = [], state = new Uint8Array(0);
   let colours = new Uint32Array(0), faded = new Uint32Array(0), face = null, chosen = new Uint8Array(0), hits = null, lit = null, screen = new Float32Array(0), view = { x: 0.5, y: 0.5, zoom: 1 };
-  let over = -1, linked = [], pair = [], lasso = null, pushing = false, lower = null, stats = { ms: 0, drawn: 0 }, morphing = 0, dwell = 0;
+  let over = -1, linked = [], pair = [], lasso = null, lower = null, stats = { ms: 0, drawn: 0 }, morphing = 0, dwell = 0;
 
-  const push = (change) => {
-    pushing = true;
-    for (const [k, v] of Object.entries(change)) model.set(k, v);
-    model.save_changes();
-    pushing = false;
-  };
-  const listen = (keys, fn) => keys.split(" ").forEach((key) => {
-    const heard = () => { if (!pushing) fn(); };
-    model.on("change:" + key, heard);
-    ends.push(() => model.off("change:" + key, heard));
-  });
+  const { push, listen } = talk(model, ends);
 
   // ---- what is loaded
   function load() {

@@ -8,6 +8,7 @@ Strings from data (names, prompts) only ever become text nodes or attribute valu
 MODEL (same in both worlds: anywidget's)
   offlineModel(state)            get(k) set(k, v) save_changes() on("change:k", fn) off(name?, fn?); {"$b64": …} becomes a DataView
   bytes(view, Type, count?, at?) DataView | ArrayBuffer | typed array | base64 string → Type (Float32Array, Int16Array, Uint8Array …)
+  talk(model, ends)              → {push({trait: value}), listen("trait trait", fn)}: a widget does not hear what it pushed itself; ends gets what stops the listening
   mountOffline(renders)          draws every element of a page with data-c2vl-widget="player" data-state="ID" from the JSON script of that ID
 LINK (in the browser, no kernel)
   link(group, name)              → {group, name, on(topic, fn(data, from)) → off, emit(topic, data), move(group), close()}; "" = alone
@@ -82,6 +83,23 @@ function offlineModel(state) {
     },
   };
   return model;
+}
+
+function talk(model, ends) {
+  let pushing = false;
+  return {
+    push(change) {
+      pushing = true;
+      for (const [k, v] of Object.entries(change)) model.set(k, v);
+      model.save_changes();
+      pushing = false;
+    },
+    listen: (keys, fn) => keys.split(" ").forEach((key) => {
+      const heard = () => { if (!pushing) fn(); };
+      model.on("change:" + key, heard);
+      ends.push(() => model.off("change:" + key, heard));
+    }),
+  };
 }
 
 function mountOffline(renders) {

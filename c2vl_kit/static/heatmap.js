@@ -8,20 +8,10 @@ function renderHeatmap({ model, el }) {
   const PROBABILITY = Float32Array.from({ length: 65536 }, (_, q) => (q ? Math.exp(LEAST - (q - 1) / 65534 * LEAST) : 0));
   const ui = rootOf(el, "c2vl-heat", "soft targets over epochs"), { root } = ui;
   const bus = joinGroup(model, "heatmap"), clock = new Clock({ fps: 3 }), ends = [], calm = matchMedia("(prefers-reduced-motion: reduce)");
-  let face = null, names = [], index = new Map(), n = 0, data = new Uint16Array(0), cards = new Map(), panels = [], over = null, linked = [], pair = [], marked = new Set(), pushing = false;
+  let face = null, names = [], index = new Map(), n = 0, data = new Uint16Array(0), cards = new Map(), panels = [], over = null, linked = [], pair = [], marked = new Set();
   let look = { x: 0, y: 0, zoom: 1 }, order = [], place = [], cache = new Map(), stats = { ms: 0 };
 
-  const push = (change) => {
-    pushing = true;
-    for (const [k, v] of Object.entries(change)) model.set(k, v);
-    model.save_changes();
-    pushing = false;
-  };
-  const listen = (keys, fn) => keys.split(" ").forEach((key) => {
-    const heard = () => { if (!pushing) fn(); };
-    model.on("change:" + key, heard);
-    ends.push(() => model.off("change:" + key, heard));
-  });
+  const { push, listen } = talk(model, ends);
 
   // ---- what is loaded
   const epochs = () => model.get("epochs");

@@ -7,21 +7,11 @@ function renderPlayer({ model, el }) {
   const bus = joinGroup(model, "player");
   const clock = sharedClock(model.get("key"), {});
   const camera = new Camera(model.get("camera"));
-  let clips = [], scalars = [], panels = [], hover = null, pushing = false, told = 0, known = "";
+  let clips = [], scalars = [], panels = [], hover = null, told = 0, known = "";
 
   // ---- state to the model and back
-  const push = (change) => {
-    pushing = true;
-    for (const [k, v] of Object.entries(change)) model.set(k, v);
-    model.save_changes();
-    pushing = false;
-  };
   const ends = [];
-  const listen = (names, fn) => names.split(" ").forEach((name) => {
-    const heard = () => { if (!pushing) fn(); };
-    model.on("change:" + name, heard);
-    ends.push(() => model.off("change:" + name, heard));
-  });
+  const { push, listen } = talk(model, ends);
   let cameraTimer = 0;
   const pushCamera = () => { clearTimeout(cameraTimer); cameraTimer = setTimeout(() => push({ camera: camera.state() }), 120); };
   const moved = () => { views.set(viewName()); face.redraw(); pushCamera(); };

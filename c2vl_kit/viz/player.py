@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['COLOURINGS', 'VIEWS', 'ALIGN', 'SCALES', 'FRONTS', 'STATIC', 'FilmStrip', 'at_moments', 'filmstrip', 'side_by_side',
            'from_tensor', 'pack_clips', 'Scalar', 'joint_speed', 'joint_error', 'player_state', 'widget_source',
-           'widget_style', 'widget_fragment', 'widget_scripts', 'widget_page', 'project', 'save_gif', 'save_mp4',
-           'InlinePage', 'player_page', 'widget_class', 'SkeletonPlayer']
+           'widget_style', 'widget_fragment', 'widget_scripts', 'widget_policy', 'widget_page', 'project', 'save_gif',
+           'save_mp4', 'InlinePage', 'player_page', 'widget_class', 'SkeletonPlayer']
 
 # %% ../../nbs/80_viz.player.ipynb #56e547b9
 import base64
 import functools
+import hashlib
 import json
 import os
 import re
@@ -402,10 +403,22 @@ def widget_scripts(
     *kinds: str,  # every kind of widget in the page
 ) -> str:  # HTML that belongs at the end of the page
     "Style and module that bring the widgets of a page to life, once for the whole page."
-    return f'<style>\n{widget_style()}</style>\n<script type="module">\n{widget_source(*kinds, live=False)}\n</script>'
+    return f'<style>\n{widget_style()}</style>\n<script type="module">{_module(kinds)}</script>'
+
+
+def widget_policy(
+    *kinds: str,  # every kind of widget in the page
+) -> str:  # the content of a Content-Security-Policy
+    "What a page with these widgets may do: run `widget_scripts`, known by its SHA-256, and nothing else; load nothing."
+    digest = base64.b64encode(hashlib.sha256(_module(kinds).encode()).digest()).decode()
+    scripts = f"script-src 'sha256-{digest}'; " if kinds else ""
+    return f"default-src 'none'; {scripts}style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _module(kinds) -> str:
+    return f"\n{widget_source(*kinds, live=False)}\n"
 
 # %% ../../nbs/80_viz.player.ipynb #e0176872
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 _PAGE_STYLE = ("body{margin:0 auto;padding:12px;max-width:1100px;font:15px/1.5 system-ui,sans-serif;color:#1d2733;background:#fff}h1{font-size:20px}"
                "@media(prefers-color-scheme:dark){body{color:#e8edf2;background:#0e1216}}")
 
@@ -419,7 +432,7 @@ def widget_page(
 ) -> str:  # the page
     "A page that works with no kernel and no network."
     page = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<title>{escape(title)}</title><style>{_PAGE_STYLE}</style></head>\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{widget_policy(*kinds)}">\n<title>{escape(title)}</title><style>{_PAGE_STYLE}</style></head>\n'
             f'<body>{f"<h1>{escape(title)}</h1>" if heading else ""}\n{body}\n{widget_scripts(*kinds)}\n</body></html>\n')
     if path is not None:
         path = Path(path)

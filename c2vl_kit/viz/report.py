@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['inline_svg', 'figure_svg', 'Material', 'gather', 'read_results', 'result_rows', 'Missing', 'page', 'report']
 
-# %% ../../nbs/84_viz.report.ipynb #832a89ea
+# %% ../../nbs/84_viz.report.ipynb #27ba9866
 import base64
 import io
 import json
@@ -20,7 +20,8 @@ import numpy as np
 
 from ..skeleton import InputError
 from ..train.runs import Run
-from .player import at_moments, filmstrip
+from .explorer import explorer_fragment, explorer_states
+from .player import at_moments, filmstrip, widget_policy, widget_scripts
 from .soft_targets import INK, MUTED, PALETTE, RULE, confusion, curves, figure_style, heatmaps, history_series, read_targets
 
 # %% ../../nbs/84_viz.report.ipynb #0226bb78
@@ -67,7 +68,7 @@ def figure_svg(
     figure.savefig(pixels, format="png", dpi=130, facecolor="white")
     return f"<img class='paper' alt='{escape(alt, quote=True)}' src='data:image/png;base64,{base64.b64encode(pixels.getvalue()).decode()}'>"
 
-# %% ../../nbs/84_viz.report.ipynb #ca8b08d0
+# %% ../../nbs/84_viz.report.ipynb #349f85e6
 @dataclass
 class Material:
     "What was found for one report."
@@ -78,6 +79,7 @@ class Material:
     space: object = None                         # ConceptSpace, or None
     split: object = None                         # Split, or None
     targets: dict = field(default_factory=dict)  # modality -> TargetRecord
+    explorer: dict = field(default_factory=dict)  # widget -> what it shows, see `explorer_states`
     leakage: dict = field(default_factory=dict)  # test set -> accuracy of a text-only probe, 0..1
     clip: str | None = None                      # the clip to show; None: one is chosen
     missing: dict = field(default_factory=dict)  # what -> the sentence that says why it is not there
@@ -102,13 +104,14 @@ def _try(material, what: str, make: Callable):
         material.missing[what] = str(why) or type(why).__name__
         return None
 
-# %% ../../nbs/84_viz.report.ipynb #a6e231a9
+# %% ../../nbs/84_viz.report.ipynb #385d9b29
 def gather(
     run_dir,       # run folder
     store=None,    # Store or its folder; None: ../store beside the run, if it is there
     prompts=None,  # PromptStore, its file, or mapping name -> texts; None: ../prompts.jsonl
     space=None,    # ConceptSpace or its folder; None: ../space
     clip: str | None = None,  # the clip to show
+    explore: int = 400,  # clips on the explorer's map at most; 0: no explorer, and no script on the page
 ) -> Material:
     "Find everything a report can show; raises InputError only where there is no run."
     run = Run.open(run_dir)
@@ -122,9 +125,10 @@ def gather(
         material.targets = _try(material, "targets", lambda: read_targets(run.path)) or {}
     material.results = _try(material, "results", lambda: read_results(run.path)) or []
     material.leakage = next((r["leakage"] for r in material.results if isinstance(r.get("leakage"), dict)), {})
+    material.explorer = _try(material, "explorer", lambda: _explored(material, explore)) or {}
     return material
 
-# %% ../../nbs/84_viz.report.ipynb #a6c1c177
+# %% ../../nbs/84_viz.report.ipynb #f170434b
 def _open(key, path):
     "Open a store, prompts or a concept space."
     if key == "store":
@@ -135,6 +139,13 @@ def _open(key, path):
         return PromptStore(path)
     from c2vl_kit.concepts.space import ConceptSpace
     return ConceptSpace.load(path)
+
+
+def _explored(m, most):
+    "States of the explorer's widgets; what is missing is not looked for a second time."
+    if most < 1 or m.store is None:
+        raise Missing("No explorer was asked for." if most < 1 else "The explorer needs the store of the clips; it was not found beside the run.")
+    return explorer_states(m.run, m.store, m.prompts if m.prompts is not None else {}, m.space, most=most, frames=24)
 
 
 def _split_of(material):
@@ -425,6 +436,15 @@ def _words_about(m, texts) -> str:
         said += f" From the sentences alone, without any skeleton, a bag-of-words classifier names the class of {tests}."
     return said
 
+# %% ../../nbs/84_viz.report.ipynb #df532223
+def _explorer(m: Material) -> str:
+    "The linked widgets."
+    if not m.explorer:
+        raise Missing(m.missing.get("explorer") or "There is nothing to explore beside this run.")
+    how = ("Point at a cell of the heat-map: the map lights both clips. Click: the player shows them side by side. " if "heatmap" in m.explorer else "")
+    return (f"<p>{how}Click a point of the map to play its clip; hold Shift and draw round some to list them.</p>"
+            f"{explorer_fragment(m.explorer)}")
+
 # %% ../../nbs/84_viz.report.ipynb #0b915c61
 def _map(m: Material) -> str:
     "UMAP of the concept space, by class and by split."
@@ -564,12 +584,12 @@ def _provenance(m: Material) -> str:
     texts = [(title, json.dumps(d, indent=1, ensure_ascii=False, default=str)) for title, d in blocks]
     return warn + "".join(f"<details><summary>{title}</summary><pre tabindex='0'>{escape(text)}</pre></details>" for title, text in texts)
 
-# %% ../../nbs/84_viz.report.ipynb #0590af5a
-_SECTIONS = {"results": ("Results", _results), "clip": ("One clip and its words", _clip), "map": ("Concept space", _map),
-             "targets": ("Soft targets", _targets), "curves": ("Training", _curves), "confusion": ("Confusions", _confusion),
+# %% ../../nbs/84_viz.report.ipynb #1ca942d4
+_SECTIONS = {"results": ("Results", _results), "clip": ("One clip and its words", _clip), "explorer": ("Explorer", _explorer),
+             "map": ("Concept space", _map), "targets": ("Soft targets", _targets), "curves": ("Training", _curves), "confusion": ("Confusions", _confusion),
              "neighbours": ("Neighbours", _neighbours), "provenance": ("How it was made", _provenance)}
 
-# %% ../../nbs/84_viz.report.ipynb #1dbf9551
+# %% ../../nbs/84_viz.report.ipynb #6212c5f6
 def _section(key, title, draw, material) -> str:
     "One card; what cannot be drawn says why."
     try:
@@ -590,7 +610,7 @@ def page(
     version = (_try(m, "environment", lambda: m.run.environment) or {}).get("c2vl_kit", "")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="{widget_policy(*m.explorer)}">
 <title>{escape(run_id)}</title><style>{_CSS}{_CSS_PARTS}{_CSS_LAST}</style></head><body>
 <header><p class="eyebrow">Run report</p><h1>{escape(run_id)}</h1><p class="muted small">{escape(under)}</p>{_headline(m, rows)}</header>
 <nav aria-label="sections">{links}</nav>
@@ -598,10 +618,11 @@ def page(
 {cards}
 </main>
 <footer>Made by c2vl_kit {escape(str(version))}. This page loads nothing: pictures, styles and numbers are in the file.</footer>
+{widget_scripts(*m.explorer) if m.explorer else ""}
 </body></html>
 """
 
-# %% ../../nbs/84_viz.report.ipynb #33b9f061
+# %% ../../nbs/84_viz.report.ipynb #f1cbf175
 def report(
     run_dir,        # run folder, with config.json, log.jsonl and, where made, targets.safetensors and results.json
     store=None,     # Store or its folder; None: `store` beside the run folder
@@ -609,9 +630,10 @@ def report(
     space=None,     # ConceptSpace or its folder; None: `space` beside the run folder
     clip: str | None = None,  # the clip whose film strip is shown; None: one with a rich description
     out=None,       # file to write; None: report.html in the run folder
+    explore: int = 400,  # clips on the explorer's map at most; 0: no explorer, and no script on the page
 ) -> Path:  # the file
     "Write one self-contained HTML page about a run; raises InputError where there is no run."
-    html = page(gather(run_dir, store, prompts, space, clip))
+    html = page(gather(run_dir, store, prompts, space, clip, explore))
     out = Path(out) if out is not None else Path(run_dir) / "report.html"
     aside = out.with_name(f"{out.name}.tmp-{os.getpid()}")
     try:
