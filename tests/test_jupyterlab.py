@@ -1,4 +1,5 @@
-"""Widgets in a real JupyterLab: the player plays and Python knows the frame, a lasso on the map is a selection in Python.
+"""Widgets in a real JupyterLab: the player plays and Python knows the frame, a lasso on the map is a selection in Python, a run is
+watched while it learns, stopped and taken up again, and then explored.
 
 Started on a free loopback port with a token.
 """
@@ -42,6 +43,38 @@ MAP_CELLS = [
     "the_map.select('clip3', 'clip8')",
 ]
 
+RUN_CELLS = [
+    "import numpy as np\n"
+    "from pathlib import Path\n"
+    "from c2vl_kit.concepts.space import ConceptSpace\n"
+    "from c2vl_kit.data.catalog import get_split\n"
+    "from c2vl_kit.data.loader import ClipSet\n"
+    "from c2vl_kit.data.simulate import SimulatorConfig, simulate\n"
+    "from c2vl_kit.data.store import Store\n"
+    "from c2vl_kit.methods.c2vl import pretrain, small\n"
+    "from c2vl_kit.viz.explorer import Explorer\n"
+    "from c2vl_kit.viz.live import LiveView\n"
+    "made = simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2))\n"
+    "store, _ = Store.build('job/store', made.clips, dataset='simulated', progress=False)\n"
+    "split = get_split(store)\n"
+    "rng = np.random.default_rng(0)\n"
+    "vectors = rng.normal(size=(3, 8))[store.labels] + 0.4 * rng.normal(size=(len(store), 8))\n"
+    "space = ConceptSpace(store.names, vectors.astype(np.float32)); space.save('job/space')\n"
+    "settings = small(frames=8, backbone={'width': 4, 'dim': 16}, train={'epochs': 1000, 'batch_size': 6})\n"
+    "watched = ClipSet.load(store, split.train, 8, progress=False)\n"
+    "live = LiveView(watched, dict(zip(store.names, store.labels)), every=1)\n"
+    "live",
+    "try:\n"
+    "    pretrain(store, split, space, 'job/run', settings, callbacks=[live], record_targets=50, progress=False)\n"
+    "except KeyboardInterrupt:\n"
+    "    print('stopped at', live.epoch)",
+    "run = pretrain(store, split, space, 'job/run', settings, callbacks=[live], record_targets=50, stop_after=live.epoch + 2, progress=False)\n"
+    "print('went on to', live.epoch, len(run.history()))",
+    "explorer = Explorer('job/run', prompts=made.descriptions)\n"
+    "explorer",
+    "print('shown', [explorer.player.metas[i]['name'] for i in explorer.player.shown], explorer.map.picked == explorer.heatmap.picked)",
+]
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
@@ -53,7 +86,7 @@ def lab(tmp_path_factory):
     work = home / "work"
     work.mkdir()
     spec = {"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
-    for page, sources in (("player", CELLS), ("map", MAP_CELLS)):
+    for page, sources in (("player", CELLS), ("map", MAP_CELLS), ("run", RUN_CELLS)):
         cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": text} for i, text in enumerate(sources)]
         (work / f"{page}.ipynb").write_text(json.dumps({"cells": cells, "metadata": spec, "nbformat": 4, "nbformat_minor": 5}))
     with socket.socket() as probe:
@@ -168,6 +201,73 @@ def test_the_player_plays_in_jupyterlab_and_python_knows(browser, lab):  # noqa:
         assert outside == []
         if folder := os.environ.get("C2VL_SCREENSHOTS"):
             tab.screenshot(path=f"{folder}/jupyterlab.png")
+    except BaseException:
+        if folder := os.environ.get("C2VL_SCREENSHOTS"):
+            tab.screenshot(path=f"{folder}/jupyterlab-failed.png")
+        raise
+    finally:
+        context.close()
+
+
+def start_cell(tab, number: int) -> None:
+    """Runs a cell by keyboard and waits only until the kernel has taken it up."""
+    cell = tab.locator(".jp-Notebook .jp-CodeCell").nth(number)
+    cell.locator(".cm-content").click()
+    tab.keyboard.press("Control+Enter")
+    until(tab, f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{number}].querySelector('.jp-InputPrompt').innerText.includes('*')", 30)
+
+
+def test_watch_interrupt_go_on_explore(browser, lab):  # noqa: F811
+    context = browser.new_context(viewport={"width": 1300, "height": 1500})
+    tab = context.new_page()
+    try:
+        tab.goto(lab.replace("/lab/tree/player.ipynb", "/lab/workspaces/run/tree/run.ipynb"))
+        tab.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
+        tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
+        run_cell(tab, 0)
+        tab.locator(".c2vl-training").wait_for(timeout=30_000)
+        assert "waiting for the first epoch" in tab.locator(".c2vl-training").inner_text()
+        start_cell(tab, 1)
+        epoch = "Number(document.querySelector('.c2vl-training').dataset.epoch)"
+        until(tab, f"{epoch} > 3", 90)                                 # drawn while the cell still runs
+        assert "*" in tab.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-InputPrompt").inner_text()
+        seen = tab.locator(".c2vl-training").inner_text()
+        assert "of 1000" in seen and "interrupt whenever you like" in seen and "clips a second" in seen
+        panels = tab.locator(".c2vl-training svg").evaluate_all("all => all.map((e) => e.getAttribute('aria-label').split(':')[0])")
+        assert {"loss", "alpha", "knn", "scale language"} <= set(panels)
+        if folder := os.environ.get("C2VL_SCREENSHOTS"):
+            tab.screenshot(path=f"{folder}/jupyterlab-live.png")
+        tab.keyboard.press("Escape")
+        tab.keyboard.press("i")
+        tab.keyboard.press("i")                                        # JupyterLab's keys to interrupt the kernel
+        said = tab.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-Cell-outputArea")
+        until(tab, "document.querySelectorAll('.jp-Notebook .jp-CodeCell')[1].querySelector('.jp-Cell-outputArea').innerText.includes('stopped at')", 60)
+        stopped = int(re.search(r"stopped at (\d+)", said.inner_text())[1])
+        assert stopped > 3
+        went = re.search(r"went on to (\d+) (\d+)", run_cell(tab, 2))
+        assert went.groups() == (str(stopped + 2),) * 2                # no epoch lost, none done twice
+
+        run_cell(tab, 3)
+        heat = tab.locator(".c2vl-heat")
+        heat.wait_for(timeout=60_000)
+        tab.locator(".c2vl-player [data-role=canvas]").wait_for(timeout=30_000)
+        heat.scroll_into_view_if_needed()
+        tab.wait_for_timeout(500)
+        find = "const host = (e) => (e.c2vl ? e : host(e.parentElement)), heat = host(document.querySelector('.c2vl-heat')).c2vl;"
+        names = tab.evaluate(f"() => {{ {find} return heat.order; }}")
+        a, b = names[1], names[-2]
+        place = tab.evaluate(f"([a, b]) => {{ {find} return heat.place(a, b, 'model'); }}", [a, b])
+        tab.mouse.move(*place)
+        until(tab, "(document.querySelector('.c2vl-map').dataset.linked ?? '').includes('\\n')")
+        assert tab.locator(".c2vl-map").get_attribute("data-linked").split("\n") == [a, b]
+        tab.mouse.click(*place)
+        until(tab, "document.querySelectorAll('.c2vl-player .c2vl-titles b').length === 2")
+        assert tab.locator(".c2vl-player .c2vl-titles b").all_inner_texts() == [a, b]
+        if folder := os.environ.get("C2VL_SCREENSHOTS"):
+            tab.screenshot(path=f"{folder}/jupyterlab-explorer.png")
+        tab.wait_for_timeout(300)
+        assert tab.locator(".c2vl-training").bounding_box()["width"] > 400       # the widgets' style leaves it alone
+        assert run_cell(tab, 4).strip() == f"shown {[a, b]} True"      # and Python knows
     except BaseException:
         if folder := os.environ.get("C2VL_SCREENSHOTS"):
             tab.screenshot(path=f"{folder}/jupyterlab-failed.png")

@@ -96,7 +96,7 @@ class LiveView:
 
     def _repr_html_(self) -> str:
         panels = "".join(curve_svg(k.replace("_", " "), v, self.epochs) for k, v in self.series.items())
-        return (f"<div class='c2vl-live' data-epoch='{self.epoch}'><div><b>epoch {self.epoch} of {self.epochs or '…'}</b> · {escape(self.note)}</div>"
+        return (f"<div class='c2vl-training' data-epoch='{self.epoch}'><div><b>epoch {self.epoch} of {self.epochs or '…'}</b> · {escape(self.note)}</div>"
                 f"<div style='display:flex;flex-wrap:wrap;gap:8px;margin-top:6px'>{panels}</div></div>")
 
     def _ipython_display_(self) -> None:
