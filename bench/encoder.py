@@ -2,8 +2,9 @@
 
     python bench/encoder.py [--frames 32] [--batch 64] [--only NAME …]
 
-The baseline of every ratio is the first row: `stgcn16`, features of 256, float32, on the same clips. Passes are forward and backward without an optimiser.
-The rows `… dim 128` and `… bf16` are the two ways to make the small ST-GCN cheaper; the other rows are the backbones of `list_models()`.
+The baseline of every ratio is the first row: `stgcn16`, features of 256, float32, on the same clips. Passes are forward and
+backward without an optimiser. The rows `… dim 128` and `… bf16` are the two ways to make the small ST-GCN cheaper; the other rows
+are the backbones of `list_models()`.
 """
 import argparse
 import time
@@ -17,7 +18,8 @@ SMALL = Backbone("stgcn", width=16, dropout=0.0)
 ROWS = {  # name → (backbone, bfloat16)
     "stgcn16": (SMALL, False), "stgcn16 bf16": (SMALL, True), "stgcn16 dim 128": (SMALL.replace(dim=128), False),
     "stgcn16 dim 128 bf16": (SMALL.replace(dim=128), True), "ctrgcn width 16 dim 128": (Backbone("ctrgcn", width=16, dim=128), False),
-    "bigru width 128": (Backbone("gru", width=128), False), **{n: (b.replace(dropout=0.0), False) for n, b in MODELS.items() if n != "stgcn16"},
+    "bigru width 128": (Backbone("gru", width=128), False),
+    **{n: (b.replace(dropout=0.0), False) for n, b in MODELS.items() if n != "stgcn16"},
 }
 
 

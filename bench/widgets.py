@@ -5,9 +5,9 @@
 player   300 frames × 2 persons × 25 joints: pictures per second while playing (median and best of one-second windows: the browser draws at
          most 60, and other work on the machine takes from it), time of one picture, size of the page. The twin is a plotly page of the same
          clip (3D lines, one frame per moment), played as fast as it can; its pictures are counted by plotly's own frame event.
-map      100,000 clips of 60 classes: one redraw of all of them (plain, with a class standing out, zoomed in), one step of a morph, one search
-         through names, one look for the clip under the pointer, and the size of the page. The twin is a plotly page of the same points
-         (scattergl, which also draws in software here); its time is a change of both axes until plotly says it is drawn.
+map      100,000 clips of 60 classes: one redraw of all of them (plain, with a class standing out, zoomed in), one step of a morph,
+         one search through names, one look for the clip under the pointer, and the size of the page. The twin is a plotly page of the
+         same points (scattergl, which also draws in software here); its time is a change of both axes until plotly says it is drawn.
 """
 
 import argparse
@@ -48,14 +48,19 @@ def ours(browser, folder: Path, seconds: float) -> dict:
     tab.keyboard.press("Space")
     tab.wait_for_timeout(1000)
     counts = [tab.evaluate(SECOND) for _ in range(round(seconds))]
-    cost = tab.evaluate("""() => { const w = document.querySelector('[data-c2vl-widget]').c2vl; w.clock.pause(); const begin = performance.now();
-        for (let i = 0; i < 200; i++) { w.clock.frame = i; w.face.now(); } w.face.ctx.getImageData(0, 0, 1, 1); return (performance.now() - begin) / 200; }""")
+    cost = tab.evaluate(
+        """() => { const w = document.querySelector('[data-c2vl-widget]').c2vl; w.clock.pause(); const begin = performance.now();
+        for (let i = 0; i < 200; i++) { w.clock.frame = i; w.face.now(); } w.face.ctx.getImageData(0, 0, 1, 1);"""
+        " return (performance.now() - begin) / 200; }")
     tab.context.close()
-    return {"fps": round(float(np.median(counts)), 1), "fps_best": round(max(counts), 1), "ms_per_picture": round(cost, 2), "page_mb": round(size, 3)}
+    return {"fps": round(float(np.median(counts)), 1), "fps_best": round(max(counts), 1), "ms_per_picture": round(cost, 2),
+            "page_mb": round(size, 3)}
 
 
-SECOND = """new Promise((done) => { const face = document.querySelector('[data-c2vl-widget]').c2vl.face, from = face.drawn, begin = performance.now();
-    setTimeout(() => done((face.drawn - from) * 1000 / (performance.now() - begin)), 1000); })"""   # pictures in one second
+SECOND = (  # pictures in one second
+    "new Promise((done) => { const face = document.querySelector('[data-c2vl-widget]').c2vl.face, from = face.drawn,"
+    """ begin = performance.now();
+    setTimeout(() => done((face.drawn - from) * 1000 / (performance.now() - begin)), 1000); })""")
 
 
 def plotly_page(c: Clip) -> str:
@@ -91,8 +96,8 @@ def twin(browser, folder: Path, seconds: float) -> dict:
 def player(browser, folder: Path, seconds: float) -> dict:
     mine, theirs = ours(browser, folder, seconds), twin(browser, folder, seconds)
     return {"what": "player, 300 frames × 2 persons × 25 joints", "player": mine, "plotly": theirs,
-            "times_faster": round(mine["fps"] / max(theirs["fps"], 0.01), 1), "times_smaller": round(theirs["page_mb"] / mine["page_mb"], 1),
-            "load": round(os.getloadavg()[0], 1)}
+            "times_faster": round(mine["fps"] / max(theirs["fps"], 0.01), 1),
+            "times_smaller": round(theirs["page_mb"] / mine["page_mb"], 1), "load": round(os.getloadavg()[0], 1)}
 
 
 def crowd(n: int = 100_000, classes: int = 60):
@@ -108,18 +113,24 @@ REDRAWS = """(prepare) => { const el = document.querySelector('[data-c2vl-widget
     w.face.now();
     for (let i = 0; i < 60; i++) { w.face.now(); times.push(w.stats.ms); }
     return times; }"""
-MORPH = """() => { const el = document.querySelector('[data-c2vl-widget]'), slider = el.querySelector('[data-role=morph]'), times = [];
-    for (let i = 1; i < 40; i++) { const begin = performance.now(); slider.value = i / 40; slider.dispatchEvent(new Event('input')); el.c2vl.face.now();
+MORPH = (
+    """() => { const el = document.querySelector('[data-c2vl-widget]'), slider = el.querySelector('[data-role=morph]'), times = [];
+    for (let i = 1; i < 40; i++) { const begin = performance.now(); slider.value = i / 40; slider.dispatchEvent(new Event('input'));"""
+    """ el.c2vl.face.now();
         times.push(performance.now() - begin); }
-    return times; }"""
-SEARCH = """() => { const box = document.querySelector('[data-role=search]'), times = [];
-    for (const text of ['clip0001', 'class 7', 'nothing', '99']) { const begin = performance.now(); box.value = text; box.dispatchEvent(new Event('input'));
+    return times; }""")
+SEARCH = (
+    """() => { const box = document.querySelector('[data-role=search]'), times = [];
+    for (const text of ['clip0001', 'class 7', 'nothing', '99']) { const begin = performance.now(); box.value = text;"""
+    """ box.dispatchEvent(new Event('input'));
         times.push(performance.now() - begin); }
-    return times; }"""
-POINT = """() => { const canvas = document.querySelector('[data-role=canvas]'), box = canvas.getBoundingClientRect(), times = [];
+    return times; }""")
+POINT = (
+    """() => { const canvas = document.querySelector('[data-role=canvas]'), box = canvas.getBoundingClientRect(), times = [];
     for (let i = 0; i < 60; i++) { const begin = performance.now();
-        canvas.dispatchEvent(new PointerEvent('pointermove', { clientX: box.left + 20 + i * 9, clientY: box.top + 200 })); times.push(performance.now() - begin); }
-    return times; }"""
+        canvas.dispatchEvent(new PointerEvent('pointermove', { clientX: box.left + 20 + i * 9, clientY: box.top + 200 }));"""
+    """ times.push(performance.now() - begin); }
+    return times; }""")
 
 
 def concept_map(browser, folder: Path, seconds: float) -> dict:
@@ -142,7 +153,8 @@ def scatter_twin(browser, folder: Path, xy: np.ndarray, words: list[str]) -> dic
     import plotly.graph_objects as go
 
     code = np.unique(words, return_inverse=True)[1]
-    figure = go.Figure(go.Scattergl(x=xy[:, 0], y=xy[:, 1], mode="markers", marker={"size": 3, "color": code}, text=words), layout={"width": 760, "height": 480})
+    points = go.Scattergl(x=xy[:, 0], y=xy[:, 1], mode="markers", marker={"size": 3, "color": code}, text=words)
+    figure = go.Figure(points, layout={"width": 760, "height": 480})
     tab, size = opened(browser, folder, figure.to_html(include_plotlyjs=True))
     tab.wait_for_selector(".js-plotly-plot canvas", timeout=120_000, state="attached")
     tab.wait_for_timeout(3000)

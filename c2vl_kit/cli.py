@@ -758,7 +758,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def _add_recording(parser: argparse.ArgumentParser) -> None:
     "What to keep for the film of soft targets."
-    parser.add_argument("--record-targets", type=int, metavar="N", help="keep the targets of 64 clips every N epochs (default: three times in all)")
+    parser.add_argument("--record-targets", type=int, metavar="N",
+                        help="keep the targets of 64 clips every N epochs (default: three times in all)")
 
 
 def _add_narrowing(parser: argparse.ArgumentParser) -> None:
@@ -803,8 +804,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 
 _HELP = {
-    "epochs": "passes over the training clips",
-    "batch-size": "clips per step",
+    "epochs": "passes over the training clips", "batch-size": "clips per step",
     "lr": "highest learning rate",
     "seed": "of weights, order and augmentation (default: 0)",
     "frames": "frames each clip is resampled to",
@@ -851,8 +851,8 @@ def _run_embed(args) -> None:
 
 def _run_pretrain(args) -> None:
     tested_on = None if args.tested_on is None else Job(args.tested_on)
-    _pretrain(_job(args), args.split, _config(_options(args)), args.overwrite, args.record_targets, zero_shot=args.zero_shot, tested_on=tested_on,
-              test_split=args.test_split, leave_out=args.leave_out_overlap, allow_overlap=args.allow_overlap)
+    _pretrain(_job(args), args.split, _config(_options(args)), args.overwrite, args.record_targets, zero_shot=args.zero_shot,
+              tested_on=tested_on, test_split=args.test_split, leave_out=args.leave_out_overlap, allow_overlap=args.allow_overlap)
 
 
 def _run_evaluate(args) -> None:
@@ -905,7 +905,8 @@ _COMMANDS = {  # name → what it does, who adds options, what runs, an example
                 "  c2vl caption --out runs/ntu --captioner http://localhost:8000/v1 --model llava --video rgb"),
     "embed": ("say what each clip shows, and embed the sentences", (_add_job, _add_captions, _add_pooling), _run_embed,
               "c2vl embed --out runs/nw-ucla"),
-    "pretrain": ("train the encoder without labels; goes on where it stopped", (_add_job, _add_training, _add_recording, _add_narrowing), _run_pretrain,
+    "pretrain": ("train the encoder without labels; goes on where it stopped",
+                 (_add_job, _add_training, _add_recording, _add_narrowing), _run_pretrain,
                  "c2vl pretrain --out runs/nw-ucla --split xview --epochs 60 --seed 0 --device auto"),
     "evaluate": ("linear probe, kNN and retrieval on the run's split", (_add_job, _add_device, _add_labels), _run_evaluate,
                  "c2vl evaluate --out runs/nw-ucla\n  c2vl evaluate --out runs/nw-ucla --labels 10"),
@@ -915,7 +916,8 @@ _COMMANDS = {  # name → what it does, who adds options, what runs, an example
              "c2vl show runs/nw-ucla\n  c2vl show runs/nw-ucla/store --clip a01_s01_e00_v01\n  c2vl show S001C001P001R001A010.skeleton"),
     "bench": ("compare all methods on one data set; goes on where it stopped", (_add_bench,), _run_bench,
               "c2vl bench family --data nw-ucla --root path/to/nw_ucla"),
-    "demo": ("all steps from prepare to report; goes on where it stopped", (_add_job, _add_recordings, _add_captions, _add_training), _run_demo,
+    "demo": ("all steps from prepare to report; goes on where it stopped",
+             (_add_job, _add_recordings, _add_captions, _add_training), _run_demo,
              "c2vl demo\n  c2vl demo --data utd-mhad --root path/to/utd_mhad"),
     "doctor": ("is this machine ready?", (), _run_doctor, "c2vl doctor"),
 }

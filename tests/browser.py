@@ -24,7 +24,8 @@ def missing() -> str | None:
         import playwright  # noqa: F401
     except ImportError:
         return "no browser tests: the Python package playwright is not installed (pip install playwright)"
-    return None if executable() else "no browser tests: Chromium is not installed (on Debian: apt-get install chromium), or set C2VL_CHROMIUM to it"
+    return None if executable() else ("no browser tests: Chromium is not installed (on Debian: apt-get install chromium), "
+                                      "or set C2VL_CHROMIUM to it")
 
 
 def executable() -> str | None:
@@ -75,8 +76,10 @@ class watched:
     def __enter__(self):
         tab = self.context.new_page()
         tab.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
-        tab.on("console", lambda m: self.problems.append(f"console: {m.text}") if m.type in ("error", "warning") and "willReadFrequently" not in m.text else None)
-        tab.on("request", lambda r: self.problems.append(f"request: {r.url}") if not r.url.startswith(("file:", "blob:", "data:", "about:")) else None)
+        tab.on("console", lambda m: self.problems.append(f"console: {m.text}")
+               if m.type in ("error", "warning") and "willReadFrequently" not in m.text else None)
+        tab.on("request", lambda r: self.problems.append(f"request: {r.url}")
+               if not r.url.startswith(("file:", "blob:", "data:", "about:")) else None)
         return tab
 
     def __exit__(self, kind, error, trace):

@@ -15,7 +15,8 @@ window.opened = (async () => {
   const model = {
     get: (k) => values[k], set(k, v) { changed.add(k); set(k, v); }, send() {},
     save_changes() { const out = {}; for (const k of changed) out[k] = values[k]; changed.clear(); window.comm("save", out); },
-    on(name, fn) { heard.set(name, [...(heard.get(name) ?? []), fn]); }, off(name, fn) { heard.set(name, (heard.get(name) ?? []).filter((f) => f !== fn)); },
+    on(name, fn) { heard.set(name, [...(heard.get(name) ?? []), fn]); },\
+ off(name, fn) { heard.set(name, (heard.get(name) ?? []).filter((f) => f !== fn)); },
   };
   window.fromPython = (change) => {
     for (const [k, v] of Object.entries(change)) values[k] = open(v);
@@ -41,8 +42,8 @@ class Live:
         widget.observe(self._changed, self.names)
         page.expose_function("comm", self._comm)
         file = folder / "live.html"
-        file.write_text(f'<!doctype html><meta charset="utf-8"><style>{widget._css}</style><body><div id="widget" data-c2vl-widget="live"></div>'
-                        f'<script>{COMM}</script>', encoding="utf-8")
+        file.write_text(f'<!doctype html><meta charset="utf-8"><style>{widget._css}</style><body>'
+                        f'<div id="widget" data-c2vl-widget="live"></div><script>{COMM}</script>', encoding="utf-8")
         page.goto(file.as_uri())
         assert page.evaluate("() => window.opened")
 

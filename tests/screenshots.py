@@ -31,15 +31,18 @@ def meeting():
     T = min(a.T, b.T)
     joints = np.concatenate([a.joints[:T], b.joints[:T] * (-1, 1, -1) + (0.2, 0, -1.1)], axis=1).astype(np.float32)
     joints[20:50, 0, 9:11] = np.nan
-    said = {a.name: made.descriptions[a.name], "two people": ["Two people stand face to face.", "One raises the left hand and waves.", "Both arms go up."]}
+    said = {a.name: made.descriptions[a.name],
+            "two people": ["Two people stand face to face.", "One raises the left hand and waves.", "Both arms go up."]}
     return [a, Clip("two people", joints, a.layout, label_name="greet")], said
 
 
 def player(tab, folder, dark):
     """Two clips on one clock at the height of the wave, the pointer on a joint; the dark one coloured by speed."""
     clips, said = meeting()
-    how = {"scalars": {"speed": [Scalar(joint_speed(c).values, "m/s", (0, 3)) for c in clips]}, "trails": 14, "ghosts": 3, "titles": ["one person", "two people"]}
-    open_html(tab, player_page(player_state(clips, prompts=said, colour_by="speed" if dark else "side", **how), title="Skeleton player"), folder)
+    speed = [Scalar(joint_speed(c).values, "m/s", (0, 3)) for c in clips]
+    how = {"scalars": {"speed": speed}, "trails": 14, "ghosts": 3, "titles": ["one person", "two people"]}
+    state = player_state(clips, prompts=said, colour_by="speed" if dark else "side", **how)
+    open_html(tab, player_page(state, title="Skeleton player"), folder)
     tab.focus("[data-role=canvas]")
     for _ in range(4):
         tab.keyboard.press("Shift+ArrowRight")
@@ -70,7 +73,8 @@ def crowd():
     early, late = 0.35 * words + 0.11 * rng.normal(size=words.shape), words + 0.05 * rng.normal(size=words.shape)
     names = [c.name for c in made.clips]
     state = map_state({"language": (names, words), "skeleton, epoch 0": (names, early), "skeleton, epoch 60": (names, late)},
-                      labels={c.name: c.label_name for c in made.clips}, clusters=6, split={c.name: "test" if c.subject in (2, 4) else "train" for c in made.clips},
+                      labels={c.name: c.label_name for c in made.clips}, clusters=6,
+                      split={c.name: "test" if c.subject in (2, 4) else "train" for c in made.clips},
                       loss=dict(zip(names, np.linalg.norm(late - words, axis=1))), prompts=made.descriptions, clips=made.clips)
     return made, state
 
@@ -104,10 +108,14 @@ def heatmap(tab, folder, dark):
     noise = lambda *size: unit(torch.randn(*size, generator=g), dim=-1)
     label = torch.unique(torch.tensor([c.label for c in clips]), return_inverse=True)[1]
     words, blind, steps = unit(noise(6, 24)[label] + 1.1 * noise(len(clips), 24), dim=-1), noise(len(clips), 24), np.linspace(0, 1, 21)
-    seen = [soft_target_loss({"x": unit((0.05 + 0.8 * t) * words + (0.95 - 0.8 * t) * blind, dim=-1)}, {"x": words}, 10.0, 0.8 * float(t))[1]["x"] for t in steps]
-    found = {"hard": [torch.eye(len(clips))] * 21, **{k: [getattr(t, letter)[0] for t in seen] for k, letter in zip(("intra", "inter", "mixed", "model"), "SCYP")}}
-    record = TargetRecord(tuple(c.name for c in clips), tuple((60 * steps).astype(int)), tuple(0.8 * steps), {k: np.stack(v) for k, v in found.items()})
-    open_html(tab, heatmap_page(heatmap_state(record, {c.name: c.label_name for c in clips}, prompts=made.descriptions, clips=clips, epoch=12)), folder)
+    learnt = [unit((0.05 + 0.8 * t) * words + (0.95 - 0.8 * t) * blind, dim=-1) for t in steps]
+    seen = [soft_target_loss({"x": z}, {"x": words}, 10.0, 0.8 * float(t))[1]["x"] for z, t in zip(learnt, steps)]
+    letters = zip(("intra", "inter", "mixed", "model"), "SCYP")
+    found = {"hard": [torch.eye(len(clips))] * 21, **{k: [getattr(t, letter)[0] for t in seen] for k, letter in letters}}
+    matrices = {k: np.stack(v) for k, v in found.items()}
+    record = TargetRecord(tuple(c.name for c in clips), tuple((60 * steps).astype(int)), tuple(0.8 * steps), matrices)
+    state = heatmap_state(record, {c.name: c.label_name for c in clips}, prompts=made.descriptions, clips=clips, epoch=12)
+    open_html(tab, heatmap_page(state), folder)
     if dark:
         tab.locator("[data-role=difference]").click()
     a, b = [c.name for c in clips if c.label == clips[0].label][-3:-1]
@@ -162,7 +170,8 @@ def main(names) -> int:
         for name in names or WIDGETS:
             shots = []
             for dark, width in ((False, 1000), (True, 1000), (False, 400)):
-                with watched(browser, viewport={"width": width, "height": 640 if width > 400 else 800}, color_scheme="dark" if dark else "light") as tab:
+                size = {"width": width, "height": 640 if width > 400 else 800}
+                with watched(browser, viewport=size, color_scheme="dark" if dark else "light") as tab:
                     WIDGETS[name](tab, Path(folder), dark)
                     shots.append(Image.open(BytesIO(tab.screenshot(full_page=True))).convert("RGB"))
             sheet = Image.new("RGB", (sum(s.width for s in shots) + 20 * len(shots), max(s.height for s in shots)), "#8a949e")

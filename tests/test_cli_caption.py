@@ -99,7 +99,8 @@ def whole(file, names, questions: int = 1, moments: int = 16):
 
 def test_the_skeleton_answers_and_embed_takes_its_answers(c2vl, recorded, tmp_path):
     folder, names = recorded
-    ask = ["caption", "--out", "job", "--captions", tmp_path / "said.jsonl", "--question", "motion", "--question", "part:left arm", "--moments", 4]
+    ask = ["caption", "--out", "job", "--captions", tmp_path / "said.jsonl", "--question", "motion", "--question", "part:left arm",
+           "--moments", 4]
     first = c2vl(*ask, "--only", f"{names[0]}*", cwd=folder)
     assert first.returncode == 0 and "8 answers about 1 clips" in first.stdout and first.stderr == "", first.stderr
     done = c2vl(*ask, cwd=folder)
@@ -135,17 +136,20 @@ def test_embed_takes_finished_prompts_as_they_are_and_refuses_unfinished_ones(c2
 @needs_video
 def test_a_model_answers_about_videos(c2vl, refused, recorded, tiny_llava, tmp_path):
     folder, names = recorded
-    ask = ["caption", "--out", "job", "--captioner", tiny_llava, "--video", "video", "--pattern", "{name}.mp4", "--captions", tmp_path / "said.jsonl",
-           "--question", "c2vl", "--question", "what is he raising ?", "--moments", 2, "--tokens", 4, "--device", "cpu"]
+    ask = ["caption", "--out", "job", "--captioner", tiny_llava, "--video", "video", "--pattern", "{name}.mp4",
+           "--captions", tmp_path / "said.jsonl", "--question", "c2vl", "--question", "what is he raising ?",
+           "--moments", 2, "--tokens", 4, "--device", "cpu"]
     assert c2vl(*ask, "--only", names[0], cwd=folder).returncode == 0
     begun = (tmp_path / "said.jsonl").read_bytes()
     done = c2vl(*ask, cwd=folder)
     assert done.returncode == 0 and "answers about" in done.stdout, done.stderr
     lines = whole(tmp_path / "said.jsonl", names, questions=2, moments=2)
     assert (tmp_path / "said.jsonl").read_bytes().startswith(begun)
-    assert {p["source"] for p in lines} == {f"lmm {tiny_llava.name}"} and {p["question"] for p in lines} == {get_question("c2vl").text, "what is he raising ?"}
+    assert {p["source"] for p in lines} == {f"lmm {tiny_llava.name}"}
+    assert {p["question"] for p in lines} == {get_question("c2vl").text, "what is he raising ?"}
     assert str(folder) not in (tmp_path / "said.jsonl").read_text()
-    refused(*ask[:3], "--captions", tmp_path / "said.jsonl", cwd=folder, mentions=(f"holds answers of 'lmm {tiny_llava.name}'", "--captions"))
+    refused(*ask[:3], "--captions", tmp_path / "said.jsonl", cwd=folder,
+            mentions=(f"holds answers of 'lmm {tiny_llava.name}'", "--captions"))
 
 
 @pytest.fixture
@@ -177,8 +181,8 @@ def test_a_server_answers_is_killed_and_goes_on(c2vl, recorded, web, tmp_path, m
     monkeypatch.setenv("MY_KEY", KEY)
     server, address = web(lambda n, attempt: "telltale" if attempt % 5 else "broken")
     file = tmp_path / "said.jsonl"
-    ask = ["caption", "--out", "job", "--captioner", address, "--model", "a-model", "--video", "video", "--pattern", "{name}.mp4", "--captions", file,
-           "--question", "motion", "--key-env", "MY_KEY", "--concurrency", 3, "--prices", 2.5, 10]
+    ask = ["caption", "--out", "job", "--captioner", address, "--model", "a-model", "--video", "video", "--pattern", "{name}.mp4",
+           "--captions", file, "--question", "motion", "--key-env", "MY_KEY", "--concurrency", 3, "--prices", 2.5, 10]
     job = start(*ask, cwd=folder)
     until = time.monotonic() + 60
     while len(server.requests) < 40 and job.poll() is None and time.monotonic() < until:
@@ -205,11 +209,13 @@ def test_a_server_that_says_no_is_one_sentence(c2vl, refused, recorded, web, tmp
     folder, names = recorded
     monkeypatch.setenv("MY_KEY", KEY)
     _, address = web(lambda n, attempt: "denied")
-    ask = ["caption", "--out", "job", "--model", "a-model", "--video", "video", "--pattern", "{name}.mp4", "--captions", tmp_path / "said.jsonl"]
+    ask = ["caption", "--out", "job", "--model", "a-model", "--video", "video", "--pattern", "{name}.mp4",
+           "--captions", tmp_path / "said.jsonl"]
     done = c2vl(*ask, "--captioner", address, "--key-env", "MY_KEY", cwd=folder)
     assert done.returncode == 2 and "refuses the key in MY_KEY (401)" in done.stderr and done.stderr.count("\n") == 1
     assert KEY[:10] not in done.stdout + done.stderr and not (tmp_path / "said.jsonl").exists()
-    refused(*ask, "--captioner", "http://127.0.0.1:9/v1", "--key-env", "none", "--tries", 1, "--only", names[0], cwd=folder, mentions=("no connection",))
+    refused(*ask, "--captioner", "http://127.0.0.1:9/v1", "--key-env", "none", "--tries", 1, "--only", names[0], cwd=folder,
+            mentions=("no connection",))
 
 
 @pytest.mark.parametrize("args, words", [

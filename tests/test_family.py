@@ -122,7 +122,8 @@ def test_no_test_clip_chooses_weights():
     rng = np.random.default_rng(0)
     names, y = tuple(f"a{i}" for i in range(60)), np.arange(60) % 3
     test, t = tuple(f"b{i}" for i in range(30)), np.arange(30) % 3
-    views = {v: (Features(names, rng.normal(size=(60, 5)) + y[:, None]), Features(test, rng.normal(size=(30, 5)) + t[:, None])) for v in "xy"}
+    views = {v: (Features(names, rng.normal(size=(60, 5)) + y[:, None]), Features(test, rng.normal(size=(30, 5)) + t[:, None]))
+             for v in "xy"}
 
     def facts(truth):
         rows = fused_scores({v: (a, {"official": (b, truth)}) for v, (a, b) in views.items()}, y, fold=fold_of(names, y, 3))

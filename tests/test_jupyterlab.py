@@ -68,7 +68,8 @@ RUN_CELLS = [
     "    pretrain(store, split, space, 'job/run', settings, callbacks=[live], record_targets=50, progress=False)\n"
     "except KeyboardInterrupt:\n"
     "    print('stopped at', live.epoch)",
-    "run = pretrain(store, split, space, 'job/run', settings, callbacks=[live], record_targets=50, stop_after=live.epoch + 2, progress=False)\n"
+    "run = pretrain(store, split, space, 'job/run', settings, callbacks=[live], record_targets=50, stop_after=live.epoch + 2, "
+    "progress=False)\n"
     "print('went on to', live.epoch, len(run.history()))",
     "explorer = Explorer('job/run', prompts=made.descriptions)\n"
     "explorer",
@@ -87,21 +88,23 @@ def lab(tmp_path_factory):
     work.mkdir()
     spec = {"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
     for page, sources in (("player", CELLS), ("map", MAP_CELLS), ("run", RUN_CELLS)):
-        cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": text} for i, text in enumerate(sources)]
+        cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": text}
+                 for i, text in enumerate(sources)]
         (work / f"{page}.ipynb").write_text(json.dumps({"cells": cells, "metadata": spec, "nbformat": 4, "nbformat_minor": 5}))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
     folders = {f"JUPYTER_{name}": str(home / name.lower()) for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")}
-    folders |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "IPYTHONDIR": str(home / "ipython")}
+    folders |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+                "IPYTHONDIR": str(home / "ipython")}
     quiet = home / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     root = str(Path(__file__).resolve().parents[1])
     env = os.environ | folders | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--allow-root",
-               f"--ServerApp.root_dir={work}", f"--IdentityProvider.token={token}", "--LabApp.news_url=None"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+               "--allow-root", f"--ServerApp.root_dir={work}", f"--IdentityProvider.token={token}", "--LabApp.news_url=None"]
     with open(home / "log", "wb") as log:
         server = subprocess.Popen(command, cwd=work, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -196,7 +199,8 @@ def test_the_player_plays_in_jupyterlab_and_python_knows(browser, lab):  # noqa:
         assert int(output[2]) == 2 and abs(float(output[4]) - (25 - 40)) <= 3
 
         run_cell(tab, 2)                                               # and Python moves the picture
-        until(tab, "document.querySelector('.c2vl-titles b').innerText.includes('s02') && document.querySelector('.c2vl-player').dataset.frame === '0'")
+        until(tab, "document.querySelector('.c2vl-titles b').innerText.includes('s02')"
+                   " && document.querySelector('.c2vl-player').dataset.frame === '0'")
         until(tab, "document.querySelector('.c2vl-player [data-role=view]').value === 'back'")
         assert outside == []
         if folder := os.environ.get("C2VL_SCREENSHOTS"):
@@ -214,7 +218,8 @@ def start_cell(tab, number: int) -> None:
     cell = tab.locator(".jp-Notebook .jp-CodeCell").nth(number)
     cell.locator(".cm-content").click()
     tab.keyboard.press("Control+Enter")
-    until(tab, f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{number}].querySelector('.jp-InputPrompt').innerText.includes('*')", 30)
+    until(tab, f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{number}]"
+               ".querySelector('.jp-InputPrompt').innerText.includes('*')", 30)
 
 
 def test_watch_interrupt_go_on_explore(browser, lab):  # noqa: F811
@@ -241,7 +246,8 @@ def test_watch_interrupt_go_on_explore(browser, lab):  # noqa: F811
         tab.keyboard.press("i")
         tab.keyboard.press("i")                                        # JupyterLab's keys to interrupt the kernel
         said = tab.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-Cell-outputArea")
-        until(tab, "document.querySelectorAll('.jp-Notebook .jp-CodeCell')[1].querySelector('.jp-Cell-outputArea').innerText.includes('stopped at')", 60)
+        until(tab, "document.querySelectorAll('.jp-Notebook .jp-CodeCell')[1]"
+                   ".querySelector('.jp-Cell-outputArea').innerText.includes('stopped at')", 60)
         stopped = int(re.search(r"stopped at (\d+)", said.inner_text())[1])
         assert stopped > 3
         went = re.search(r"went on to (\d+) (\d+)", run_cell(tab, 2))

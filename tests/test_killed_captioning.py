@@ -101,7 +101,8 @@ def test_twenty_kills(tmp_path):
     data = path.read_bytes()
     lines = [json.loads(line) for line in data.splitlines()]  # fails on a torn one
     assert data.endswith(b"\n") and len(lines) == CLIPS * 16 * 2
-    assert {(p["clip"], p["moment"], p["question"]) for p in lines} == {(n, m, q) for n in clips.names for m in range(16) for q in captioner.questions}
+    wanted = {(n, m, q) for n in clips.names for m in range(16) for q in captioner.questions}
+    assert {(p["clip"], p["moment"], p["question"]) for p in lines} == wanted
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         store = PromptStore(path)

@@ -159,7 +159,8 @@ def test_a_step_equals_the_plain_one(root):
     spec.loader.exec_module(bench)
     clips = bench.one_person_clips(6, 8)
     batch = Batch(clips.x.double(), clips.present, clips.names, clips.index)
-    config = crosclr.CrosSCLRConfig(frames=8, persons=2, backbone=Backbone(width=4, dim=16, dropout=0.0), queue=15, momentum=0.9, variant="paper")
+    backbone = Backbone(width=4, dim=16, dropout=0.0)
+    config = crosclr.CrosSCLRConfig(frames=8, persons=2, backbone=backbone, queue=15, momentum=0.9, variant="paper")
     with seeded(0, "init"):
         ours = crosclr.CrosSCLR(NTU25, config).double()
     theirs = copy.deepcopy(ours)

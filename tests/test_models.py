@@ -235,7 +235,8 @@ def test_every_option_reaches_its_encoder_and_no_other_is_taken(name):
 
 @pytest.mark.parametrize("bad, sentence", [
     (dict(width=0), "whole number of at least 1, got 0"), (dict(width=16.0), "got 16.0"), (dict(width=True), "got True"),
-    (dict(dropout=-0.1), "at least 0 and below 1, got -0.1"), (dict(dropout="no"), "got 'no'"), (dict(partition="hops"), "must be one of spatial"),
+    (dict(dropout=-0.1), "at least 0 and below 1, got -0.1"), (dict(dropout="no"), "got 'no'"),
+    (dict(partition="hops"), "must be one of spatial"),
 ])
 def test_bad_values_are_named(bad, sentence):
     with pytest.raises(InputError, match=sentence):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -109,3 +110,24 @@ def test_unknown_clips_are_refused_by_the_store(tmp_path, tiny_clips):
     prompts.append([Prompt("nobody", 0, "", "He moves.", "hand")])
     with pytest.raises(InputError, match="'nobody'"):
         prompts.check(store)
+
+
+def test_published_prompts_that_are_no_such_thing(tmp_path, monkeypatch):
+    """Nested without end, a member that is not what its header says, a bomb: one sentence each."""
+    deep = tmp_path / "deep.json"
+    deep.write_text('{"a": ' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(InputError, match="cannot be read as json"):
+        PromptStore.from_c2vl(deep)
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("prompts.json", "[" + "0," * 2_000_000 + "0]")
+    assert bomb.stat().st_size < 20_000
+    monkeypatch.setattr("c2vl_kit.concepts.prompts._MOST_BYTES", 1_000_000)
+    with pytest.raises(InputError, match="at most 1,000,000 are read"):
+        PromptStore.from_c2vl(bomb)
+    damaged = bytearray(bomb.read_bytes())
+    damaged[60:80] = b"\xff" * 20
+    (tmp_path / "damaged.zip").write_bytes(damaged)
+    monkeypatch.setattr("c2vl_kit.concepts.prompts._MOST_BYTES", 2**29)
+    with pytest.raises(InputError, match="cannot be read as json"):
+        PromptStore.from_c2vl(tmp_path / "damaged.zip")

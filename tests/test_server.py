@@ -233,7 +233,8 @@ def check_complete(path: Path, clips: Clips, right=said):
 
 ONCE = {"good": 1, "empty": 1, "refusal": 1, "filtered": 1, "long": 1}
 TWICE = {"slow": "timed out", "drip": "timed out", "drip_header": "timed out", "busy": "429", "busy_for": "429", "broken": "500",
-         "reset": "connection broke", "cut": "connection broke", "no_json": "no JSON", "odd": "another form of answer", "huge": "over 1024 kB"}
+         "reset": "connection broke", "cut": "connection broke", "no_json": "no JSON", "odd": "another form of answer",
+         "huge": "over 1024 kB"}
 
 
 def test_everything_that_can_go_wrong_once(web, tmp_path):
@@ -372,7 +373,8 @@ def test_a_key_that_is_refused_is_in_no_local_variable(monkeypatch, url, value):
     assert len(frames) >= 2 and not any(KEY[:10] in str(f.locals) for f in frames) and KEY[:10] not in str(caught.value)
 
 
-NOTEBOOK = ("%xmode Verbose", "import os, sys; sys.path.insert(0, HERE); import test_server as t", "clips = t.Clips(1); c = t.captioner(URL); c",
+NOTEBOOK = ("%xmode Verbose", "import os, sys; sys.path.insert(0, HERE); import test_server as t",
+            "clips = t.Clips(1); c = t.captioner(URL); c",
             "prompts = t.caption(clips, OUT, c); prompts", "[c.usage, c.settings, vars(c), prompts.answers('clip000')[:2]]", "c.usage",
             "t.caption(t.Clips(2), OUT, c)", "%whos")
 
@@ -385,10 +387,12 @@ def test_an_executed_notebook_holds_no_key(web, tmp_path, monkeypatch):
     says = {"HERE": str(Path(__file__).parent), "URL": server.url, "OUT": str(tmp_path / "prompts.jsonl")}
     page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in NOTEBOOK])
     page.cells.insert(0, nbformat.v4.new_code_cell("\n".join(f"{k} = {v!r}" for k, v in says.items())))
-    nbclient.NotebookClient(page, timeout=120, allow_errors=True, kernel_name="python3", resources={"metadata": {"path": str(Path(__file__).parents[1])}}).execute()
+    where = {"metadata": {"path": str(Path(__file__).parents[1])}}
+    nbclient.NotebookClient(page, timeout=120, allow_errors=True, kernel_name="python3", resources=where).execute()
     text = nbformat.writes(page)
     errors = [o for cell in page.cells for o in cell.outputs if o.output_type == "error"]
-    assert [e.ename for e in errors] == ["InputError"] and "refuses the key in TEST_KEY (401)" in errors[0].evalue, [e.evalue for e in errors]
+    assert [e.ename for e in errors] == ["InputError"], [e.evalue for e in errors]
+    assert "refuses the key in TEST_KEY (401)" in errors[0].evalue, errors[0].evalue
     assert "Bearer [key]" in text and "16 answers" in text
     assert not any(KEY[i : i + 10] in text for i in range(len(KEY) - 9))
 

@@ -109,7 +109,8 @@ def test_inside_a_report(page, tmp_path, trained, job):
 
 def test_the_policy_lets_no_other_script_run(browser, tmp_path, job):
     file = tmp_path / "page.html"
-    file.write_text(job.to_html().replace("</body>", "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'></body>"), encoding="utf-8")
+    foreign = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
+    file.write_text(job.to_html().replace("</body>", f"{foreign}</body>"), encoding="utf-8")
     tab = browser.new_context(offline=True).new_page()
     refused = []
     tab.on("console", lambda m: refused.append(m.text))

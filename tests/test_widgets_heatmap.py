@@ -44,7 +44,8 @@ def looks(clips):
 def record(clips, looks):
     both, alphas = looks
     eye = np.tile(np.eye(len(clips), dtype=np.float32), (7, 1, 1))
-    return TargetRecord(tuple(c.name for c in clips), tuple(range(0, 70, 10)), alphas, {"hard": eye, **{k: both[v][:, 0].numpy() for k, v in LETTERS.items()}})
+    matrices = {"hard": eye, **{k: both[v][:, 0].numpy() for k, v in LETTERS.items()}}
+    return TargetRecord(tuple(c.name for c in clips), tuple(range(0, 70, 10)), alphas, matrices)
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +82,11 @@ def value(page, kind, row, column, epoch):
 
 
 def pixel(page, x, y):
-    return page.evaluate(f"""([x, y]) => {{ const f = {HEAT}.c2vl.face, box = f.canvas.getBoundingClientRect();
-        return [...f.ctx.getImageData(Math.round((x - box.left) * f.ratio), Math.round((y - box.top) * f.ratio), 1, 1).data].slice(0, 3); }}""", [x, y])
+    look = (
+        f"""([x, y]) => {{ const f = {HEAT}.c2vl.face, box = f.canvas.getBoundingClientRect();
+        return [...f.ctx.getImageData(Math.round((x - box.left) * f.ratio), Math.round((y - box.top) * f.ratio), 1, 1)"""
+        ".data].slice(0, 3); }")
+    return page.evaluate(look, [x, y])
 
 
 def picture(page):
@@ -122,7 +126,7 @@ def test_colours_are_locked_and_logarithmic(page, tmp_path, clips, record, state
                 seen[round(255 * (1 - np.log(p) / np.log(lo)))] = tuple(pixel(page, *cell(page, clips[i].name, clips[i].name, kind)))
     steps = sorted(seen)
     assert len(steps) > 5 and seen[steps[-1]][0] > 150                              # near one: yellow
-    assert all(seen[a][1] <= seen[b][1] + 3 for a, b in zip(steps, steps[1:]))                       # green rises with probability, whichever matrix and epoch
+    assert all(seen[a][1] <= seen[b][1] + 3 for a, b in zip(steps, steps[1:]))  # green rises with probability, whichever matrix and epoch
 
 
 def test_half_way_on_the_scale_is_half_way_in_the_logarithm(page, tmp_path):
@@ -165,7 +169,8 @@ def test_epochs_by_slider_keys_and_play(page, tmp_path, state):
     assert data(page, "epoch") == "0" and picture(page) == first
     page.keyboard.press("Space")
     until(page, f"{HEAT}.c2vlModel.get('epoch') >= 2")
-    assert data(page, "playing") == "true" == str(get(page, "playing")).lower() and role(page, "play").get_attribute("aria-label") == "pause"
+    assert data(page, "playing") == "true" == str(get(page, "playing")).lower()
+    assert role(page, "play").get_attribute("aria-label") == "pause"
     role(page, "play").click()
     stopped = get(page, "epoch")
     page.wait_for_timeout(500)
@@ -321,7 +326,8 @@ def test_a_run_with_both_directions_and_python_behind_it(page, tmp_path, clips, 
     until(page, "document.querySelectorAll('[data-role=tip] canvas').length === 2")
     role(page, "set").select_option("1")
     live.flush()
-    assert widget.which == 1 and value(page, "model", names[2], names[9], 3) == pytest.approx(float(both["P"][3, 1, 2, 9]), rel=2e-4, abs=1e-6)
+    assert widget.which == 1
+    assert value(page, "model", names[2], names[9], 3) == pytest.approx(float(both["P"][3, 1, 2, 9]), rel=2e-4, abs=1e-6)
     widget.epoch, widget.sort = 6, "cluster"
     live.flush()
     assert data(page, "epoch") == "6" and data(page, "sort") == "cluster"
@@ -345,8 +351,8 @@ def test_touch_picks_a_cell(browser, tmp_path, clips, state):
 
 def test_strings_from_data_are_text(page, tmp_path, clips):
     names = (EVIL, *(c.name for c in clips[1:4]))
-    state = heatmap_state({EVIL: TargetRecord(names, (0, 1), (0.0, 0.5), {"model": np.full((2, 4, 4), 0.25), "hard": np.stack([np.eye(4)] * 2)})},
-                          [EVIL, "a", "b", EVIL], prompts={EVIL: EVIL}, clips=[c.replace(name=EVIL) for c in clips[:1]])
+    record = TargetRecord(names, (0, 1), (0.0, 0.5), {"model": np.full((2, 4, 4), 0.25), "hard": np.stack([np.eye(4)] * 2)})
+    state = heatmap_state({EVIL: record}, [EVIL, "a", "b", EVIL], prompts={EVIL: EVIL}, clips=[c.replace(name=EVIL) for c in clips[:1]])
     open_html(page, heatmap_page(state, title=EVIL), tmp_path)
     page.mouse.click(*cell(page, EVIL, names[1], "model"))
     shown = " ".join(EVIL.split())
@@ -372,7 +378,8 @@ def test_narrow_screens_and_themes(browser, tmp_path, clips, state, scheme, widt
 
 def test_everything_has_a_name_and_is_reached_with_the_keyboard(page, tmp_path, state):
     see(page, tmp_path, state())
-    nameless = page.evaluate("""() => [...document.querySelectorAll('.c2vl button, .c2vl select, .c2vl input, .c2vl canvas[tabindex]')].filter((e) =>
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('.c2vl button, .c2vl select, .c2vl input, .c2vl canvas[tabindex]')].filter((e) =>
         e.offsetParent && !(e.getAttribute('aria-label') || e.textContent.trim())).map((e) => e.outerHTML)""")
     assert nameless == []
     seen = set()

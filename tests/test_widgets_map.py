@@ -29,7 +29,8 @@ def facts(clips):
     across = np.stack([level * 4.0, rng.uniform(0, 6, len(clips))], 1) + rng.uniform(0, 1.2, (len(clips), 2))
     down = np.stack([rng.uniform(0, 6, len(clips)), level * 4.0], 1) + rng.uniform(0, 1.2, (len(clips), 2))
     spaces = {"language": (names, across), "skeleton": (names[:-1], down[:-1])}
-    columns = {"labels": {c.name: c.label_name for c in clips}, "clusters": 2, "split": ["test" if c.subject == 2 else "train" for c in clips],
+    columns = {"labels": {c.name: c.label_name for c in clips}, "clusters": 2,
+               "split": ["test" if c.subject == 2 else "train" for c in clips],
                "loss": np.linspace(0, 2, len(clips)), "epoch": [i % 3 for i in range(len(clips))]}
     said = {c.name: [f"A person seems to {c.label_name}.", f"Moment two of {c.name}"] for c in clips}
     return spaces, columns, said
@@ -66,8 +67,11 @@ def root(page, key):
 
 def pixel(page, name):
     x, y = place(page, name)
-    return tuple(page.evaluate(f"""([x, y]) => {{ const f = {MAP}.c2vl.face, box = f.canvas.getBoundingClientRect();
-        return [...f.ctx.getImageData(Math.round((x - box.left) * f.ratio), Math.round((y - box.top) * f.ratio), 1, 1).data].slice(0, 3); }}""", [x, y]))
+    look = (
+        f"""([x, y]) => {{ const f = {MAP}.c2vl.face, box = f.canvas.getBoundingClientRect();
+        return [...f.ctx.getImageData(Math.round((x - box.left) * f.ratio), Math.round((y - box.top) * f.ratio), 1, 1)"""
+        ".data].slice(0, 3); }")
+    return tuple(page.evaluate(look, [x, y]))
 
 
 def away(page):
@@ -111,7 +115,8 @@ def test_a_click_picks_and_ctrl_picks_the_second(page, tmp_path, clips, state):
 
 
 def test_the_player_shows_what_the_map_picks(page, tmp_path, clips, state):
-    body = widget_fragment("concept_map", state(group="g", height=280)) + widget_fragment("player", player_state(clips, group="g", shown=0, height=200))
+    body = widget_fragment("concept_map", state(group="g", height=280))
+    body += widget_fragment("player", player_state(clips, group="g", shown=0, height=200))
     open_html(page, widget_page(body, ["concept_map", "player"], "both"), tmp_path)
     player = "document.querySelector('[data-c2vl-widget=player]').c2vlModel"
     page.mouse.click(*place(page, clips[7].name))
@@ -139,7 +144,8 @@ def test_drag_moves_and_the_wheel_zooms_under_the_pointer(page, tmp_path, clips,
     page.mouse.move(430, 350, steps=4)
     page.mouse.up()
     moved = place(page, clips[0].name)
-    assert moved == pytest.approx((a[0] + 30, a[1] + 20), abs=0.5) and place(page, clips[20].name) == pytest.approx((b[0] + 30, b[1] + 20), abs=0.5)
+    assert moved == pytest.approx((a[0] + 30, a[1] + 20), abs=0.5)
+    assert place(page, clips[20].name) == pytest.approx((b[0] + 30, b[1] + 20), abs=0.5)
     page.mouse.move(*moved)
     for _ in range(4):
         page.mouse.wheel(0, -120)
@@ -176,7 +182,8 @@ def test_touch_drags_pinches_and_taps(browser, tmp_path, clips, state):
 def ring(page, points, margin=14):
     """Corners of a rectangle around points."""
     x, y = np.array(points).T
-    return [(x.min() - margin, y.min() - margin), (x.max() + margin, y.min() - margin), (x.max() + margin, y.max() + margin), (x.min() - margin, y.max() + margin)]
+    left, right, top, bottom = x.min() - margin, x.max() + margin, y.min() - margin, y.max() + margin
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
 def draw_around(page, corners):
@@ -272,8 +279,10 @@ def test_colour_by_words(page, tmp_path, clips, state, column):
     assert [t.split("\n")[0] for t in items.all_inner_texts()] == words and not role(page, "bar").is_visible()
     page.keyboard.press("Tab")
     role(page, "names").click()
-    hue = page.evaluate("""() => Object.fromEntries([...document.querySelectorAll('[data-role=legend] [data-key]')].map((e) =>
-        [e.querySelector('[dir]').textContent, getComputedStyle(e.querySelector('.c2vl-dot')).backgroundColor.match(/\\d+/g).map(Number)]))""")
+    hue = page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll('[data-role=legend] [data-key]')].map((e) =>
+        [e.querySelector('[dir]').textContent, getComputedStyle(e.querySelector('.c2vl-dot')).backgroundColor"""
+        r".match(/\d+/g).map(Number)]))")
     away(page)
     if column == "class":
         assert all(pixel(page, c.name) == tuple(hue[c.label_name]) for c in clips[::5])
@@ -299,7 +308,7 @@ def test_legend_hides_and_keeps_hidden(page, tmp_path, clips, state):
     gone = len(of_class(clips, word))
     assert role(page, "count").inner_text() == f"{n - gone} of {n} clips"
     role(page, "colour").select_option("split")
-    assert place(page, clips[0].name) is None                                                       # another colouring does not bring them back
+    assert place(page, clips[0].name) is None                                       # another colouring does not bring them back
     role(page, "colour").select_option("class")
     item.focus()
     page.keyboard.press("Enter")
@@ -451,7 +460,8 @@ def test_strings_from_data_are_text(page, tmp_path, clips):
     names = [EVIL, *(c.name for c in clips[1:6])]
     xy = np.arange(12).reshape(6, 2) % 5
     state = map_state({EVIL: (names, xy), "b": (names, xy[::-1])}, labels={n: EVIL if i < 3 else "b" for i, n in enumerate(names)},
-                      columns={EVIL: {n: i / 3 for i, n in enumerate(names)}}, prompts={EVIL: [EVIL, "صباح الخير"]}, clips=[c.replace(name=EVIL) for c in clips[:1]])
+                      columns={EVIL: {n: i / 3 for i, n in enumerate(names)}}, prompts={EVIL: [EVIL, "صباح الخير"]},
+                      clips=[c.replace(name=EVIL) for c in clips[:1]])
     open_html(page, map_page(state, title=EVIL), tmp_path)
     page.mouse.click(*place(page, EVIL))
     assert role(page, "card-name").inner_text() == " ".join(EVIL.split()) and get(page, "picked") == [EVIL]
@@ -477,7 +487,8 @@ def test_narrow_screens_and_themes(browser, tmp_path, clips, state, scheme, widt
 
 def test_everything_has_a_name_and_is_reached_with_the_keyboard(page, tmp_path, state):
     see(page, tmp_path, state())
-    nameless = page.evaluate("""() => [...document.querySelectorAll('.c2vl button, .c2vl select, .c2vl input, .c2vl canvas[tabindex]')].filter((e) =>
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('.c2vl button, .c2vl select, .c2vl input, .c2vl canvas[tabindex]')].filter((e) =>
         e.offsetParent && !(e.getAttribute('aria-label') || e.textContent.trim())).map((e) => e.outerHTML)""")
     assert nameless == []
     seen = set()

@@ -120,7 +120,8 @@ def test_scrub_with_the_mouse_and_step_with_keys(page, tmp_path, clips):
     assert f"frame {frame(page)} / {clip.T - 1}" in role(page, "time").inner_text()
     assert f"{clip.seconds:.2f} s" in role(page, "time").inner_text()
     page.focus("[data-role=canvas]")
-    for key, at in (("Home", 0), ("ArrowRight", 1), ("Shift+ArrowRight", 11), ("ArrowLeft", 10), ("End", clip.T - 1), ("ArrowRight", 0), ("ArrowLeft", clip.T - 1)):
+    for key, at in (("Home", 0), ("ArrowRight", 1), ("Shift+ArrowRight", 11), ("ArrowLeft", 10),
+                    ("End", clip.T - 1), ("ArrowRight", 0), ("ArrowLeft", clip.T - 1)):
         page.keyboard.press(key)
         assert frame(page) == at, key
     role(page, "ahead").click()
@@ -146,7 +147,8 @@ def test_speed_changes_how_fast_frames_go_by(page, tmp_path, clips):
     for label, value in (("¼×", 0.25), ("4×", 4)):
         role(page, "speed").select_option(label=label)
         assert get(page, "speed") == value
-        rate[value] = page.evaluate(f"""new Promise((done) => {{ const c = {PLAYER}.c2vl.clock; let gone = 0, was = 0, t = performance.now();
+        rate[value] = page.evaluate(
+            f"""new Promise((done) => {{ const c = {PLAYER}.c2vl.clock; let gone = 0, was = 0, t = performance.now();
             c.seek(0); c.play(); const off = c.on(() => {{ gone += (c.frame - was + c.frames) % c.frames; was = c.frame;
             if (performance.now() - t > 800) {{ off(); c.pause(); done(gone / (performance.now() - t) * 1000); }} }}); }})""")
     assert rate[0.25] == pytest.approx(7.5, rel=0.3) and rate[4] == pytest.approx(120, rel=0.3)
@@ -300,8 +302,8 @@ def test_persons_can_be_switched_off(page, tmp_path, clips):
 def test_any_scalar_colours_the_joints_with_a_colour_bar(page, tmp_path, clips):
     a, b = clips[:2]
     ramp = np.broadcast_to(np.linspace(0, 1, a.V), (a.T, 1, a.V))
-    see(page, tmp_path, [a, b], scalars={"attention": [Scalar(ramp, "share", (0, 1)), Scalar(np.zeros(b.V))], "signed": {a.name: ramp * 4 - 1}},
-        height=500)
+    scalars = {"attention": [Scalar(ramp, "share", (0, 1)), Scalar(np.zeros(b.V))], "signed": {a.name: ramp * 4 - 1}}
+    see(page, tmp_path, [a, b], scalars=scalars, height=500)
     assert role(page, "bar").is_hidden()
     role(page, "colour").select_option("attention")
     settle(page)
@@ -363,7 +365,8 @@ def test_touch_taps_turns_and_pinches(browser, tmp_path, clips):
         cdp, (x, y) = tab.context.new_cdp_session(tab), middle(tab)
 
         def touch(kind, *points):
-            cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": px, "y": py, "id": i} for i, (px, py) in enumerate(points)]})
+            fingers = [{"x": px, "y": py, "id": i} for i, (px, py) in enumerate(points)]
+            cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
 
         touch("touchStart", (x, y))
         for step in range(1, 6):
@@ -386,7 +389,8 @@ def test_narrow_screens_and_themes(browser, tmp_path, clips, scheme):
                                                 prompts={clips[0].name: ["word " * 60], "pair": ["w" * 400]})), tmp_path)
         settle(tab)
         assert tab.evaluate("document.documentElement.scrollWidth") <= 400
-        outside = tab.evaluate("""[...document.querySelectorAll('.c2vl :is(button, select, input, canvas, p)')].filter((e) => e.offsetParent)
+        outside = tab.evaluate(
+            """[...document.querySelectorAll('.c2vl :is(button, select, input, canvas, p)')].filter((e) => e.offsetParent)
             .filter((e) => { const b = e.getBoundingClientRect(); return b.left < 0 || b.right > 400; }).map((e) => e.dataset.role)""")
         assert outside == []
         assert tab.get_attribute(".c2vl-player", "data-theme") == scheme
@@ -405,7 +409,8 @@ def test_everything_has_a_name_and_is_reached_with_the_keyboard(page, tmp_path, 
         .filter((e) => !e.getAttribute('aria-label')).map((e) => e.outerHTML.slice(0, 80))""")
     assert nameless == []
     assert clips[0].name in role(page, "canvas").get_attribute("aria-label")
-    wanted = page.evaluate("[...document.querySelectorAll('.c2vl :is(button, select, input, canvas[tabindex])')].filter((e) => e.offsetParent).length")
+    wanted = page.evaluate("[...document.querySelectorAll('.c2vl :is(button, select, input, canvas[tabindex])')]"
+                           ".filter((e) => e.offsetParent).length")
     page.evaluate("document.activeElement.blur()")
     reached = set()
     for _ in range(wanted + 2):
@@ -421,7 +426,8 @@ def test_everything_has_a_name_and_is_reached_with_the_keyboard(page, tmp_path, 
 
 def test_strings_from_data_are_text(page, tmp_path, clips):
     clip = clips[0].replace(name=EVIL, label_name=EVIL)
-    see(page, tmp_path, [clip, clips[1]], titles=[EVIL, EVIL], prompts={EVIL: [EVIL]}, scalars={EVIL: Scalar(np.ones(clip.V), EVIL)}, colour_by=EVIL)
+    see(page, tmp_path, [clip, clips[1]], titles=[EVIL, EVIL], prompts={EVIL: [EVIL]}, scalars={EVIL: Scalar(np.ones(clip.V), EVIL)},
+        colour_by=EVIL)
     settle(page)
     page.mouse.move(*joint_at(page, 0, 0, 3))
     role(page, "tip").wait_for(state="visible")
@@ -482,10 +488,11 @@ def test_two_views_of_one_player_and_the_end_of_both(page, tmp_path, clips):
     html = player_page(player_state(clips[0]))
     open_html(page, re.sub("'sha256-[^']+'", "'unsafe-inline'", html), tmp_path)     # or the page would refuse the second script
     role(page, "play").click()
+    model = 'document.querySelector("[data-c2vl-widget]").c2vlModel'
     page.evaluate(f"""() => {{ const first = {PLAYER}, second = document.body.appendChild(document.createElement('div')); let made = null;
         const module = document.querySelector('script[type=module]').textContent.replace(/mountOffline\\([^)]*\\);\\s*$/, '');
         const script = document.createElement('script'); script.type = 'module'; window.second = second;
-        script.textContent = module + '; window.ends = renderPlayer({{model: document.querySelector("[data-c2vl-widget]").c2vlModel, el: window.second}});';
+        script.textContent = module + '; window.ends = renderPlayer({{model: {model}, el: window.second}});';
         document.body.append(script); }}""")
     until(page, "window.ends && window.second.querySelector('canvas')")
     until(page, f"{PLAYER}.c2vl.clock === window.second.c2vl.clock && {PLAYER}.c2vl.clock.playing")

@@ -14,6 +14,7 @@ import re
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -440,6 +441,9 @@ def parse_c2vl_name(
     return {"group": group, "subject": subject, "camera": camera, "label": label - 1, "repetition": repetition}
 
 # %% ../../nbs/20_concepts.prompts.ipynb #c917c69e
+_MOST_BYTES = 2**29  # of JSON that is read; the published file has 13 MB
+
+
 def _load_json(path: Path) -> dict:
     "The dictionary in a .json file or in the one .json member of a zip."
     if not path.is_file():
@@ -450,10 +454,17 @@ def _load_json(path: Path) -> dict:
                 members = [n for n in z.namelist() if n.endswith(".json") and not n.startswith("__MACOSX")]
                 if len(members) != 1:
                     raise InputError(f"{path} holds {len(members)} json files, expected one; give the json file itself.")
-                return json.loads(z.read(members[0]))
-        return json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError, zipfile.BadZipFile) as e:
+                return _json_of(path, z.getinfo(members[0]).file_size, lambda: z.read(members[0]))
+        return _json_of(path, path.stat().st_size, path.read_bytes)
+    except (json.JSONDecodeError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error, RuntimeError) as e:
         raise InputError(f"{path} cannot be read as json ({e}); download it again.") from None
+
+
+def _json_of(path, size, read):  # where it is; bytes it claims to have; a function that gives them
+    "What a JSON text says; InputError for one that is too large, RuntimeError for one nested too deep."
+    if size > _MOST_BYTES:
+        raise InputError(f"{path} holds {size:,} bytes of json, at most {_MOST_BYTES:,} are read; give the published file.")
+    return json.loads(read())
 
 
 def _from_c2vl(

@@ -167,6 +167,9 @@ def _spread(
                              "again to go on") from None
 
 # %% ../../nbs/23a_concepts.scale.ipynb #1ce2c682
+_MOST_FAILED = 20  # calls that may fail before no further one is made
+
+
 @dataclass(frozen=True)
 class _OnRay:
     "Many workers that look like one captioner."
@@ -179,15 +182,19 @@ class _OnRay:
 
     def many(self, clips) -> Iterator[Prompt]:
         rows = [{"clip": clip.name, "todo": json.dumps({q: list(m) for q, m in todo.items()})} for clip, todo in clips]
-        seen = set()
+        seen, failed = set(), []
         for row in self.spread(rows) if rows else ():
             for said in json.loads(row["prompts"]):
                 key = (said["clip"], said["moment"], said["question"])
                 if key not in seen:  # Ray may do a row twice; a file may not
                     seen.add(key)
                     yield Prompt(**said)
-            if row["error"]:
-                raise InputError(row["error"])
+            failed += [row["error"]] if row["error"] else []
+            if len(failed) == _MOST_FAILED:  # something is wrong with more than a clip
+                break
+        if failed:
+            more = f" (and {len(failed) - 1} more; what others answered is kept)" if len(failed) > 1 else ""
+            raise InputError(failed[0] + more)
 
     def __call__(self, clip, todo=None) -> Iterator[Prompt]:
         return self.many([(clip, {q: range(self.moments) for q in self.questions} if todo is None else todo)])

@@ -216,7 +216,8 @@ def _check(c: ServerCaptioner):
         value = getattr(c, name)
         if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0 or (name == "timeout" and value == 0):
             raise InputError(f"{name} of a ServerCaptioner is {value!r}; give a finite number, not below 0")
-    two = isinstance(c.prices, (tuple, list)) and len(c.prices) == 2 and all(isinstance(p, (int, float)) and 0 <= p < math.inf for p in c.prices)
+    two = (isinstance(c.prices, (tuple, list)) and len(c.prices) == 2
+           and all(isinstance(p, (int, float)) and 0 <= p < math.inf for p in c.prices))
     if c.prices is not None and not two:
         raise InputError(f"prices are {c.prices!r}; give two numbers, of a million prompt tokens and of a million completion tokens")
     try:
@@ -279,7 +280,8 @@ def _this_machine(host: str) -> bool:
 
 def _key(c: ServerCaptioner) -> _Key:
     "The key for this server; empty where there is none."
-    key, where = _Key(os.environ.get(c.key_env or "", "").strip()), urlsplit(c.base_url)  # never a plain variable: tracebacks can show those
+    key = _Key(os.environ.get(c.key_env or "", "").strip())  # never a plain variable: tracebacks can show those
+    where = urlsplit(c.base_url)
     if key and not key.possible:
         raise InputError(f"{c.key_env} holds signs that no key has (blanks, line breaks or letters beyond ASCII); set it again")
     if key and where.scheme == "http" and not c.plain_key and not _this_machine(where.hostname):

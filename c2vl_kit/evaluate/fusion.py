@@ -267,4 +267,5 @@ def evaluate_views(
 def _notes(runs, split) -> list[str]:
     "A remark on every run that was trained on another split."
     wrong = [(r.path.name, r.config.get("split", {})) for r in runs if r.config.get("split", {}).get("hash") != split.hash]
-    return [f"Careful: {name} was trained on the split {s.get('name')} `{s.get('hash')}`, which may hold clips tested here." for name, s in wrong]
+    return [f"Careful: {name} was trained on the split {s.get('name')} `{s.get('hash')}`, which may hold clips tested here."
+            for name, s in wrong]

@@ -70,7 +70,7 @@ def cross_view_loss(
     queue_v: torch.Tensor,  # its memory bank, (K, e), row i the same clip as in queue_u; constants
     tau: float = 0.07,  # temperature, > 0
     k: int = 1,  # positives mined per clip, 0 … K
-    variant: str = "paper",  # equation (1), or "repo": equation (2)
+    variant: str = "repo",  # equation (2), the published code's; or "paper": equation (1)
     context: bool = True,  # weigh the similarities of the one view with those of the other
 ) -> torch.Tensor:  # scalar; float64 if the queries are
     "L_{v→u}: view u learns from the neighbours that view v finds."
@@ -87,7 +87,7 @@ def exchange_loss(
     queues: Mapping[str, torch.Tensor],  # view → memory bank (K, d), row i of all views one clip; constants
     tau: float = 0.07,  # temperature, > 0
     k: int = 1,  # positives mined per clip and direction, 0 … K
-    variant: str = "paper",  # equation (1), or "repo": equation (2)
+    variant: str = "repo",  # equation (2), the published code's; or "paper": equation (1)
     context: bool = True,  # weigh with the other view's similarities
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # scalar; "v>u" → L_{v→u}, detached
     "Equation (3): the sum over views of the mean over those it learns from."

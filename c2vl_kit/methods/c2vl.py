@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ..concepts.space import ConceptSpace
-from ..data.augment import Augment
+from ..data.augment import MILD, Augment
 from ..data.loader import Batch, ClipSet
 from ..data.streams import STREAMS, stream
 from ..losses.contrastive import LogitScale
@@ -338,6 +338,6 @@ def full(**changes) -> C2VLConfig:  # settings to change, as in C2VLConfig.repla
 
 
 def _base(**changes):
-    augment = Augment(crop=0.8, rotate=30.0, shear=0.2, jitter=0.01, scale=0.1)
+    backbone = Backbone(width=16, dim=256, dropout=0.0)
     loss = SoftTargetConfig(alpha_max=0.3)
-    return C2VLConfig(backbone=Backbone(width=16, dim=256, dropout=0.0), concept_scaling="whiten", augment=augment, loss=loss).replace(**changes)
+    return C2VLConfig(backbone=backbone, concept_scaling="whiten", augment=MILD, loss=loss).replace(**changes)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..data.augment import CROSCLR, Augment
+from ..data.augment import CROSCLR, MILD, Augment
 from ..data.loader import Batch
 from ..data.streams import stream
 from ..losses.contrastive import MemoryBank
@@ -238,7 +238,8 @@ def distil(
 def students(**changes) -> DistillConfig:  # settings to change
     "For a laptop and a few hundred clips: three students."
     train = TrainConfig(epochs=60, batch_size=64, lr=2e-3)
-    return DistillConfig(frames=32, backbone=Backbone(width=16, dim=128, dropout=0.0), queue=256, train=train).replace(**changes)
+    base = DistillConfig(frames=32, backbone=Backbone(width=16, dim=128, dropout=0.0), queue=256, augment=MILD, train=train)
+    return base.replace(**changes)
 
 
 def published_students(one: bool = False, legacy: bool = False, **changes) -> DistillConfig:  # one student of nine channels; quirks on

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..concepts.space import ConceptSpace
-from ..data.augment import CTRGCN, Augment
+from ..data.augment import CTRGCN, MILD
 from ..data.loader import Batch
 from ..data.transforms import motion_energy
 from ..losses.multimodal import FeatureRefinement, fam_loss
@@ -232,7 +232,7 @@ def train_mmcl(
 def small(**changes) -> MMCLConfig:  # settings to change, as in MMCLConfig.replace
     "For a laptop: the preset of Supervised, refinement alone."
     train = {"epochs": 60, "batch_size": 64, "lr": 2e-3}
-    base = MMCLConfig(frames=32, augment=Augment(crop=0.8, rotate=30.0, shear=0.2, jitter=0.01, scale=0.1))
+    base = MMCLConfig(frames=32, augment=MILD)
     return base.replace(backbone={"name": "stgcn", "width": 16, "dim": 128, "dropout": 0.0}, train=train).replace(**changes)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..data.augment import CROSCLR, Augment
+from ..data.augment import CROSCLR, MILD, Augment
 from ..data.loader import Batch
 from ..losses.contrastive import MemoryBank, ema_, key_copy, moco_loss
 from ..models.stgcn import init_weights
@@ -194,7 +194,7 @@ def published(legacy: bool = False, **changes) -> MoCoConfig:  # published quirk
 def _small(config, quirks, legacy):
     train = TrainConfig(epochs=60, batch_size=64, lr=2e-3)
     backbone = Backbone(width=16, dim=128, dropout=0.0, **(LEGACY_BACKBONE if legacy else {}))
-    return config.replace(frames=32, backbone=backbone, queue=256, momentum=0.99, train=train, **quirks)
+    return config.replace(frames=32, backbone=backbone, queue=256, momentum=0.99, augment=MILD, train=train, **quirks)
 
 
 def _published(config, quirks, legacy):

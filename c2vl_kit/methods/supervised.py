@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..data.augment import CTRGCN, Augment
+from ..data.augment import CTRGCN, MILD
 from ..data.loader import Batch, ClipSet
 from ..models.zoo import Backbone
 from ..skeleton import InputError, Layout, sha256_of
@@ -157,7 +157,7 @@ def classify(
 def small(**changes) -> SupervisedConfig:  # settings to change, as in SupervisedConfig.replace
     "For a laptop: ST-GCN of width 16, 32 frames."
     train = {"epochs": 60, "batch_size": 64, "lr": 2e-3}
-    base = SupervisedConfig(frames=32, augment=Augment(crop=0.8, rotate=30.0, shear=0.2, jitter=0.01, scale=0.1))
+    base = SupervisedConfig(frames=32, augment=MILD)
     return base.replace(backbone={"name": "stgcn", "width": 16, "dim": 128, "dropout": 0.0}, train=train).replace(**changes)
 
 

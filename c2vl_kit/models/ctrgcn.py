@@ -157,7 +157,8 @@ class CTRGCN(nn.Module):
     ) -> torch.Tensor:  # features, (N, D)
         check_clips(self, x, present)
         if self.persons == "legacy" and x.shape[4] != self.slots:
-            raise InputError(f"this encoder norms {self.slots} person slots apart, got clips of {x.shape[4]}: make it with slots={x.shape[4]}")
+            raise InputError(f"this encoder norms {self.slots} person slots apart, got clips of {x.shape[4]}: "
+                             f"make it with slots={x.shape[4]}")
         return self.dropout(each_person(self._encode, x, present, self.persons))
 
     def _encode(self, bodies):  # (B, V, C, T) -> (B, D); the norm sees all slots of a clip in one row under "legacy"
@@ -178,5 +179,6 @@ def _check_sizes(in_channels, width, dim, persons, slots):
 
 # %% ../../nbs/31_models.ctrgcn.ipynb #ef560840
 def ctrgcn(layout: Layout, **options) -> CTRGCN:  # the skeleton; options of CTRGCN
-    "The published width, 256-d feature: 1,431,102 parameters with NTU-25, 1,461,942 with a classifier of 120 (1,462,092 with persons='legacy', two slots)."
+    """The published width, 256-d feature: 1,431,102 parameters with NTU-25,
+    1,461,942 with a classifier of 120 (1,462,092 with persons='legacy', two slots)."""
     return CTRGCN(layout, **{"width": 64, "dim": 256, **options})

@@ -56,7 +56,8 @@ class GRUEncoder(nn.Module):
         if self.persons == "masked":
             return each_person(self._encode, x, present)
         if x.shape[4] != self.slots:
-            raise InputError(f"this encoder takes {self.slots} persons side by side, got clips of {x.shape[4]}: make it with slots={x.shape[4]}")
+            raise InputError(f"this encoder takes {self.slots} persons side by side, got clips of {x.shape[4]}: "
+                             f"make it with slots={x.shape[4]}")
         return self._encode(x.permute(0, 3, 1, 4, 2).flatten(2, 3))
 
     def _encode(self, bodies):  # (B, V, C·M, T) -> (B, 2·width)
@@ -72,7 +73,8 @@ class GRUEncoder(nn.Module):
 
 # %% ../../nbs/32_models.sequence.ipynb #c9169434
 def bigru(layout: Layout, **options) -> GRUEncoder:  # the skeleton; options of GRUEncoder
-    "3 layers of 1024 per direction, 2048-d feature: 44,538,006 parameters with NTU-25, 44,998,956 with two persons side by side as published."
+    """3 layers of 1024 per direction, 2048-d feature: 44,538,006 parameters with NTU-25,
+    44,998,956 with two persons side by side as published."""
     return GRUEncoder(layout, **{"width": 1024, "layers": 3, **options})
 
 # %% ../../nbs/32_models.sequence.ipynb #76a3656d

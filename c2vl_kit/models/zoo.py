@@ -201,7 +201,8 @@ def _check_shapes(net, x, frames, persons) -> None:
     for T in frames:
         for M in persons:
             y = net(x[:, :, :T, :, :M])
-            _require(y.shape == (len(x), net.dim), net, f"features of {T} frames and {M} persons have shape {tuple(y.shape)}, not (N, {net.dim})")
+            _require(y.shape == (len(x), net.dim), net,
+                     f"features of {T} frames and {M} persons have shape {tuple(y.shape)}, not (N, {net.dim})")
             _require(bool(torch.isfinite(y).all()), net, f"features of {T} frames and {M} persons are not finite")
 
 

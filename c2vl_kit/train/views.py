@@ -180,14 +180,10 @@ def load_exactly(
 
 # %% ../../nbs/54_train.views.ipynb #1386ddd5
 def _table(run: Run) -> dict[str, dict]:
-    "View -> entry; for a run of C2VL without a table, its one encoder."
-    if "encoders" in run.config:
-        return run.config["encoders"]
-    if run.config.get("method") != "c2vl":
+    "View -> entry."
+    if "encoders" not in run.config:
         raise InputError(f"{run.path} says nothing of its encoders: train it with this version of the kit")
-    c = run.config["config"]
-    made = Backbone("stgcn", c["width"], c["dim"], c["dropout"], c["partition"], c["empty_persons"]).to_dict()
-    return {c["stream"]: {"stream": c["stream"], "prefix": "encoder.", "backbone": made, "in_channels": 3}}
+    return run.config["encoders"]
 
 
 def view_of(

@@ -85,7 +85,7 @@ def _features(run: Run, store: Store, names: list[str]) -> dict[str, Any]:  # "s
 
 
 def _target_loss(records: Mapping) -> dict[str, float]:  # clip name -> nats
-    "What each recorded clip costs at the last recorded epoch: the divergence of the model's row from the target in force, summed over modalities."
+    "What each clip costs at the last recorded epoch: the divergence of the model's row from the target in force, summed over modalities."
     total: dict[str, float] = {}
     for record in records.values():
         y, p = (np.clip(record.matrices[k][-1].astype(np.float64), 1e-12, None) for k in ("mixed", "model"))
@@ -110,7 +110,8 @@ def explorer_states(
         raise InputError(f"clip {lost[0]!r} of the recorded targets is not in the store; give the store that the run was trained on.")
     names = _chosen(store, batch, space, most)
     if len(names) < 5:
-        raise InputError(f"the run, its store and its concept space share {len(names)} clips, too few for a map; give those that belong together.")
+        raise InputError(f"the run, its store and its concept space share {len(names)} clips, too few for a map; "
+                         "give those that belong together.")
     parts = {} if space is None else places(space.subset([n for n in names if n in set(space.names)]), seed)
     parts |= places(found, seed) if (found := _features(run, store, names)) else {}
     if not parts:
@@ -119,9 +120,13 @@ def explorer_states(
     words = {n: c.label_name for n, c in clips.items() if c.label_name}
     said = dict(zip(names, texts_of(prompts, names))) if prompts is not None else None
     of_player = [_light(clips[n], 10_000 if n in set(batch) else frames) for n in [*batch, *(n for n in names if n not in set(batch))]]
-    states = {"heatmap": {"records": all_records(run), "labels": words or None, "prompts": said, "clips": clips, "epoch": -1, "group": group}} if recorded else {}
+    states = {}
+    if recorded:
+        states["heatmap"] = {"records": all_records(run), "labels": words or None, "prompts": said, "clips": clips, "epoch": -1,
+                             "group": group}
     split = {n: "train" if n in _trained_on(run, store) else "not trained on" for n in names}
-    map_ = {"spaces": parts, "labels": words or None, "split": split, "loss": _target_loss(records) or None, "prompts": said, "clips": clips, "group": group}
+    map_ = {"spaces": parts, "labels": words or None, "split": split, "loss": _target_loss(records) or None, "prompts": said,
+            "clips": clips, "group": group}
     return states | {"concept_map": map_, "player": {"clips": of_player, "prompts": said, "shown": 0, "group": group}}
 
 

@@ -292,7 +292,8 @@ def _texts(
     if all(isinstance(p, str) for p in prompts) and len(clips) == 1:
         return [prompts]
     if len(prompts) != len(clips) or any(isinstance(p, str) for p in prompts):
-        raise InputError(f"got {len(prompts)} prompts for {len(clips)} clips; give one list of texts for each clip, or a mapping by clip name.")
+        raise InputError(f"got {len(prompts)} prompts for {len(clips)} clips; "
+                         "give one list of texts for each clip, or a mapping by clip name.")
     return [list(map(str, p)) for p in prompts]
 
 # %% ../../nbs/80_viz.player.ipynb #0ac92656
@@ -324,7 +325,8 @@ _MOST_MB = 64
 def _library(clips, titles=None, prompts=None, scalars=None) -> dict[str, Any]:  # the entries of a state that hold the clips
     clips = [clips] if isinstance(clips, Clip) else list(clips)
     if not clips or not all(isinstance(c, Clip) for c in clips):
-        raise InputError(f"a player needs at least one Clip, got {[type(c).__name__ for c in clips]}; a tensor becomes a clip by from_tensor.")
+        raise InputError(f"a player needs at least one Clip, got {[type(c).__name__ for c in clips]}; "
+                         "a tensor becomes a clip by from_tensor.")
     titles = [titles] if isinstance(titles, str) else titles
     if titles is not None and len(titles) != len(clips):
         raise InputError(f"got {len(titles)} titles for {len(clips)} clips; give one for each.")
@@ -354,9 +356,10 @@ def player_state(
     _one_of(colour_by, (*COLOURINGS, *(s["name"] for s in state["scalars"])), "colouring")
     return state | {
         "shown": shown, "camera": _camera(view), "colour_by": colour_by, "speed": float(speed), "loop": loop, "trails": int(trails),
-        "trail_joints": list(trail_joints), "ghosts": int(ghosts), "grid": grid, "follow": follow, "smooth": smooth, "hidden": [], "picked": {},
-        "align": _one_of(align, ALIGN, "alignment"), "scale": _one_of(scale, SCALES, "scale"), "front": _one_of(front, FRONTS, "front"),
-        "height": int(height), "group": group, "frame": 0, "playing": False, "wanted": [], "library": 0, "key": uuid.uuid4().hex}
+        "trail_joints": list(trail_joints), "ghosts": int(ghosts), "grid": grid, "follow": follow, "smooth": smooth,
+        "hidden": [], "picked": {}, "align": _one_of(align, ALIGN, "alignment"), "scale": _one_of(scale, SCALES, "scale"),
+        "front": _one_of(front, FRONTS, "front"), "height": int(height), "group": group,
+        "frame": 0, "playing": False, "wanted": [], "library": 0, "key": uuid.uuid4().hex}
 
 # %% ../../nbs/80_viz.player.ipynb #05bd2d9a
 STATIC = Path(__file__).resolve().parents[1] / "static" if "__file__" in globals() else Path("static")
@@ -419,7 +422,8 @@ def _module(kinds) -> str:
     return f"\n{widget_source(*kinds, live=False)}\n"
 
 # %% ../../nbs/80_viz.player.ipynb #e0176872
-_PAGE_STYLE = ("body{margin:0 auto;padding:12px;max-width:1100px;font:15px/1.5 system-ui,sans-serif;color:#1d2733;background:#fff}h1{font-size:20px}"
+_PAGE_STYLE = ("body{margin:0 auto;padding:12px;max-width:1100px;font:15px/1.5 system-ui,sans-serif;color:#1d2733;background:#fff}"
+               "h1{font-size:20px}"
                "@media(prefers-color-scheme:dark){body{color:#e8edf2;background:#0e1216}}")
 
 
@@ -431,8 +435,10 @@ def widget_page(
     path: str | Path | None = None,  # where to write it, aside first; None = nowhere
 ) -> str:  # the page
     "A page that works with no kernel and no network."
-    page = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{widget_policy(*kinds)}">\n<title>{escape(title)}</title><style>{_PAGE_STYLE}</style></head>\n'
+    page = ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{widget_policy(*kinds)}">\n'
+            f'<title>{escape(title)}</title><style>{_PAGE_STYLE}</style></head>\n'
             f'<body>{f"<h1>{escape(title)}</h1>" if heading else ""}\n{body}\n{widget_scripts(*kinds)}\n</body></html>\n')
     if path is not None:
         path = Path(path)
@@ -473,10 +479,13 @@ def project(
     unit = camera["zoom"] * 0.88 * min(wide / 2 / fit[0], tall / 2 / (fit[1] + 0.3 * fit[0]))
     far, side = 6 * np.hypot(*fit), min(wide, tall)
     here = unit * far / np.maximum(0.2 * far, far - depth)
-    return np.stack([left + wide / 2 + camera["pan"][0] * side + right * here, top + tall / 2 + camera["pan"][1] * side - up * here, depth, here], -1)
+    x = left + wide / 2 + camera["pan"][0] * side + right * here
+    y = top + tall / 2 + camera["pan"][1] * side - up * here
+    return np.stack([x, y, depth, here], -1)
 
 # %% ../../nbs/80_viz.player.ipynb #a3cccc50
-_PAPER = {"light": ("#f5f7f9", "#1d2733", "#5a6672", "#d3d8de"), "dark": ("#1d242c", "#e8edf2", "#aab4be", "#38424d")}  # panel, ink, soft, line
+_PAPER = {  # panel, ink, soft, line
+    "light": ("#f5f7f9", "#1d2733", "#5a6672", "#d3d8de"), "dark": ("#1d242c", "#e8edf2", "#aab4be", "#38424d")}
 _TINTS = {
     "light": {"left": "#0072B2", "right": "#D55E00", "trunk": "#5A5A5A", "left leg": "#56B4E9", "right leg": "#E69F00", "torso": "#8a949e",
               "persons": ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")},
@@ -494,7 +503,8 @@ def _still_colours(state: Mapping, at: int, theme: str) -> Callable[[int], np.nd
     T, M, V, layout = meta["T"], meta["M"], meta["V"], state["layouts"][meta["layout"]]
     scalar = next((s for s in state["scalars"] if s["name"] == by), None)
     if scalar:
-        raw = np.frombuffer(state["values"], "<i2", T * M * V, scalar["clips"][str(at)]) if str(at) in scalar["clips"] else np.full(T * M * V, -32768)
+        raw = (np.frombuffer(state["values"], "<i2", T * M * V, scalar["clips"][str(at)]) if str(at) in scalar["clips"]
+               else np.full(T * M * V, -32768))
         raw = raw.reshape(T, M, V)
         first, last = scalar["ends"]
         values = first + (raw + 32767.0) / 65534 * (last - first)
@@ -505,7 +515,8 @@ def _still_colours(state: Mapping, at: int, theme: str) -> Callable[[int], np.nd
     if by == "person":
         flat = np.array([[to_rgb(tints["persons"][m % 6])] * V for m in range(M)])
     else:
-        own = np.array([to_rgb(tints[s] if by == "side" else tints[_PARTS.get(p, "trunk")]) for s, p in zip(layout["side"], layout["part"])])
+        own = np.array([to_rgb(tints[s] if by == "side" else tints[_PARTS.get(p, "trunk")])
+                        for s, p in zip(layout["side"], layout["part"])])
         flat = np.stack([own if m == 0 else own * 0.55 + 0.45 * np.array(to_rgb(_PAPER[theme][0])) for m in range(M)])
     return lambda t: flat
 
@@ -583,7 +594,8 @@ def _ground(scene: Mapping, camera: Mapping, box, fit) -> list[np.ndarray]:  # l
     ends = [[(x0 + a, z0 - far), (x0 + a, z0 + far)] for a in np.arange(-n, n + 1) * cell]
     ends += [[(x0 - far, z0 + a), (x0 + far, z0 + a)] for a in np.arange(-n, n + 1) * cell]
     flat = np.array(ends)
-    return list(project(np.stack([flat[..., 0], np.full(flat.shape[:2], scene["floor"]), flat[..., 1]], -1), camera, scene, box, fit)[..., :2])
+    points = np.stack([flat[..., 0], np.full(flat.shape[:2], scene["floor"]), flat[..., 1]], -1)
+    return list(project(points, camera, scene, box, fit)[..., :2])
 
 # %% ../../nbs/80_viz.player.ipynb #53e64652
 def _pictures(
@@ -606,10 +618,12 @@ def _pictures(
         draw = [], [], [], [], [], [], []
         for k, i in enumerate(shown):
             t = _frame_of(state, i, f)
-            _body_marks(state, i, project(bodies[k][0][t], state["camera"], scenes[k], boxes[k], fit), bodies[k][1][t], paints[k](t), paper, draw)
+            pixels = project(bodies[k][0][t], state["camera"], scenes[k], boxes[k], fit)
+            _body_marks(state, i, pixels, bodies[k][1][t], paints[k](t), paper, draw)
             texts = state["metas"][i]["prompts"]
             if texts:
-                words[k].set_text(_wrapped(texts[min(len(texts) - 1, int((t + 0.5) / state["metas"][i]["T"] * len(texts)))], boxes[k][2] / 6))
+                now = texts[min(len(texts) - 1, int((t + 0.5) / state["metas"][i]["T"] * len(texts)))]
+                words[k].set_text(_wrapped(now, boxes[k][2] / 6))
         segments, shades, widths, at, fills, edges, areas = draw
         lines.set(segments=segments, color=shades, linewidth=widths)
         dots.set(offsets=np.array(at).reshape(-1, 2), facecolor=fills, edgecolor=edges, sizes=areas, linewidth=1)
@@ -684,7 +698,8 @@ def save_mp4(
     try:
         import av
     except ImportError:
-        raise InputError('MP4 is written by the package av, which is not installed; pip install "c2vl_kit[video]", or use to_gif().') from None
+        raise InputError('MP4 is written by the package av, which is not installed; '
+                         'pip install "c2vl_kit[video]", or use to_gif().') from None
     try:
         with av.open(str(aside), "w") as film:
             stream = film.add_stream("libx264", rate=fps, options={"crf": "20"})
@@ -764,9 +779,9 @@ def _strip(player, moments: int, width: int) -> FilmStrip:
 
 # %% ../../nbs/80_viz.player.ipynb #dd7ad571
 _TRAITS = dict(
-    metas=list, layouts=list, data=bytes, scalars=list, values=bytes, shown=list, camera=dict, colour_by=str, speed=float, loop=bool, trails=int,
-    trail_joints=list, ghosts=int, grid=bool, follow=bool, smooth=bool, hidden=list, picked=dict, align=str, scale=str, front=str, height=int,
-    group=str, frame=int, playing=bool, wanted=list, library=int, key=str)
+    metas=list, layouts=list, data=bytes, scalars=list, values=bytes, shown=list, camera=dict, colour_by=str, speed=float,
+    loop=bool, trails=int, trail_joints=list, ghosts=int, grid=bool, follow=bool, smooth=bool, hidden=list, picked=dict, align=str,
+    scale=str, front=str, height=int, group=str, frame=int, playing=bool, wanted=list, library=int, key=str)
 
 
 class _Library:
@@ -814,7 +829,8 @@ def _by_name(clips: Sequence[Clip], titles, prompts, scalars) -> tuple[dict, Any
     titles = {c.name: str(t) for c, t in zip(clips, [titles] if isinstance(titles, str) else titles or [])}
     if prompts is not None and not isinstance(prompts, Mapping) and not hasattr(prompts, "names"):
         prompts = dict(zip([c.name for c in clips], _texts(prompts, clips)))
-    scalars = {name: given if isinstance(given, Mapping) else {c.name: e for i, c in enumerate(clips) if (e := _of_clip(given, i, c)) is not None}
+    scalars = {name: given if isinstance(given, Mapping)
+               else {c.name: e for i, c in enumerate(clips) if (e := _of_clip(given, i, c)) is not None}
                for name, given in (scalars or {}).items()}
     return titles, prompts, scalars
 
@@ -865,7 +881,7 @@ def SkeletonPlayer(
     prompts=None,                  # texts of the one clip, one list per clip, a mapping by name, or a PromptStore
     scalars: Mapping[str, Any] | None = None,  # name -> Scalar or (T, M, V) array, or one per clip (list, or mapping by clip name)
     shown: int | Sequence[int] | None = None,  # which clips stand side by side at first; None = all up to four, else the first
-    loader: Callable[[str], Clip] | None = None,  # gives clips that a linked widget names and the player does not know, e.g. store.__getitem__
+    loader: Callable[[str], Clip] | None = None,  # gives clips that a linked widget names and the player lacks, e.g. store.__getitem__
     **how,  # view, colour_by, speed, loop, trails, trail_joints, ghosts, grid, follow, smooth, align, scale, front, height, group
 ):  # a widget: play(), pause(), look(view), show(clip, …), load(clips, …), to_html(), inline(), to_gif(), to_mp4(), filmstrip()
     "Play skeleton clips; raises InputError where something given cannot be shown."

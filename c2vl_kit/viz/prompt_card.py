@@ -43,7 +43,8 @@ def _said(prompts: PromptStore, name: str, moment: int) -> str:
     "Questions and answers about one clip, the moment's first."
     here = [p for p in prompts.select(names=[name]) if p.clip == name]
     now = "".join(f"<dt>{escape(p.question or 'question unknown')}</dt><dd>{_answer(p.answer)}</dd>" for p in here if p.moment == moment)
-    lists = "".join(f"<h5>{escape(q or 'question unknown')}</h5><ol>{_listed(here, q, moment)}</ol>" for q in dict.fromkeys(p.question for p in here))
+    questions = dict.fromkeys(p.question for p in here)
+    lists = "".join(f"<h5>{escape(q or 'question unknown')}</h5><ol>{_listed(here, q, moment)}</ol>" for q in questions)
     who = ", ".join(dict.fromkeys(p.source for p in here))
     return (f"<dl>{now or '<dd>nothing was answered about this moment</dd>'}</dl><p class='pc-note'>answered by {escape(who)}</p>"
             f"<details><summary>all {len(here)} answers, by moment</summary>{lists}</details>")
@@ -68,7 +69,8 @@ def _near(store, prompts: PromptStore, space: ConceptSpace, name: str, moment: i
         clip = store[other]
         label = f", class “{escape(clip.label_name)}”" if clip.label_name else ""
         said = _same(prompts, name, other, moment)
-        rows.append(f"<li><b>{escape(other)}</b><br><span>cosine {cosine:.3f}{label}</span>{filmstrip_svg(clip, 5, 420)}<p>{escape(said)}</p></li>")
+        rows.append(f"<li><b>{escape(other)}</b><br><span>cosine {cosine:.3f}{label}</span>"
+                    f"{filmstrip_svg(clip, 5, 420)}<p>{escape(said)}</p></li>")
     return f"<ol class='pc-near'>{''.join(rows)}</ol>"
 
 
@@ -79,12 +81,16 @@ def _same(prompts: PromptStore, name: str, other: str, moment: int) -> str:
     return there.get((asked, moment)) or "nothing was answered about this moment"
 
 # %% ../../nbs/81a_viz.prompt_card.ipynb #4d8fbbb8
-_STYLE = """<style>.prompt-card{font:14px/1.45 system-ui,sans-serif;max-width:980px;border:1px solid #c9cdd2;border-radius:10px;padding:12px 16px;
+_STYLE = """<style>.prompt-card{font:14px/1.45 system-ui,sans-serif;max-width:980px;border:1px solid #c9cdd2;\
+border-radius:10px;padding:12px 16px;
 background:#fff;color:#222}.prompt-card .pc-two{display:flex;flex-wrap:wrap;gap:20px}.prompt-card .pc-two>*{flex:1 1 300px;min-width:0}
 .prompt-card dt{font-weight:600}.prompt-card dd{margin:0 0 8px 0}.prompt-card .pc-note{color:#5a5a5a;font-size:12px}
-.prompt-card .pc-now{background:#fff3e6}.prompt-card .pc-fault{color:#a33b00}.prompt-card h4{margin:10px 0 4px 0}.prompt-card h5{margin:8px 0 2px 0}
-.prompt-card svg{display:block;max-width:100%;height:auto}.prompt-card .pc-pictures{display:flex;flex-wrap:wrap}.prompt-card figure{max-width:100%}
-.prompt-card figure img{max-width:100%;height:auto}.prompt-card .pc-near{display:grid;grid-template-columns:repeat(auto-fit,minmax(250px,1fr));
+.prompt-card .pc-now{background:#fff3e6}.prompt-card .pc-fault{color:#a33b00}\
+.prompt-card h4{margin:10px 0 4px 0}.prompt-card h5{margin:8px 0 2px 0}
+.prompt-card svg{display:block;max-width:100%;height:auto}\
+.prompt-card .pc-pictures{display:flex;flex-wrap:wrap}.prompt-card figure{max-width:100%}
+.prompt-card figure img{max-width:100%;height:auto}\
+.prompt-card .pc-near{display:grid;grid-template-columns:repeat(auto-fit,minmax(250px,1fr));
 gap:16px;padding:0;list-style-position:inside;margin:6px 0}.prompt-card .pc-near p{margin:4px 0}.prompt-card .pc-near span{color:#5a5a5a}
 .prompt-card li{overflow-wrap:anywhere}</style>"""
 
@@ -116,5 +122,6 @@ def prompt_card(
     when = moment_frames(clip.T, asked[-1] + 1)[moment] / clip.fps
     head = f"{escape(name)}, moment {moment} of {asked[0]} to {asked[-1]}, at {when:.2f} s"
     pictures, words = _shown(frames, clip, moment), _said(prompts, name, moment)
-    return PromptCard(f"{_STYLE}<div class='prompt-card'><h4>{head}</h4>{filmstrip_svg(clip, 8, 940)}<div class='pc-two'><div>{pictures}</div>"
-                      f"<div>{words}</div></div><h4>Described most alike</h4>{_near(store, prompts, space, name, moment, neighbours)}</div>")
+    return PromptCard(f"{_STYLE}<div class='prompt-card'><h4>{head}</h4>{filmstrip_svg(clip, 8, 940)}"
+                      f"<div class='pc-two'><div>{pictures}</div><div>{words}</div></div>"
+                      f"<h4>Described most alike</h4>{_near(store, prompts, space, name, moment, neighbours)}</div>")

@@ -144,7 +144,8 @@ def _open(key, path):
 def _explored(m, most):
     "States of the explorer's widgets; what is missing is not looked for a second time."
     if most < 1 or m.store is None:
-        raise Missing("No explorer was asked for." if most < 1 else "The explorer needs the store of the clips; it was not found beside the run.")
+        raise Missing("No explorer was asked for." if most < 1
+                      else "The explorer needs the store of the clips; it was not found beside the run.")
     return explorer_states(m.run, m.store, m.prompts if m.prompts is not None else {}, m.space, most=most, frames=24)
 
 
@@ -441,7 +442,8 @@ def _explorer(m: Material) -> str:
     "The linked widgets."
     if not m.explorer:
         raise Missing(m.missing.get("explorer") or "There is nothing to explore beside this run.")
-    how = ("Point at a cell of the heat-map: the map lights both clips. Click: the player shows them side by side. " if "heatmap" in m.explorer else "")
+    how = ("Point at a cell of the heat-map: the map lights both clips. "
+           "Click: the player shows them side by side. " if "heatmap" in m.explorer else "")
     return (f"<p>{how}Click a point of the map to play its clip; hold Shift and draw round some to list them.</p>"
             f"{explorer_fragment(m.explorer)}")
 
@@ -586,8 +588,9 @@ def _provenance(m: Material) -> str:
 
 # %% ../../nbs/84_viz.report.ipynb #1ca942d4
 _SECTIONS = {"results": ("Results", _results), "clip": ("One clip and its words", _clip), "explorer": ("Explorer", _explorer),
-             "map": ("Concept space", _map), "targets": ("Soft targets", _targets), "curves": ("Training", _curves), "confusion": ("Confusions", _confusion),
-             "neighbours": ("Neighbours", _neighbours), "provenance": ("How it was made", _provenance)}
+             "map": ("Concept space", _map), "targets": ("Soft targets", _targets), "curves": ("Training", _curves),
+             "confusion": ("Confusions", _confusion), "neighbours": ("Neighbours", _neighbours),
+             "provenance": ("How it was made", _provenance)}
 
 # %% ../../nbs/84_viz.report.ipynb #6212c5f6
 def _section(key, title, draw, material) -> str:

@@ -240,7 +240,7 @@ def _kept_epochs(
 def _pack_targets(
     records: Sequence[TargetRecord],
     epochs: np.ndarray,  # which of the recorded ones
-) -> tuple[list[dict[str, list[int]]], bytes]:  # one dictionary per record: kind -> where each epoch's block begins, -1 for the identity; uint16
+) -> tuple[list[dict[str, list[int]]], bytes]:  # one per record: kind -> where each epoch's block begins, -1 for the identity; uint16
     "All matrices behind one another, equal ones once."
     known, blocks, out, at = {}, [], [], 0
     for record in records:
@@ -305,28 +305,34 @@ def heatmap_state(
     clusters=None,     # one word per clip, or how many; None: as many as there are classes, 8 without classes
     prompts=None,      # mapping name -> texts, or a PromptStore
     clips=None,        # clips for the cards: a Store, a mapping by name, or a list
-    *, sort: str | None = None, kinds: Sequence[str] = tuple(KINDS), epoch: int = 0, height: int = 480, group: str = "", most_mb: float = 6.0, card_mb: float = 2.0,
+    *, sort: str | None = None, kinds: Sequence[str] = tuple(KINDS), epoch: int = 0, height: int = 480, group: str = "",
+    most_mb: float = 6.0, card_mb: float = 2.0,
 ) -> dict[str, Any]:  # plain values and bytes
     "All that a heat-map shows; raises InputError where something cannot be shown."
     given = all_records(records)
     first = given[0][0] if given else None
     if first is None or not 0 < len(first.names) <= MOST_CLIPS or not first.epochs:
-        raise InputError(f"a heat-map needs 1 to {MOST_CLIPS} clips and one epoch, got {len(first.names) if first else 0} clips; record fewer.")
+        raise InputError(f"a heat-map needs 1 to {MOST_CLIPS} clips and one epoch, "
+                         f"got {len(first.names) if first else 0} clips; record fewer.")
     if any(r.names != first.names or r.epochs != first.epochs for r, _, _ in given):
         raise InputError("records of one heat-map must hold the same clips and epochs; show others in a widget of their own.")
-    classes, names, keep = _class_words(labels, label_names, first.names), list(first.names), _kept_epochs([r for r, _, _ in given], most_mb)
-    clusters = _cluster_codes(first, clusters or len(set(classes)) or 8) if clusters is None or isinstance(clusters, int) else [str(c) for c in clusters]
+    classes, names = _class_words(labels, label_names, first.names), list(first.names)
+    keep = _kept_epochs([r for r, _, _ in given], most_mb)
+    clusters = (_cluster_codes(first, clusters or len(set(classes)) or 8) if clusters is None or isinstance(clusters, int)
+                else [str(c) for c in clusters])
     orders = _orders(first, classes, clusters)
     sort = sort or next(iter(orders))
     if sort not in orders:
         raise InputError(f"clips cannot be sorted by {sort!r}; choose one of {', '.join(orders)}.")
     places, data = _pack_targets([r for r, _, _ in given], keep)
-    sets = [{"label": label, "direction": d, "blocks": blocks, "change": _change_range(r, keep)} for (r, d, label), blocks in zip(given, places)]
+    sets = [{"label": label, "direction": d, "blocks": blocks, "change": _change_range(r, keep)}
+            for (r, d, label), blocks in zip(given, places)]
     return {
         "names": names, "classes": classes, "clusters": clusters, "orders": orders, "epochs": [int(first.epochs[e]) for e in keep],
-        "alphas": [float(first.alphas[e]) for e in keep], "sets": sets, "data": data, "lo": min(0.1 / len(names), 0.5), "texts": texts_of(prompts, names),
-        **hover_cards(clips, names, card_mb), "epoch": _epoch_at(epoch, len(keep)), "playing": False, "sort": sort, "difference": False,
-        "kinds": _known_kinds(kinds, sets[0]["blocks"]), "which": 0, "window": {}, "cell": {}, "picked": [], "height": int(height), "group": group,
+        "alphas": [float(first.alphas[e]) for e in keep], "sets": sets, "data": data, "lo": min(0.1 / len(names), 0.5),
+        "texts": texts_of(prompts, names), **hover_cards(clips, names, card_mb), "epoch": _epoch_at(epoch, len(keep)),
+        "playing": False, "sort": sort, "difference": False, "kinds": _known_kinds(kinds, sets[0]["blocks"]), "which": 0,
+        "window": {}, "cell": {}, "picked": [], "height": int(height), "group": group,
         "asks": False, "asked": [], "fetched": {}, "fetched_data": b"", "library": 0}
 
 # %% ../../nbs/82_viz.soft_targets.ipynb #c6124806
@@ -352,9 +358,9 @@ def _known_kinds(kinds, blocks) -> list[str]:
 
 # %% ../../nbs/82_viz.soft_targets.ipynb #d1f8a0aa
 _TRAITS = dict(
-    names=list, classes=list, clusters=list, orders=dict, epochs=list, alphas=list, sets=list, data=bytes, lo=float, texts=list, card_metas=list,
-    card_layouts=list, card_data=bytes, epoch=int, playing=bool, sort=str, difference=bool, kinds=list, which=int, window=dict, cell=dict, picked=list,
-    height=int, group=str, asks=bool, asked=list, fetched=dict, fetched_data=bytes, library=int)
+    names=list, classes=list, clusters=list, orders=dict, epochs=list, alphas=list, sets=list, data=bytes, lo=float, texts=list,
+    card_metas=list, card_layouts=list, card_data=bytes, epoch=int, playing=bool, sort=str, difference=bool, kinds=list, which=int,
+    window=dict, cell=dict, picked=list, height=int, group=str, asks=bool, asked=list, fetched=dict, fetched_data=bytes, library=int)
 
 
 def heatmap_page(
