@@ -10,15 +10,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from c2vl_kit.data.augment import CROSCLR, Augment
+from c2vl_kit.data.augment import CROSCLR, MILD, Augment
 from c2vl_kit.data.catalog import get_split, prepare
 from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.family import FamilyConfig
 from c2vl_kit.evaluate.probes import evaluate
-from c2vl_kit.methods import c2vl, skeletonclr
+from c2vl_kit.methods import skeletonclr
 from c2vl_kit.skeleton import InputError
 
-MILD = c2vl.small().augment
 BASE = dict(augment=MILD, queue=256, momentum=0.99, tau=0.07)
 TRIES = {
     "crosclr": dict(augment=CROSCLR),
@@ -38,7 +37,8 @@ def one(name: str, store: Store, split, out: Path, epochs: int) -> list[str]:
     changes = {**BASE, **TRIES[name]}
     shared["train"] |= changes.pop("train", {})
     run = skeletonclr.pretrain(store, split, out / name.replace(" ", "-"), skeletonclr.small(**shared, **changes), progress=False)
-    tables = {r.protocol: next(iter(r.scores.table.values())) for r in evaluate(run, store, split, device="cpu", progress=False, prompts=None).rows}
+    found = evaluate(run, store, split, device="cpu", progress=False, prompts=None)
+    tables = {r.protocol: next(iter(r.scores.table.values())) for r in found.rows}
     return [f"{100 * tables[p][figure].accuracy:.1f}" for p, figure in COLUMNS.items()]
 
 

@@ -124,7 +124,7 @@ def test_an_error_in_a_worker_is_a_sentence_here_and_the_answers_before_it_are_k
         caption_with_ray(store, tmp_path / "prompts.jsonl", functools.partial(mortal, accident), workers=1, progress=False)
     assert [p["moment"] for p in lines_of(tmp_path / "prompts.jsonl") if p["clip"] == store.names[2]] == [0, 1, 2, 3, 4]
     counts = collections.Counter(p["clip"] for p in lines_of(tmp_path / "prompts.jsonl"))
-    assert [counts[n] for n in store.names] == [5 if n == store.names[2] else 16 for n in store.names]     # the clips after it were asked, too
+    assert [counts[n] for n in store.names] == [5 if n == store.names[2] else 16 for n in store.names]  # others were asked
     with pytest.raises(InputError, match="no body part 'tail'"):
         caption_with_ray(store, tmp_path / "none.jsonl", functools.partial(Kinematic, parts=("tail",)), progress=False)
     with pytest.raises(InputError, match="give another file"):

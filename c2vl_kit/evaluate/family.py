@@ -99,7 +99,8 @@ class Work:
     def evaluate(self, run, store) -> Results:  # a run, or view -> run
         "Every view, and all together."
         c = self.config
-        return evaluate_views(run, store, self.split, self.folder / "views.json", seed=self.seed, by=c.folds_by, device=c.device, progress=False)
+        how = {"seed": self.seed, "by": c.folds_by, "device": c.device, "progress": False}
+        return evaluate_views(run, store, self.split, self.folder / "views.json", **how)
 
 # %% ../../nbs/75_evaluate.family.ipynb #0e7874a0
 THREE = ("joint", "motion", "bone")
@@ -284,7 +285,8 @@ ORDERINGS = (
              ("crosclr-3", "fused equal"), ("skeletonclr", "fused equal")),
     Ordering("exchange makes the joint encoder better", "CrosSCLR: knowledge goes from view to view",
              ("crosclr-3", "linear joint"), ("skeletonclr", "linear joint")),
-    Ordering("3 views beat 2, fused", "CrosSCLR: 77.8 against 74.5 on NTU-60 xsub", ("crosclr-3", "fused equal"), ("crosclr-2", "fused equal")),
+    Ordering("3 views beat 2, fused", "CrosSCLR: 77.8 against 74.5 on NTU-60 xsub",
+             ("crosclr-3", "fused equal"), ("crosclr-2", "fused equal")),
     Ordering("fusion beats the joint view alone", "CrosSCLR: 75.0 against 68.3 on NTU-60 xsub",
              ("skeletonclr", "fused equal"), ("skeletonclr", "linear joint")),
     Ordering("implicit exchange beats exchange alone", "IKEM, abstract", ("ikem-3", "fused equal"), ("crosclr-3", "fused equal")),
@@ -292,7 +294,8 @@ ORDERINGS = (
     Ordering("3 students of 6 views keep the teacher's accuracy, within a point", "IKEM, abstract",
              ("students-3", "fused equal"), ("ikem-6", "fused equal"), 0.01),
     Ordering("3 students of 6 views beat 3 views", "IKEM, abstract", ("students-3", "fused equal"), ("ikem-3", "fused equal")),
-    Ordering("words beat instances: C2VL beats SkeletonCLR, joint", "C2VL, abstract", ("c2vl", "linear joint"), ("skeletonclr", "linear joint")),
+    Ordering("words beat instances: C2VL beats SkeletonCLR, joint", "C2VL, abstract",
+             ("c2vl", "linear joint"), ("skeletonclr", "linear joint")),
     Ordering("co-learning beats plain supervision", "MMCL: 85.8 against 85.0 on NTU-120 xsub, joint (refinement alone: 85.6)",
              ("mmcl", "own classifier joint"), ("supervised", "own classifier joint")),
     Ordering("fitted weights beat equal ones, 6 views", "common practice, with weights searched on tests",
@@ -339,7 +342,8 @@ def _lines(results: Results) -> dict[str, dict[str, tuple[str, str]]]:
     lines |= {p: {"linear": (p, "last")} for p in protocols if p.startswith("own classifier")}
     if "fused equal" in protocols:
         both = {"1-NN": ("fused retrieval", "k=1"), "10-NN": ("fused kNN", "k=10")}
-        lines |= {"fused, equal weights": {"linear": ("fused equal", "last"), **both}, "fused, fitted weights": {"linear": ("fused fitted", "last")}}
+        lines["fused, equal weights"] = {"linear": ("fused equal", "last"), **both}
+        lines["fused, fitted weights"] = {"linear": ("fused fitted", "last")}
     return lines
 
 # %% ../../nbs/75_evaluate.family.ipynb #f5538d6c
@@ -388,7 +392,8 @@ def _rows(name: str, seeds: Mapping[int, Results], tests: Sequence[str], config:
     found, member = next(iter(seeds.values())), MEMBERS[name]
     rows = []
     if name == "untrained":
-        rows = [row("majority class", "", "–", {"linear": ("majority", "last")}), row("raw joints", "", "–", {"1-NN": ("raw joints 1-NN", "k=1")})]
+        rows = [row("majority class", "", "–", {"linear": ("majority", "last")}),
+                row("raw joints", "", "–", {"1-NN": ("raw joints 1-NN", "k=1")})]
     rows += [row(member.title, line, passes(member, config), columns) for line, columns in _lines(found).items()]
     rows[-1]["seconds"] = float(np.mean([r.info["train_seconds"] for r in seeds.values()]))
     return rows
@@ -399,7 +404,8 @@ def _judged(o: Ordering, done: Mapping, tests: Sequence[str]) -> dict:
     better, worse = done.get(o.better[0], {}), done.get(o.worse[0], {})
     out = {"says": o.says, "source": o.source, "better": list(o.better), "worse": list(o.worse), "slack": o.slack, "tests": {}}
     for t in tests:
-        pairs = [(_figure(better[s], o.better[1], t, "last"), _figure(worse[s], o.worse[1], t, "last")) for s in sorted({*better} & {*worse})]
+        seeds = sorted({*better} & {*worse})
+        pairs = [(_figure(better[s], o.better[1], t, "last"), _figure(worse[s], o.worse[1], t, "last")) for s in seeds]
         gaps = [a - b for a, b in pairs if a is not None and b is not None]
         out["tests"][t] = {"verdict": verdict(gaps, o.slack), **(_spread(gaps) or {})}
     return out
@@ -423,17 +429,19 @@ def _markdown(table: FamilyTable) -> str:
         seconds = "" if not r["seconds"] else f"{r['seconds']:.0f}"
         lines.append("| " + " | ".join([title, r["line"], spent, *(_cell(r["cells"].get(c)) for c in columns), seconds]) + " |")
         before = r["member"]
-    lines += ["", "| the papers say | who | " + " | ".join(f"{t}: difference | {t}" for t in table.tests) + " |", "|---" * (2 + 2 * len(table.tests)) + "|"]
+    heads = ["the papers say", "who", *(h for t in table.tests for h in (f"{t}: difference", t))]
+    lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for o in table.orderings:
         found = " | ".join(f"{_cell(o['tests'][t], '+')} | {o['tests'][t]['verdict']}" for t in table.tests)
         lines.append(f"| {o['says']} | {o['source']} | {found} |")
     c, h = table.head["config"], table.head
     sizes = ", ".join(f"{n} {t}" for t, n in h["clips"].items())
     seeds = max((s["seeds"] for r in table.rows for s in r["cells"].values()), default=0)
-    return "\n".join([*lines, "", f"{h['dataset']} {h['split']} `{h['split_hash']}`, {sizes} test clips; seeds: {seeds}, mean ± standard deviation; ST-GCN of "
-                      f"width {c['width']}, {c['dim']} numbers, {c['frames']} frames, {c['persons']} person; AdamW, learning rate {c['lr']:g}, "
-                      f"batch {c['batch_size']}; budget: {c['budget']} passes of each clip through each trained encoder. MMCL's instruction is the kinematic "
-                      "captioner's text, and there are no images, so it is refined and not aligned."])
+    said = (f"{h['dataset']} {h['split']} `{h['split_hash']}`, {sizes} test clips; seeds: {seeds}, mean ± standard deviation; ST-GCN of "
+            f"width {c['width']}, {c['dim']} numbers, {c['frames']} frames, {c['persons']} person; AdamW, learning rate {c['lr']:g}, batch "
+            f"{c['batch_size']}; budget: {c['budget']} passes of each clip through each trained encoder. MMCL's instruction is the "
+            "kinematic captioner's text, and there are no images, so it is refined and not aligned.")
+    return "\n".join([*lines, "", said])
 
 # %% ../../nbs/75_evaluate.family.ipynb #25146187
 def _data(data: str, root: str | Path | None, base: Path) -> Store:
