@@ -7,7 +7,7 @@ __all__ = ['COLOURS', 'MOST', 'mark', 'split_groups', 'neighbour_share', 'map_fi
            'places', 'one_map', 'texts_of', 'few_moments', 'hover_cards', 'map_state', 'WidgetFrame', 'map_page',
            'serve_cards', 'loader_of', 'ConceptMap']
 
-# %% ../../nbs/81_viz.concept_map.ipynb #9e65c39f
+# %% ../../nbs/81_viz.concept_map.ipynb #55cf82b6
 import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +68,7 @@ def split_groups(
     side = lambda n: "train" if n in train else "test" if n in clean else "test, also in training" if n in official else "neither"
     return [side(name) for name in names]
 
-# %% ../../nbs/81_viz.concept_map.ipynb #b6fea36f
+# %% ../../nbs/81_viz.concept_map.ipynb #00960686
 def neighbour_share(
     x: np.ndarray,  # (N, D) features
     labels: Sequence,  # N words
@@ -207,7 +207,7 @@ def _split_looks(
         return {word: look for word, look in known.items() if word in levels}
     return {word: mark(i) for i, word in enumerate(levels)}
 
-# %% ../../nbs/81_viz.concept_map.ipynb #3e1c00fe
+# %% ../../nbs/81_viz.concept_map.ipynb #25876c81
 def _groups(
     groups,  # None, a Split, a sequence or a mapping
     names: Sequence[str],  # N clip names
@@ -381,7 +381,7 @@ def _as_column(
     code = {w: i for i, w in enumerate(levels)} | {"": _NONE}
     return {"name": name, "kind": "category", "levels": levels}, np.array([code[w] for w in words], dtype="<u2")
 
-# %% ../../nbs/81_viz.concept_map.ipynb #7b74119d
+# %% ../../nbs/81_viz.concept_map.ipynb #e2e1f508
 def texts_of(
     prompts,               # None, mapping name -> texts or one text, or a PromptStore
     names: Sequence[str],  # N clips
@@ -447,7 +447,7 @@ def hover_cards(
     packed = pack_clips(found)
     return {f"card_{key}": packed[key] for key in ("metas", "layouts", "data")}
 
-# %% ../../nbs/81_viz.concept_map.ipynb #e7a3859b
+# %% ../../nbs/81_viz.concept_map.ipynb #c784b5c2
 def map_state(
     spaces,              # a ConceptSpace, or a mapping of a space's name to Places, ConceptSpace, Features or (names, array)
     labels=None, clusters=None,  # columns "class" and "cluster": one per clip, or by name; clusters may be a number
@@ -477,7 +477,7 @@ def map_state(
         "hovered": "", "at": 0.0, "playing": False, "view": {}, "tool": "move", "show_names": True, "size": float(size),
         "height": int(height), "group": group, "asks": False, "asked": [], "fetched": {}, "fetched_data": b"", "library": 0}
 
-# %% ../../nbs/81_viz.concept_map.ipynb #29c45e99
+# %% ../../nbs/81_viz.concept_map.ipynb #c6541199
 def _blocks(made: Sequence[tuple[dict, np.ndarray]]) -> tuple[list[dict], bytes]:
     "Columns behind one another, each on a multiple of four bytes."
     facts, blocks, at = [], [], 0
@@ -507,7 +507,7 @@ def _place_note(place: Places, labels) -> str:
     share = neighbour_share(place.x[known], [str(labels[place.names[i]]) for i in known])
     return "" if np.isnan(share) else f"nearest other clip (cosine, full space) is of the same class for {share:.0%}"
 
-# %% ../../nbs/81_viz.concept_map.ipynb #bcbb8e95
+# %% ../../nbs/81_viz.concept_map.ipynb #7697e2b2
 _TRAITS = dict(
     names=list, spaces=list, positions=bytes, columns=list, values=bytes, sentences=list, said=bytes, moments=int, hint=str,
     card_metas=list, card_layouts=list, card_data=bytes, colour_by=str, hidden=dict, query=str, selection=list, picked=list,
@@ -589,7 +589,7 @@ def loader_of(clips) -> Callable[[str], Clip] | None:  # clips: a Store or mappi
     "What gives a clip by its name, where that is possible."
     return clips.__getitem__ if hasattr(clips, "names") or isinstance(clips, Mapping) else None
 
-# %% ../../nbs/81_viz.concept_map.ipynb #f10c6525
+# %% ../../nbs/81_viz.concept_map.ipynb #7d451ac2
 @functools.cache
 def _map_class():
     return widget_class(ConceptMap, "concept_map", (_MapWays,), _TRAITS, "map_page(map_state(space), path)")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['curve_svg', 'LiveView']
 
-# %% ../../nbs/85_viz.live.ipynb #eaa6d067
+# %% ../../nbs/85_viz.live.ipynb #f0bed847
 import time
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -43,7 +43,7 @@ def curve_svg(
             f"<text x='8' y='17' fill='currentColor'>{head}</text>"
             f"<polyline points='{' '.join(points)}' fill='none' stroke='#0072B2' stroke-width='1.6'/>{dot}</svg>")
 
-# %% ../../nbs/85_viz.live.ipynb #82773022
+# %% ../../nbs/85_viz.live.ipynb #0189abcd
 def _neighbours(
     encoder,  # (N, C, T, V, M), present -> (N, D)
     clips: ClipSet,  # training clips to look at
@@ -53,7 +53,7 @@ def _neighbours(
     "Share of clips whose nearest other clip is of their class."
     return neighbour_share(extract(encoder, clips, stream=stream).x, [str(labels[n]) for n in clips.names])
 
-# %% ../../nbs/85_viz.live.ipynb #e8d5529c
+# %% ../../nbs/85_viz.live.ipynb #e81ae0d6
 _SHOWN = ("loss", "alpha", "scale", "accuracy", "knn")  # beginnings of the names of what is drawn
 
 
@@ -103,7 +103,7 @@ class LiveView:
         self._widget = self._widget or HTML(self._repr_html_())
         display(self._widget)
 
-# %% ../../nbs/85_viz.live.ipynb #02b3b82c
+# %% ../../nbs/85_viz.live.ipynb #b0a929ef
 def _pace(self: LiveView, count: int, run) -> str:
     "How fast, how long yet, and what an interruption would cost."
     now = self.clock()

@@ -8,7 +8,7 @@ __all__ = ['COLOURINGS', 'VIEWS', 'ALIGN', 'SCALES', 'FRONTS', 'STATIC', 'FilmSt
            'widget_style', 'widget_fragment', 'widget_scripts', 'widget_policy', 'widget_page', 'project', 'save_gif',
            'save_mp4', 'InlinePage', 'player_page', 'widget_class', 'SkeletonPlayer']
 
-# %% ../../nbs/80_viz.player.ipynb #56e547b9
+# %% ../../nbs/80_viz.player.ipynb #64d6f1b4
 import base64
 import functools
 import hashlib
@@ -272,7 +272,7 @@ def _pack_scalars(
                       "hi": float(hi), "ends": ends, "scale": "diverging" if both else "viridis", "clips": at})
     return {"scalars": plain, "values": b"".join(blocks)}
 
-# %% ../../nbs/80_viz.player.ipynb #31099700
+# %% ../../nbs/80_viz.player.ipynb #786340d1
 def _texts(
     prompts,                # None, texts of the only clip, one list per clip, mapping name -> texts, or prompts with .clip .moment .answer
     clips: Sequence[Clip],  # the player's clips
@@ -318,7 +318,7 @@ def _camera(view: str | Mapping) -> dict:  # yaw and pitch in degrees, zoom, pan
         _one_of(key, camera, "camera setting")
     return {**camera, **view}
 
-# %% ../../nbs/80_viz.player.ipynb #906a71dd
+# %% ../../nbs/80_viz.player.ipynb #5a02f760
 _MOST_MB = 64
 
 
@@ -383,7 +383,7 @@ def widget_source(
 def widget_style() -> str:  # the style sheet of all widgets
     return (STATIC / "widgets.css").read_text(encoding="utf-8")
 
-# %% ../../nbs/80_viz.player.ipynb #e9cd917a
+# %% ../../nbs/80_viz.player.ipynb #954ae98e
 def _json(state: Mapping[str, Any]) -> str:  # JSON that can stand in a <script> of a page, bytes as base64
     def plain(value):
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -421,7 +421,7 @@ def widget_policy(
 def _module(kinds) -> str:
     return f"\n{widget_source(*kinds, live=False)}\n"
 
-# %% ../../nbs/80_viz.player.ipynb #e0176872
+# %% ../../nbs/80_viz.player.ipynb #236bb6b7
 _PAGE_STYLE = ("body{margin:0 auto;padding:12px;max-width:1100px;font:15px/1.5 system-ui,sans-serif;color:#1d2733;background:#fff}"
                "h1{font-size:20px}"
                "@media(prefers-color-scheme:dark){body{color:#e8edf2;background:#0e1216}}")
@@ -450,7 +450,7 @@ def widget_page(
             aside.unlink(missing_ok=True)
     return page
 
-# %% ../../nbs/80_viz.player.ipynb #cdfb1e6c
+# %% ../../nbs/80_viz.player.ipynb #c0079ce0
 def _bounds(x: np.ndarray, seen: np.ndarray) -> dict:  # centre (3,), half [across, up], floor; metres
     "The room that the bodies of a clip take."
     known = x[seen > 0]
@@ -483,7 +483,7 @@ def project(
     y = top + tall / 2 + camera["pan"][1] * side - up * here
     return np.stack([x, y, depth, here], -1)
 
-# %% ../../nbs/80_viz.player.ipynb #a3cccc50
+# %% ../../nbs/80_viz.player.ipynb #910ed26d
 _PAPER = {  # panel, ink, soft, line
     "light": ("#f5f7f9", "#1d2733", "#5a6672", "#d3d8de"), "dark": ("#1d242c", "#e8edf2", "#aab4be", "#38424d")}
 _TINTS = {
@@ -552,7 +552,7 @@ def _scenes(state: Mapping) -> tuple[list[dict], list[float] | None]:  # one roo
     same = state["scale"] == "same" or (state["scale"] == "auto" and max(sizes) < 2.5 * min(sizes))
     return [s | {"front": front} for s in scenes], [max(s["half"][c] for s in scenes) for c in (0, 1)] if same else None
 
-# %% ../../nbs/80_viz.player.ipynb #a1a73524
+# %% ../../nbs/80_viz.player.ipynb #9f1314c8
 def _figure(state: Mapping, size: tuple[int, int], theme: str):
     "A matplotlib figure in pixels, one axes over all of it, with title and ground of each panel; returns it with the panels' boxes."
     try:
@@ -597,7 +597,7 @@ def _ground(scene: Mapping, camera: Mapping, box, fit) -> list[np.ndarray]:  # l
     points = np.stack([flat[..., 0], np.full(flat.shape[:2], scene["floor"]), flat[..., 1]], -1)
     return list(project(points, camera, scene, box, fit)[..., :2])
 
-# %% ../../nbs/80_viz.player.ipynb #53e64652
+# %% ../../nbs/80_viz.player.ipynb #dc8966a8
 def _pictures(
     state: Mapping,             # what a player shows
     fps: float,                 # pictures per second of film
@@ -683,7 +683,7 @@ def save_gif(
         aside.unlink(missing_ok=True)
     return path
 
-# %% ../../nbs/80_viz.player.ipynb #dd11592d
+# %% ../../nbs/80_viz.player.ipynb #a0bd63c1
 def save_mp4(
     state: Mapping,       # what a player shows
     path: str | Path,     # file that ends in .mp4
@@ -777,7 +777,7 @@ def _strip(player, moments: int, width: int) -> FilmStrip:
         return filmstrip(clip, moments, meta["prompts"] or None, width, by)
     return side_by_side([c for c, _ in shown], [m["title"] for _, m in shown], moments, width, by)
 
-# %% ../../nbs/80_viz.player.ipynb #dd7ad571
+# %% ../../nbs/80_viz.player.ipynb #4cb66c99
 _TRAITS = dict(
     metas=list, layouts=list, data=bytes, scalars=list, values=bytes, shown=list, camera=dict, colour_by=str, speed=float,
     loop=bool, trails=int, trail_joints=list, ghosts=int, grid=bool, follow=bool, smooth=bool, hidden=list, picked=dict, align=str,
@@ -834,7 +834,7 @@ def _by_name(clips: Sequence[Clip], titles, prompts, scalars) -> tuple[dict, Any
                for name, given in (scalars or {}).items()}
     return titles, prompts, scalars
 
-# %% ../../nbs/80_viz.player.ipynb #0637a938
+# %% ../../nbs/80_viz.player.ipynb #c453ce06
 def _proposed(player, proposal: Mapping):
     "What is assigned to a trait, or an InputError where the player could not show it."
     name, value = proposal["trait"].name, proposal["value"]

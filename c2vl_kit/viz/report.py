@@ -128,7 +128,7 @@ def gather(
     material.explorer = _try(material, "explorer", lambda: _explored(material, explore)) or {}
     return material
 
-# %% ../../nbs/84_viz.report.ipynb #f170434b
+# %% ../../nbs/84_viz.report.ipynb #51d5305d
 def _open(key, path):
     "Open a store, prompts or a concept space."
     if key == "store":
@@ -437,7 +437,7 @@ def _words_about(m, texts) -> str:
         said += f" From the sentences alone, without any skeleton, a bag-of-words classifier names the class of {tests}."
     return said
 
-# %% ../../nbs/84_viz.report.ipynb #df532223
+# %% ../../nbs/84_viz.report.ipynb #18e621b9
 def _explorer(m: Material) -> str:
     "The linked widgets."
     if not m.explorer:
@@ -586,7 +586,7 @@ def _provenance(m: Material) -> str:
     texts = [(title, json.dumps(d, indent=1, ensure_ascii=False, default=str)) for title, d in blocks]
     return warn + "".join(f"<details><summary>{title}</summary><pre tabindex='0'>{escape(text)}</pre></details>" for title, text in texts)
 
-# %% ../../nbs/84_viz.report.ipynb #1ca942d4
+# %% ../../nbs/84_viz.report.ipynb #7ae10588
 _SECTIONS = {"results": ("Results", _results), "clip": ("One clip and its words", _clip), "explorer": ("Explorer", _explorer),
              "map": ("Concept space", _map), "targets": ("Soft targets", _targets), "curves": ("Training", _curves),
              "confusion": ("Confusions", _confusion), "neighbours": ("Neighbours", _neighbours),

@@ -7,7 +7,7 @@ __all__ = ['INK', 'MUTED', 'RULE', 'PALETTE', 'HEAT', 'KINDS', 'MOST_CLIPS', 'PA
            'read_targets', 'row_entropy', 'same_class_share', 'clip_order', 'heatmaps', 'all_records', 'heatmap_state',
            'heatmap_page', 'SoftTargetHeatmap', 'history_series', 'curves', 'confusion']
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #776b90f3
+# %% ../../nbs/82_viz.soft_targets.ipynb #b9945a61
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -222,7 +222,7 @@ def _to_log16(p: np.ndarray) -> np.ndarray:  # probabilities -> uint16: 0 is bel
     q = np.rint((np.log(np.clip(p, 1e-6, 1)) - _LEAST) / -_LEAST * 65534) + 1
     return np.where(p < 1e-6, 0, q).astype("<u2")
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #db817d01
+# %% ../../nbs/82_viz.soft_targets.ipynb #14d9dc7a
 MOST_CLIPS = 512  # of one matrix
 
 
@@ -297,7 +297,7 @@ def _class_words(labels, label_names, names) -> list[str]:  # one word per clip,
         raise InputError(f"got {len(values)} labels for {len(names)} clips; give one for each, or a mapping by clip name.")
     return [str(label_names[v]) if label_names is not None and not isinstance(v, str) else str(v) for v in values]
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #39833907
+# %% ../../nbs/82_viz.soft_targets.ipynb #b53c8ce9
 def heatmap_state(
     records,           # TargetRecord, mapping of a title to TargetRecord, or a run (folder or Run) that recorded targets
     labels=None,       # class of each clip for sorting and cards: words, numbers, or a mapping by clip name
@@ -356,7 +356,7 @@ def _known_kinds(kinds, blocks) -> list[str]:
         raise InputError(f"the record holds none of {', '.join(kinds)}; it holds {', '.join(blocks) or 'nothing'}.")
     return found
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #d1f8a0aa
+# %% ../../nbs/82_viz.soft_targets.ipynb #19623706
 _TRAITS = dict(
     names=list, classes=list, clusters=list, orders=dict, epochs=list, alphas=list, sets=list, data=bytes, lo=float, texts=list,
     card_metas=list, card_layouts=list, card_data=bytes, epoch=int, playing=bool, sort=str, difference=bool, kinds=list, which=int,
@@ -390,7 +390,7 @@ class _HeatWays:
         "The heat-map as a small page inside a notebook, for readers on the web."
         return WidgetFrame(heatmap_page(self.state(), heading=False), height or self.height + 140, "soft targets")
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #5f652cf5
+# %% ../../nbs/82_viz.soft_targets.ipynb #328dd121
 @functools.cache
 def _heatmap_class():
     return widget_class(SoftTargetHeatmap, "heatmap", (_HeatWays,), _TRAITS, "heatmap_page(heatmap_state(run), path)")
