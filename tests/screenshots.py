@@ -1,6 +1,6 @@
 """Pictures of the widgets for docs/, of simulated clips alone: python tests/screenshots.py [player] [concept_map] [heatmap] [explorer]
 
-Each is taken in a light and a dark tab of 1000 pixels and on a light screen of 400, and laid side by side in docs/NAME.png.
+Each is taken in a light and a dark tab of 1000 pixels and on a light screen of 400, and laid together in docs/NAME.png.
 """
 
 import functools
@@ -174,9 +174,15 @@ def main(names) -> int:
                 with watched(browser, viewport=size, color_scheme="dark" if dark else "light") as tab:
                     WIDGETS[name](tab, Path(folder), dark)
                     shots.append(Image.open(BytesIO(tab.screenshot(full_page=True))).convert("RGB"))
-            sheet = Image.new("RGB", (sum(s.width for s in shots) + 20 * len(shots), max(s.height for s in shots)), "#8a949e")
-            for i, shot in enumerate(shots):
-                sheet.paste(shot, (10 + sum(s.width + 20 for s in shots[:i]), 0))
+            light, dark, narrow = shots
+            if narrow.height > 1.5 * light.height:                        # the dark one below the light one
+                places = [(0, 0), (0, light.height + 20), (light.width + 20, 0)]
+            else:
+                places = [(0, 0), (light.width + 20, 0), (light.width + dark.width + 40, 0)]
+            far = [max(at[i] + shot.size[i] for at, shot in zip(places, shots, strict=True)) for i in (0, 1)]
+            sheet = Image.new("RGB", tuple(far), "#8a949e")
+            for at, shot in zip(places, shots, strict=True):
+                sheet.paste(shot, at)
             DOCS.mkdir(exist_ok=True)
             sheet.quantize(255, dither=Image.Dither.NONE).save(DOCS / f"{name}.png", optimize=True)
             print(f"docs/{name}.png", (DOCS / f"{name}.png").stat().st_size // 1024, "kB")
