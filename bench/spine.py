@@ -18,8 +18,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from c2vl_kit.concepts.captioners import caption
-from c2vl_kit.concepts.space import ConceptSpace, embed
+from c2vl_kit.concepts.space import ConceptSpace, describe
 from c2vl_kit.data.catalog import get_split, prepare
 from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
@@ -62,19 +61,6 @@ def check_made(folder: Path, config: C2VLConfig, split) -> None:
     old = {"config": made["config"], "split": made["split"]["hash"]}
     if found := first_difference(old, {"config": config.to_dict(), "split": split.hash}):
         raise InputError(f"{folder} holds results made with {found[0]}={found[1]}, not {found[2]}: give another --out, or remove it.")
-
-
-def described(store: Store, base: Path, train: tuple[str, ...]) -> Path:
-    "Prompts of every clip in BASE/prompts.jsonl, vectors of the training clips in BASE/space; what is there is not made again."
-    prompts = caption(store, base / "prompts.jsonl")
-    seen = prompts.select(names=train)
-    space = base / "space" / "space.json"
-    if not space.exists():
-        embed(store, base, seen, names=train)
-    made = json.loads(space.read_text(encoding="utf-8"))
-    if tuple(made["names"]) != tuple(train) or made["info"]["language"]["prompts"] != seen.checksum:
-        raise InputError(f"{base / 'space'} was made of other prompts or other clips: give another --out, or remove it.")
-    return prompts.path
 
 
 def job(row: str, seed: int, out: str, base: str, split, config: C2VLConfig, alone: bool) -> tuple[str, int, float]:
@@ -159,7 +145,7 @@ def main() -> int:
         prepare(args.data, args.root, base / "store")
     store = Store.open(base / "store")
     split = get_split(store)
-    described(store, base, split.train)
+    describe(store, base, split.train)
     out, config = base, settings(args)
     if args.holdout:
         by, *rest = args.holdout.split(":")

@@ -43,7 +43,8 @@ def figures(folder: Path) -> dict:
 def test_whole_family(tmp_path):
     base = toy(tmp_path / "toy")
     table = family("simulated", None, base, 1, TINY, workers=0, say=lambda line: None)
-    assert {r["member"] for r in table.rows} == {m.title for m in MEMBERS.values()} | {"majority class", "raw joints"}
+    references = {"majority class", "raw joints", "prompts alone, no skeleton"}
+    assert {r["member"] for r in table.rows} == {m.title for m in MEMBERS.values()} | references
     for row in table.rows:
         assert row["cells"], row
     assert all(o["tests"]["official"]["verdict"] != "no figures" for o in table.orderings)

@@ -6,7 +6,7 @@
 __all__ = ['THREE', 'MEMBERS', 'ORDERINGS', 'FOLDS_BY', 'FamilyConfig', 'Work', 'Member', 'passes', 'run_job', 'run_all',
            'Ordering', 'verdict', 'FamilyTable', 'collect', 'family']
 
-# %% ../../nbs/75_evaluate.family.ipynb #b44a44a9
+# %% ../../nbs/75_evaluate.family.ipynb #375fa853
 import multiprocessing
 import os
 import sys
@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..concepts.space import ConceptSpace, embed
+from ..concepts.captioners import caption
+from ..concepts.space import ConceptSpace, describe
 from ..data.catalog import get_split, prepare
 from ..data.loader import _begin_worker
 from ..data.simulate import SimulatorConfig, simulate
@@ -66,7 +67,7 @@ class FamilyConfig(Config):
         return {"epochs": epochs, "batch_size": self.batch_size, "lr": self.lr, "seed": seed, "device": self.device, "amp": self.amp,
                 "threads": 1, "save_every": 5}
 
-# %% ../../nbs/75_evaluate.family.ipynb #8d173c53
+# %% ../../nbs/75_evaluate.family.ipynb #b5f1f3f4
 @dataclass(frozen=True)
 class Work:
     "One member, one seed."
@@ -102,7 +103,7 @@ class Work:
         how = {"seed": self.seed, "by": c.folds_by, "device": c.device, "progress": False}
         return evaluate_views(run, store, self.split, self.folder / "views.json", **how)
 
-# %% ../../nbs/75_evaluate.family.ipynb #0e7874a0
+# %% ../../nbs/75_evaluate.family.ipynb #bd2fe6fa
 THREE = ("joint", "motion", "bone")
 
 
@@ -112,7 +113,8 @@ def _untrained(work: Work) -> Results:
     with seeded(work.seed, "init"):
         net = c.backbone().make(store.layout)
     view = {"frames": c.frames, "persons": c.persons, "pipeline": c.pipeline, "stream": "joint"}
-    return evaluate(net, store, work.split, work.folder / "views.json", work.seed, view=view, device=c.device, progress=False, prompts=None)
+    how = {"view": view, "device": c.device, "progress": False, "prompts": work.base / "prompts.jsonl"}
+    return evaluate(net, store, work.split, work.folder / "views.json", work.seed, **how)
 
 
 def _supervised(work: Work) -> Results:
@@ -269,7 +271,7 @@ def run_all(
                 process.terminate()
             raise
 
-# %% ../../nbs/75_evaluate.family.ipynb #9046c4c8
+# %% ../../nbs/75_evaluate.family.ipynb #56e34382
 @dataclass(frozen=True)
 class Ordering:
     "What a paper says is better than what."
@@ -315,7 +317,7 @@ def verdict(
     word = "seen" if d.mean() > sd else "reversed" if d.mean() < -sd else "not seen"
     return word if len(d) > 1 else f"{word} (one seed)"
 
-# %% ../../nbs/75_evaluate.family.ipynb #2412baa3
+# %% ../../nbs/75_evaluate.family.ipynb #c3195e70
 def _figure(results: Results, protocol: str, test: str, figure: str) -> float | None:
     "One number, or None where there is none."
     row = next((r for r in results.rows if r.protocol == protocol), None)
@@ -381,7 +383,7 @@ def collect(
             "clips": {t: sizes[t] for t in tests}, "config": plan[0].config.to_dict()}
     return FamilyTable(head, tests, tuple(rows), tuple(_judged(o, done, tests) for o in ORDERINGS))
 
-# %% ../../nbs/75_evaluate.family.ipynb #7fd2dd20
+# %% ../../nbs/75_evaluate.family.ipynb #a4d2f0ab
 def _rows(name: str, seeds: Mapping[int, Results], tests: Sequence[str], config: FamilyConfig) -> list[dict]:
     "One member's rows; the references that need no training stand before the untrained encoder."
     def row(member, line, spent, columns):
@@ -393,10 +395,14 @@ def _rows(name: str, seeds: Mapping[int, Results], tests: Sequence[str], config:
     rows = []
     if name == "untrained":
         rows = [row("majority class", "", "–", {"linear": ("majority", "last")}),
-                row("raw joints", "", "–", {"1-NN": ("raw joints 1-NN", "k=1")})]
+                row("raw joints", "", "–", {"1-NN": ("raw joints 1-NN", "k=1")}),
+                *(row("prompts alone, no skeleton", said, "–", {"linear": ("prompts alone", said)}) for said in _SAID)]
     rows += [row(member.title, line, passes(member, config), columns) for line, columns in _lines(found).items()]
     rows[-1]["seconds"] = float(np.mean([r.info["train_seconds"] for r in seeds.values()]))
     return rows
+
+
+_SAID = ("own words", "shuffled words", "random vectors")  # figures of what the words alone say
 
 
 def _judged(o: Ordering, done: Mapping, tests: Sequence[str]) -> dict:
@@ -410,7 +416,7 @@ def _judged(o: Ordering, done: Mapping, tests: Sequence[str]) -> dict:
         out["tests"][t] = {"verdict": verdict(gaps, o.slack), **(_spread(gaps) or {})}
     return out
 
-# %% ../../nbs/75_evaluate.family.ipynb #87087308
+# %% ../../nbs/75_evaluate.family.ipynb #7f27cf13
 def _cell(s: Mapping | None, sign: str = "") -> str:
     "Percent, with the standard deviation where it is one."
     if not s or s.get("mean") is None:
@@ -443,7 +449,7 @@ def _markdown(table: FamilyTable) -> str:
             "kinematic captioner's text, and there are no images, so it is refined and not aligned.")
     return "\n".join([*lines, "", said])
 
-# %% ../../nbs/75_evaluate.family.ipynb #25146187
+# %% ../../nbs/75_evaluate.family.ipynb #0cf27e05
 def _data(data: str, root: str | Path | None, base: Path) -> Store:
     "The store, made if it is not there."
     if not (base / "store" / "store.json").exists():
@@ -477,9 +483,11 @@ def family(
     store = _data(data, root, base)
     split, config = get_split(store), config or FamilyConfig(folds_by=FOLDS_BY.get(data))
     plan = _plan(base, split, config, tuple(MEMBERS if members is None else members), seeds)
-    if {"c2vl", "mmcl"} & {w.member for w in plan} and not (base / "space" / "space.json").exists():
-        say("describing the training clips and embedding the words, once")
-        embed(store, base, names=split.train, progress=sys.stderr.isatty())
+    wanted, bar = {w.member for w in plan}, sys.stderr.isatty()
+    if {"c2vl", "mmcl"} & wanted and not (base / "space" / "space.json").exists():
+        describe(store, base, split.train, bar)
+    elif "untrained" in wanted and not (base / "prompts.jsonl").exists():
+        caption(store, base / "prompts.jsonl", progress=bar)
     run_all(plan, workers, say)
     table = collect(plan)
     write_json_atomic(base / "table.json", table.to_dict())
