@@ -7,17 +7,12 @@ ROOT ?=
 ARGS ?=
 STEPS ?=
 
-# real recordings for the checks that want them; without the folder those checks skip themselves
-ifneq ($(wildcard ../shared/data/.),)
-export C2VL_DATA ?= $(abspath ../shared/data)
-endif
-
 .PHONY: help demo test lab table readme clean
 help:
 	@echo 'make demo                                  the whole path on simulated motions, ends with a table and a report'
 	@echo 'make demo DATA=nw-ucla ROOT=path/nw_ucla   the same on real recordings (also DATA=utd-mhad)'
 	@echo 'make lab                                   JupyterLab on the notebooks'
-	@echo 'make test [STEPS="lint ruff"]              everything that checks the project, or only the steps named'
+	@echo 'make test [STEPS="pages ruff"]              everything that checks the project, or only the steps named'
 	@echo 'make table DATA=nw-ucla ROOT=path/nw_ucla  the rows of the README table'
 	@echo 'make readme                                README.md from nbs/index.ipynb'
 	@echo 'make clean                                 removes builds and caches (runs/ and .venv stay)'

@@ -16,7 +16,7 @@ from c2vl_kit.skeleton import InputError
 def settings(args) -> FamilyConfig:
     "The defaults, the budget and --set KEY=VALUE."
     config = FamilyConfig(folds_by=FOLDS_BY.get(args.data))
-    if args.budget:
+    if args.budget is not None:
         config = config.replace(budget=args.budget)
     for text in args.set:
         key, _, value = text.partition("=")
@@ -24,8 +24,20 @@ def settings(args) -> FamilyConfig:
             value = json.loads(value)
         except ValueError:
             pass
-        config = config.replace(**{key: value})
+        config = config.replace(**{key: checked(key, value)})
     return config
+
+
+def checked(key: str, value):
+    "The value of a setting; InputError where it is not of the kind of its default."
+    if not hasattr(FamilyConfig(), key):
+        return value  # replace says which settings there are
+    default = getattr(FamilyConfig(), key)
+    kinds = {float: (int, float), type(None): (str, type(None))}.get(type(default), type(default))
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        like = "a word" if default is None else f"of the kind of {default!r}"
+        raise InputError(f"{key} must be {like}, got {value!r}: give it as --set {key}=VALUE")
+    return value
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from c2vl_kit.concepts.captioners import Kinematic
 from c2vl_kit.concepts.space import ConceptSpace, describe
 from c2vl_kit.data.catalog import get_split, prepare
 from c2vl_kit.data.store import Store
@@ -134,6 +135,7 @@ def main() -> int:
     p.add_argument("--budget", choices=("small", "full"), default="small")
     p.add_argument("--amp", choices=("bf16", "off"), default="bf16", help="bf16 is faster on CPUs that have it, see bench/encoder.py")
     p.add_argument("--holdout", help="choose settings on training data alone: camera, subject[:fraction[:seed]]")
+    p.add_argument("--plain", action="store_true", help="the captioner's shorter sentences; give a folder of its own")
     p.add_argument("--set", action="append", default=[], metavar="PART.KEY=VALUE", help="change a setting, e.g. train.lr=0.002")
     args = p.parse_args()
     if unknown := sorted(set(args.rows.split(",")) - set(ROWS)):
@@ -145,7 +147,7 @@ def main() -> int:
         prepare(args.data, args.root, base / "store")
     store = Store.open(base / "store")
     split = get_split(store)
-    describe(store, base, split.train)
+    describe(store, base, split.train, captioner=Kinematic(detail=not args.plain))
     out, config = base, settings(args)
     if args.holdout:
         by, *rest = args.holdout.split(":")

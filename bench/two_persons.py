@@ -8,6 +8,7 @@ frame": each person's own centre is at the origin in every frame, as CrosSCLR an
 by pairs of people; supervised figures are the classifier's own, last epoch; SkeletonCLR's are a linear probe on its frozen features.
 """
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from c2vl_kit.data.transforms import CENTRE_FACING, Pipeline, centre_each
 from c2vl_kit.evaluate.features import extract
 from c2vl_kit.evaluate.probes import linear_probe
 from c2vl_kit.methods import skeletonclr, supervised
+from c2vl_kit.skeleton import InputError
 from c2vl_kit.train.task import seeded
 from c2vl_kit.train.trainer import Trainer
 
@@ -68,7 +70,7 @@ def accuracy(store, split, how: str, epochs: int, method: str = "supervised", wi
     return linear_probe(f[0], y[0], {"official": (f[1], y[1])})["official"]["last"].accuracy
 
 
-def main() -> None:
+def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--root", required=True, help="folder of the recordings")
     for name, default in (("folds", 5), ("epochs", 20), ("width", 8), ("frames", 16)):
@@ -86,7 +88,12 @@ def main() -> None:
             values += [100 * accuracy(store, get_split(store, name), *settings) for name in splits]
             sd = np.std(values, ddof=1) if len(values) > 1 else float("nan")
             print(f"| {how} | {' | '.join(f'{v:.1f}' for v in values)} | {np.mean(values):.1f} | {sd:.1f} |", flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except InputError as why:
+        print(f"two_persons: {why}", file=sys.stderr)
+        sys.exit(2)

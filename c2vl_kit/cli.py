@@ -382,7 +382,7 @@ def _report(job: Job) -> Path:  # the job's folder → report.html
 
     return report(Run.open(job.run).path)
 
-# %% ../nbs/90_cli.ipynb #9b3cf7a4
+# %% ../nbs/90_cli.ipynb #8dce5aee
 _MOST_CLIPS = 40  # of a store, on one page
 
 
@@ -399,31 +399,35 @@ def _show(
     if (what / "store.json").exists():
         return _store_page(what, names, page or what.parent / "store.html")
     run = what if (what / "config.json").exists() else what / "run"
+    store = (what.resolve().parent if run == what else what) / "store"
     if (run / "config.json").exists() and not names:
         from c2vl_kit.viz.explorer import explorer_page, explorer_states
 
         page = page or run / "explorer.html"
         explorer_page(explorer_states(run), page, f"Explorer · {what.name}")
         return page
-    if (what / "store" / "store.json").exists():
-        return _store_page(what / "store", names, page or what / "store.html")
+    if (store / "store.json").exists():
+        return _store_page(store, names, page or (run if run == what else what) / "store.html")
+    if run == what:
+        raise InputError(f"no store lies beside the run {what.name}, so its clips cannot be shown: give the store itself")
     raise InputError(f"{what} holds neither a run nor a store: make them with c2vl demo or c2vl prepare")
 
 
 def _store_page(folder: Path, names: list[str], page: Path) -> Path:
-    "Some clips of a store in one player, with a list to choose from."
+    "Some clips of a store in one player, with a list to choose from, and the prompts that lie beside the store."
+    from c2vl_kit.concepts.prompts import PromptStore
     from c2vl_kit.data.store import Store
 
-    store = Store.open(folder, verify=False)
+    store, said = Store.open(folder, verify=False), folder.resolve().parent / "prompts.jsonl"
     step = -(-len(store) // _MOST_CLIPS)
-    return _player_page([store[n] for n in (names or store.names[::step])], page)
+    return _player_page([store[n] for n in (names or store.names[::step])], page, PromptStore(said) if said.exists() else None)
 
 
-def _player_page(clips: list, page: Path) -> Path:
+def _player_page(clips: list, page: Path, prompts=None) -> Path:
     "Clips in one player."
     from c2vl_kit.viz.player import player_page, player_state
 
-    player_page(player_state(clips, shown=list(range(min(2, len(clips)))) if len(clips) < 3 else [0]), page)
+    player_page(player_state(clips, prompts=prompts, shown=list(range(min(2, len(clips)))) if len(clips) < 3 else [0]), page)
     return page
 
 # %% ../nbs/90_cli.ipynb #27f3f99d
@@ -742,7 +746,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             text = text.replace(word, ", ".join(names())) if word in text else text
         return text
 
-# %% ../nbs/90_cli.ipynb #d2b12ddc
+# %% ../nbs/90_cli.ipynb #4837f558
 def _add_training(parser: argparse.ArgumentParser) -> None:
     "What to change of the preset."
     parser.add_argument("--split", metavar="NAME", help="official split, such as xview or xsub (default: the data set's own)")
@@ -817,7 +821,7 @@ _HELP = {
     "schedule": "linear, cosine, step or fixed: how the soft targets grow",
 }
 
-# %% ../nbs/90_cli.ipynb #dbc9c21f
+# %% ../nbs/90_cli.ipynb #08968890
 def _job(args) -> Job:
     return Job(args.out if args.out is not None else Path("runs") / args.data)
 
@@ -889,7 +893,7 @@ def _run_doctor(args) -> int:
     print(diagnosis)
     return 0 if diagnosis.healthy else 1
 
-# %% ../nbs/90_cli.ipynb #9806c65a
+# %% ../nbs/90_cli.ipynb #b1ec3090
 class _Parser(argparse.ArgumentParser):
     "argparse whose complaints are InputErrors."
 

@@ -55,13 +55,23 @@ def root() -> Path:
     return ROOT
 
 
+class Recordings(type(Path())):
+    """The folder of real recordings: asking for a data set that is not in it skips the test and says so."""
+
+    def __truediv__(self, key) -> Path:
+        found = Path(self) / key
+        if not (Path(self) / Path(key).parts[0]).exists():
+            pytest.skip(f"C2VL_DATA holds no {Path(key).parts[0]}: put these recordings there to run this on them")
+        return found
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """The folder of real recordings (nw_ucla/, utd_mhad/, ntu_samples/ ...); the test is skipped where it is absent."""
+    """The folder of real recordings (nw_ucla/, utd_mhad/, ntu_samples/ ...); skips where it, or the part asked for, is absent."""
     folder = os.environ.get("C2VL_DATA")
     if not folder or not Path(folder).is_dir():
-        pytest.skip("set C2VL_DATA to the folder that holds nw_ucla/, utd_mhad/ and ntu_samples/ to run this on real recordings")
-    return Path(folder)
+        pytest.skip("set C2VL_DATA to the folder of real recordings (nw_ucla/, utd_mhad/, ntu_samples/ ...) to run this on them")
+    return Recordings(folder)
 
 
 @pytest.fixture(scope="session")

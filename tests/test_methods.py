@@ -15,7 +15,10 @@ import torch
 from c2vl_kit.data.catalog import Split, get_split, prepare
 from c2vl_kit.data.loader import Batch, ClipSet
 from c2vl_kit.data.store import Store
-from c2vl_kit.methods import crosclr, ikem, skeletonclr
+from c2vl_kit.data.streams import stream
+from c2vl_kit.evaluate.features import extract
+from c2vl_kit.evaluate.fusion import evaluate_views
+from c2vl_kit.methods import crosclr, ikem, mmcl, skeletonclr, supervised
 from c2vl_kit.models.zoo import Backbone
 from c2vl_kit.skeleton import KINECT20, NTU25, SBU15, InputError
 from c2vl_kit.train.runs import Run
@@ -70,6 +73,8 @@ def test_presets_construct_and_survive_json(method, preset, legacy):
     if preset == "published":
         assert (config.train.epochs, config.queue, config.tau, config.momentum, config.frames) == (300, 32768, 0.07, 0.999, 50)
         assert (config.train.optimiser, config.train.lr, config.train.lr_steps) == ("sgd", 0.1, (250,))
+        assert config.pipeline == ("A-legacy" if legacy else "A")
+    assert getattr(config, "legacy_streams", None) is (legacy if method == "ikem" else None)
 
 
 @pytest.mark.parametrize("one", (False, True))
@@ -80,6 +85,57 @@ def test_students_presets_construct(teacher, one):
     assert sum(e["in_channels"] for e in task.encoder_table().values()) == 9
     sound = ikem.Distill(KINECT20, ikem.load_teacher(teacher), ikem.students())
     assert task.train().teacher.training and not sound.train().teacher.training
+    for legacy in (False, True):
+        config = ikem.published_students(one, legacy=legacy)
+        assert config.pipeline == ("A-legacy" if legacy else "A")
+        assert config.train_mode_teacher == config.bone_queue == config.repeat_augment == config.legacy_streams == legacy
+        assert (config.backbone.persons, config.backbone.partition) == (("legacy", "legacy-hop1") if legacy else (None, None))
+
+
+def test_mmcl_published_switches():
+    old, new = mmcl.published(legacy=True), mmcl.published()
+    assert (old.pipeline, old.standardise, old.replicas, old.backbone.persons) == ("B-legacy", False, 2, "legacy")
+    assert (new.pipeline, new.standardise, new.replicas, new.backbone.persons) == ("B", True, 1, None)
+    assert supervised.published().pipeline == "B"
+
+
+def test_students_repeat_their_augmentations_where_asked(teacher):
+    batch, losses = two_people(), {}
+    for repeat in (False, True):
+        config = ikem.students(repeat_augment=repeat).replace(**TINY, persons=2)
+        with seeded(0, "init"):
+            task = ikem.Distill(KINECT20, ikem.load_teacher(teacher), config).eval()
+        with torch.no_grad():
+            losses[repeat] = [task.loss(batch, Progress(e, 2, step=3), generator_for(0, "augment", e))[0].item() for e in (0, 1)]
+    assert losses[True][0] == losses[True][1] and losses[False][0] != losses[False][1]
+
+
+def test_legacy_streams_reach_students_and_features(store, split, tmp_path):
+    config = ikem.small(views=("joint", "bone"), projection=8, legacy_streams=True).replace(**TINY)
+    run = ikem.pretrain(store, split, tmp_path / "run", config, progress=False)
+    how = view_of(run, "bone")
+    assert how["legacy_streams"] and "true_timeline" not in how
+    clips, net = ClipSet.load(store, split.train, 8, 1, "facing", progress=False), load_encoders(run)["bone"]
+    with torch.no_grad():
+        want = net(stream(clips.x, KINECT20, "bone", legacy=True), clips.present).numpy()
+    assert abs(extract(net, clips, stream="bone", legacy_streams=True).x - want).max() < 1e-5
+    assert abs(extract(net, clips, stream="bone").x - want).max() > 1e-3
+    results = evaluate_views(run, store, split, views=["bone"], progress=False)
+    assert results.info["view"]["bone"]["legacy_streams"] and abs(results.info["feature_std"] - want.std(0).mean()) < 1e-4
+    student = ikem.Distill(KINECT20, ikem.load_teacher(run), ikem.students(legacy_streams=True).replace(**TINY))
+    batch = clips.take(range(4))
+    assert torch.equal(student.streams(batch.x, batch)["bone"], stream(batch.x, KINECT20, "bone", legacy=True))
+
+
+def test_a_classifier_knows_its_own_training_clips(store, split, tmp_path):
+    """In evaluation mode, after eighty steps: batch norms have settled, or every clip would get one answer."""
+    brief = TINY["train"] | {"epochs": 40, "lr": 5e-3}
+    config = supervised.small().replace(frames=16, backbone={"width": 4, "dim": 16}, train=brief)
+    run = supervised.train_supervised(store, split, tmp_path / "run", config, progress=False)
+    label = dict(zip(store.names, store.labels.tolist()))
+    answers = supervised.classify(run, store, split.train, progress=False)["joint"].argmax(1).tolist()
+    right = sum(a == label[n] for a, n in zip(answers, split.train)) / len(answers)
+    assert right > 0.75 > 2 / len(store.label_names), right
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -151,6 +207,19 @@ def test_runs_are_read_back(teacher, store, split, tmp_path):
                           seed=9, progress=False)
     with pytest.raises(InputError, match="cannot resume"):
         ikem.distil(other, store, split, tmp_path / "half", config, seed=2, progress=False)
+
+
+def test_a_teacher_of_other_clips_is_refused_unless_cleared(teacher, store, split, tiny_clips, tmp_path):
+    config = ikem.students(views=("joint",)).replace(**TINY)
+    elsewhere, _ = Store.build(tmp_path / "store", tiny_clips, dataset="elsewhere", progress=False)
+    fewer = Split("simulated", "fewer", split.train[:12], split.tests)
+    for data, part, named in ((elsewhere, split, "elsewhere, split xsub"), (store, fewer, "simulated, split fewer"),
+                              (elsewhere, fewer, "elsewhere, split fewer")):
+        with pytest.raises(InputError, match=f"was trained on simulated, split xsub .* train one on {named}"):
+            ikem.distil(teacher, data, part, tmp_path / "no", config, progress=False)
+    assert not (tmp_path / "no").exists()
+    run = ikem.distil(teacher, elsewhere, fewer, tmp_path / "run", config, cleared=True, progress=False)
+    assert run.config["dataset"] == "elsewhere" and len(run.history()) == 2
 
 
 def test_a_step_equals_the_plain_one(root):
@@ -261,3 +330,17 @@ def test_two_people_are_used(data_root, root, tmp_path):
     split = get_split(store)
     together, apart = (bench.accuracy(store, split, how, epochs=15, width=8, frames=16) for how in ("together", "each frame"))
     assert together > 0.5 and together > apart
+
+
+def test_a_live_view_watches_every_method(tiny_clips, tmp_path):
+    """Methods with an encoder per view, too: the first view's neighbours."""
+    from c2vl_kit.data.loader import ClipSet
+    from c2vl_kit.viz.live import LiveView
+
+    store, _ = Store.build(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
+    split = get_split(store)
+    live = LiveView(ClipSet.load(store, split.train, 8, progress=False), dict(zip(store.names, store.labels)), every=1)
+    settings = dict(frames=8, views=("motion", "joint"), queue=16, backbone=Backbone(width=4, dim=16, dropout=0.0))
+    skeletonclr.pretrain(store, split, tmp_path / "run", skeletonclr.small(**settings, train={"epochs": 2, "batch_size": 6}),
+                         progress=False, callbacks=[live])
+    assert live.epoch == 2 and len(live.series["knn"]) == 2 and all(0 <= v <= 1 for v in live.series["knn"])

@@ -547,11 +547,18 @@ def test_gradients_are_finite_where_bones_have_no_length(name, kind):
         assert x.grad.abs().max() < 1e5
 
 
-def test_legacy_streams_mix_a_batch_of_three():
+def test_legacy_streams_have_bones_of_their_own_and_mix_a_batch_of_three():
     x = torch.randn(3, 3, 5, 25, 1)
     for name in ("rotation-axis", "angular-velocity"):
         assert not torch.allclose(stream(x, NTU25, name), stream(x, NTU25, name, legacy=True))
         assert torch.equal(stream(x[:2], NTU25, name), stream(x[:2], NTU25, name, legacy=True))
+    own, usual = (stream(x[:2], NTU25, "bone", legacy=k) for k in (True, False))
+    assert [v + 1 for v in range(25) if not torch.equal(own[:, :, :, v], usual[:, :, :, v])] == [21, 22, 24]
+    for tip, hand in ((21, 7), (23, 11)):  # hand tips hang from the hands, not from the thumbs
+        assert torch.equal(own[:, :, :, tip], x[:2, :, :, tip] - x[:2, :, :, hand])
+    normal = torch.linalg.cross(x[:2, :, :, 1] - x[:2, :, :, 8], x[:2, :, :, 4] - x[:2, :, :, 8], dim=1)
+    torch.testing.assert_close(own[:, :, :, 20], normal / normal.norm(dim=1, keepdim=True))
+    assert not usual[:, :, :, 20].any()
     flat, five = (stream(x, NTU25, "motion", 100, legacy=k) for k in (False, True))
     torch.testing.assert_close(flat * 10, five)  # 50 instead of the 5 frames there are
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from browser import browser, open_html, page, watched  # noqa: F401
 
+from c2vl_kit.concepts.prompts import Prompt, PromptStore
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.store import Store
 from c2vl_kit.methods.c2vl import pretrain, small
-from c2vl_kit.viz.explorer import Explorer
+from c2vl_kit.viz.explorer import Explorer, explorer_fragment, explorer_states
+from c2vl_kit.viz.player import player_state, widget_page
 from c2vl_kit.viz.report import report
 
 EVIL = "</script><script>window.ran=1</script>"
@@ -81,6 +83,29 @@ def test_map_to_heatmap_and_player(page, tmp_path, job):
     assert [metas[i]["name"] for i in of(page, "player", "shown")] == [job.heatmap.names[3]]
     spaces = role("space").locator("option").all_inner_texts()
     assert spaces == ["space: language", "space: skeleton, untrained", "space: skeleton, trained"]
+
+
+def test_two_explorers_in_one_notebook_leave_each_other_alone(page, tmp_path, trained, job):
+    run, said = trained
+    both = {**{f"a{k}": v for k, v in job.states.items()}, **{f"b{k}": v for k, v in Explorer(run, prompts=said).states.items()}}
+    groups = {key: how["group"] for key, how in both.items()}
+    assert len(set(groups.values())) == 2 and "" not in groups.values()
+    page.set_viewport_size({"width": 1300, "height": 2600})
+    body = "".join(explorer_fragment({k[1:]: v for k, v in both.items() if k[0] == which}) for which in "ab")
+    open_html(page, widget_page(body, list(job.states), "two"), tmp_path)
+    page.wait_for_timeout(200)
+    a, b = job.heatmap.names[1], job.heatmap.names[-2]
+    page.mouse.click(*heat_cell(page, a, b))
+    assert page.evaluate("[...document.querySelectorAll('.c2vl-map')].map((e) => e.dataset.picked)") == [f"{a}\n{b}", ""]
+
+
+def test_answers_of_a_store_stand_at_their_moments(trained):
+    run, said = trained
+    name, prompts = next(iter(said)), PromptStore()
+    prompts.append(Prompt(name, m, "what?", text, "test") for m, text in ((1, "walks"), (3, "sits")))
+    states = explorer_states(run, prompts=prompts)
+    meta = next(m for m in player_state(**states["player"])["metas"] if m["name"] == name)
+    assert meta["prompts"] == ["", "walks", "", "sits"]
 
 
 @pytest.mark.parametrize("width", [400, 1300])

@@ -203,6 +203,18 @@ def test_difference_to_the_epoch_before(page, tmp_path, clips, record, state):
     assert get(page, "difference") is False
 
 
+def test_difference_to_an_epoch_of_identities(page, tmp_path, clips, record, state):
+    see(page, tmp_path, state(sort="record", epoch=1, kinds=["mixed"]))            # at the first epoch α = 0: the target in force is I
+    page.keyboard.press("d")
+    away(page)
+    (i, j), change = (2, 2), record.matrices["mixed"][1] - np.eye(len(clips))
+    assert change[i, j] < -0.05
+    r, _, b = pixel(page, *cell(page, clips[i].name, clips[j].name))
+    assert b > r + 30 and data(page, "epoch") == "10"                                                # the diagonal has lost
+    role(page, "epoch").fill("0")
+    assert picture(page)
+
+
 # ---------------------------------------------------------------- order and what is shown
 
 @pytest.mark.parametrize("sort", ["class", "cluster", "record"])
@@ -231,6 +243,41 @@ def test_matrices_are_chosen_by_button_and_digit(page, tmp_path, state):
     assert get(page, "kinds") == ["model"]
     page.keyboard.press("5")
     assert len(get(page, "kinds")) == 5
+
+
+def test_a_set_without_the_chosen_matrices_shows_its_own(page, tmp_path, clips, record):
+    names, few = record.names, TargetRecord(record.names, record.epochs, record.alphas, {"model": record.matrices["model"]})
+    see(page, tmp_path, heatmap_state({"all": record, "few": few}, kinds=["intra", "mixed"]))
+    role(page, "set").select_option(label="few")
+    assert data(page, "kinds") == "model" and role(page, "kind-model").get_attribute("aria-pressed") == "true"
+    page.mouse.move(*cell(page, names[1], names[2], "model"))
+    assert role(page, "values").locator("[data-value=model]").is_visible()
+    role(page, "set").select_option(label="all")
+    assert data(page, "kinds") == "intra mixed"
+    page.evaluate(f"{HEAT}.c2vlModel.set('kinds', [])")
+    assert data(page, "kinds") == "hard intra inter mixed model"
+    page.evaluate(f"{HEAT}.c2vlModel.set('which', 7)")
+    settle(page)
+    page.focus("[data-role=canvas]")
+    page.keyboard.press("5")
+    assert data(page, "kinds") == "model"
+
+
+def test_the_card_follows_set_order_and_matrices(page, tmp_path, clips, record):
+    other = TargetRecord(record.names, record.epochs, record.alphas, {k: m[::-1] for k, m in record.matrices.items()})
+    see(page, tmp_path, heatmap_state({"one": record, "two": other}, sort="record", epoch=6))
+    page.mouse.move(*cell(page, clips[3].name, clips[8].name, "model"))
+    said = lambda: role(page, "values").inner_text()
+    tell = lambda trait, value: (page.evaluate(f"([k, v]) => {HEAT}.c2vlModel.set(k, v)", [trait, value]), settle(page))
+    for wanted, now in ((6, lambda: None), (0, lambda: tell("which", 1))):
+        now()
+        shown = float(role(page, "values").locator("[data-value=model]").inner_text().split()[-1])
+        assert shown == pytest.approx(float(record.matrices["model"][wanted, 3, 8]), rel=6e-3)
+    tell("kinds", ["mixed", "model"])
+    assert "hard" not in said() and "mixed" in said()
+    before = role(page, "tip").bounding_box()
+    tell("sort", "cluster")
+    assert role(page, "tip").bounding_box() != before
 
 
 def test_zoom_and_move_in_all_matrices(page, tmp_path, clips, state):

@@ -177,6 +177,85 @@ def test_touch_drags_pinches_and_taps(browser, tmp_path, clips, state):
         assert float(root(tab, "zoom")) > 1.5
 
 
+def fingers(tab):
+    """touch(kind, (x, y), …): what the fingers do, or which of them are lifted; a third number says which finger it is."""
+    cdp = tab.context.new_cdp_session(tab)
+
+    def touch(kind, *points):
+        at = [{"x": p[0], "y": p[1], "id": p[2] if len(p) > 2 else i} for i, p in enumerate(points)]
+        cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+        settle(tab)
+    return touch
+
+
+def swipe(touch, x, y, far):
+    """One finger upwards."""
+    touch("touchStart", (x, y))
+    for step in range(1, 9):
+        touch("touchMove", (x, y - far * step / 8))
+    touch("touchEnd")
+
+
+def test_the_last_finger_of_a_pinch_neither_moves_nor_picks(browser, tmp_path, clips, state):
+    with watched(browser, viewport={"width": 400, "height": 800}, has_touch=True) as tab:
+        see(tab, tmp_path, state(height=300))
+        tab.touchscreen.tap(*place(tab, clips[4].name))                           # it has the focus: the page does not scroll
+        touch = fingers(tab)
+        touch("touchStart", (150, 300), (200, 300))
+        touch("touchMove", (120, 300), (230, 300))
+        touch("touchMove", (100, 300), (250, 300))
+        touch("touchEnd", (250, 300, 1))                                           # one finger is still down
+        still = place(tab, clips[4].name)
+        for step in range(1, 6):
+            touch("touchMove", (100 + 15 * step, 300))
+        assert place(tab, clips[4].name) == pytest.approx(still, abs=0.5)
+        touch("touchEnd")
+        touch("touchStart", (200, 300))
+        for step in range(1, 6):
+            touch("touchMove", (200 + 10 * step, 300))
+        touch("touchEnd")
+        assert place(tab, clips[4].name)[0] == pytest.approx(still[0] + 50, abs=3)       # a new finger moves again
+
+
+def test_a_second_finger_or_a_cancelled_one_ends_the_lasso(browser, tmp_path, clips, state):
+    with watched(browser, viewport={"width": 400, "height": 800}, has_touch=True) as tab:
+        see(tab, tmp_path, state(height=300))
+        role(tab, "lasso").tap()
+        touch, box = fingers(tab), role(tab, "canvas").bounding_box()
+        left, top, right, bottom = box["x"] + 4, box["y"] + 4, box["x"] + box["width"] - 4, box["y"] + box["height"] - 4
+        corners = [(left, top), (left, bottom), (right, bottom), (right, top), (left, top)]
+        for ending in ("touchStart", "touchCancel", "touchEnd"):
+            touch("touchStart", corners[0])
+            for corner in corners[1:]:
+                touch("touchMove", corner)
+            if ending == "touchStart":
+                touch("touchStart", corners[0], (right, bottom))
+                touch("touchEnd", (right, bottom, 1))
+                touch("touchMove", (left + 40, top + 40))
+                touch("touchMove", (left + 80, top + 80))
+                touch("touchEnd")
+            else:
+                touch(ending)
+            assert (len(get(tab, "selection")) == len(clips)) == (ending == "touchEnd"), ending
+
+
+def test_a_swipe_over_the_map_scrolls_the_page(browser, tmp_path, clips, state):
+    with watched(browser, viewport={"width": 400, "height": 500}, has_touch=True, is_mobile=True) as tab:
+        see(tab, tmp_path, state(height=300))
+        box = role(tab, "canvas").bounding_box()
+        touch, at = fingers(tab), place(tab, clips[4].name)
+        swipe(touch, box["x"] + 40, box["y"] + 200, 160)
+        tab.wait_for_timeout(300)
+        gone = tab.evaluate("scrollY")
+        assert gone > 60 and place(tab, clips[4].name) == pytest.approx((at[0], at[1] - gone), abs=1)     # and the map stands still
+        assert get(tab, "picked") == []
+        tab.touchscreen.tap(*place(tab, clips[4].name))                           # once tapped, the finger is the map's
+        box = role(tab, "canvas").bounding_box()
+        swipe(touch, box["x"] + 40, box["y"] + 200, 80)
+        tab.wait_for_timeout(300)
+        assert tab.evaluate("scrollY") == gone and place(tab, clips[4].name)[1] == pytest.approx(at[1] - gone - 80, abs=1)
+
+
 # ---------------------------------------------------------------- lasso
 
 def ring(page, points, margin=14):
@@ -255,6 +334,48 @@ def test_lasso_reaches_python_and_python_the_map(page, tmp_path, clips, facts):
     widget.show("skeleton")
     live.flush()
     until(page, "document.querySelector('.c2vl-map').dataset.at === '1'")
+
+
+def test_python_selects_and_picks_for_all_linked_widgets_once(page, tmp_path, clips, state):
+    body = widget_fragment("concept_map", state(group="g", height=260))
+    others = [*(c.name for c in clips[3:]), "elsewhere"]
+    body += widget_fragment("concept_map", map_state((others, np.random.default_rng(0).random((len(others), 2))), group="g", height=260))
+    body += widget_fragment("player", player_state(clips, group="g", shown=0, height=200))
+    open_html(page, widget_page(body, ["concept_map", "player"], "all"), tmp_path)
+    page.evaluate("""() => { window.told = []; globalThis[Symbol.for('c2vl-kit')].groups.get('g')
+        .add({ hear: (topic, data) => window.told.push([topic, ...data.names]) }); }""")
+    models = "[...document.querySelectorAll('[data-c2vl-widget]')].map((e) => e.c2vlModel)"
+    a, b, early = clips[5].name, clips[9].name, clips[0].name
+    page.evaluate(f"(names) => {models}[0].set('selection', names)", [a, b])             # what the_map.select(a, b) does
+    assert page.evaluate(f"{models}.slice(0, 2).map((m) => m.get('selection'))") == [[a, b]] * 2
+    assert page.evaluate(f"{models}[2].get('shown')") == [5, 9]
+    page.evaluate(f"(names) => {models}[0].set('picked', names)", [b])
+    assert page.evaluate(f"{models}[1].get('picked')") == [b] and page.evaluate(f"{models}[2].get('shown')") == [9]
+    page.evaluate(f"(names) => {models}[0].set('selection', names)", [early])            # the second map knows nothing of it
+    assert page.evaluate(f"{models}[1].get('selection')") == [a, b]
+    page.evaluate(f"{models}[0].set('selection', [])")
+    assert page.evaluate(f"{models}[1].get('selection')") == []
+    assert page.evaluate("window.told") == [["select", a, b], ["pick", b], ["select", early], ["select"]]
+
+
+def test_two_views_of_one_map_tell_once_what_is_picked(page, tmp_path, clips, state):
+    html = map_page(state(group="g", height=260))
+    open_html(page, re.sub("'sha256-[^']+'", "'unsafe-inline'", html), tmp_path)         # or the page would refuse the second script
+    page.evaluate(f"""() => {{ window.second = document.body.appendChild(document.createElement('div')); window.model = {MAP}.c2vlModel;
+        const module = document.querySelector('script[type=module]').textContent.replace(/mountOffline\\([^)]*\\);\\s*$/, '');
+        const script = document.createElement('script'); script.type = 'module';
+        script.textContent = module + '; renderConceptMap({{model: window.model, el: window.second}});';
+        document.body.append(script); }}""")
+    until(page, "window.second.c2vl")
+    page.evaluate("""() => { window.told = []; globalThis[Symbol.for('c2vl-kit')].groups.get('g')
+        .add({ hear: (topic, data) => topic === 'hover' || window.told.push([topic, ...data.names]) }); }""")
+    page.mouse.click(*place(page, clips[3].name))
+    assert page.evaluate("window.told") == [["pick", clips[3].name]]
+    assert page.locator(".c2vl-map").nth(1).get_attribute("data-picked") == clips[3].name
+    role(page, "search").first.fill(clips[5].name)
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.told.slice(1)") == [["select", clips[5].name]]
+    assert page.locator(".c2vl-map").nth(1).get_attribute("data-selected") == "1"
 
 
 def test_the_list_points_and_picks(page, tmp_path, clips, state):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from browser import browser, open_html, page, settle, until, watched  # noqa: F401
 
+from c2vl_kit.concepts.prompts import Prompt
 from c2vl_kit.skeleton import NTU25, Clip
 from c2vl_kit.viz.player import (
-    Scalar, VIEWS, _scenes, joint_speed, pack_clips, player_page, player_state, project, save_mp4, widget_fragment, widget_page)
+    Scalar, VIEWS, _scenes, joint_speed, pack_clips, player_page, player_state, project, save_gif, save_mp4, widget_fragment, widget_page)
 
 EVIL = "</script><script>window.ran=1</script><img src=x onerror='window.ran=1'> \"quoted\" 'one' 💃 مرحبا & <b>"
 
@@ -354,6 +355,25 @@ def test_prompts_of_the_moment_stand_below(page, tmp_path, clips):
     assert "no prompts" in role(page, "prompts").inner_text()
 
 
+def test_a_moment_without_an_answer_keeps_its_place_and_is_heard(page, tmp_path, clips):
+    clip = clips[0]
+    said = [Prompt(clip.name, m, "what?", text, "test") for m, text in ((0, "stands"), (2, " "), (3, "sits"))]
+    see(page, tmp_path, clip, prompts=said)
+    live, seen = page.locator(".c2vl-live"), []
+    for _ in range(clip.T):
+        words = role(page, "prompt").locator("[dir=auto]").inner_text()
+        seen += [words] if words not in seen[-1:] else []
+        page.keyboard.press("ArrowRight")
+    assert seen == ["stands", "nothing was said here", "sits"]
+    page.keyboard.press("End")
+    assert live.inner_text() == "sits" and "moment 4 / 4" in role(page, "prompt").inner_text()
+    page.keyboard.press("Home")
+    assert live.inner_text() == "stands"
+    page.keyboard.press("Space")
+    until(page, f"{PLAYER}.querySelector('[data-role=prompt] [dir]').innerText !== 'stands'")
+    assert live.inner_text() == "stands"                                                   # not while it plays
+
+
 # ---------------------------------------------------------------- fingers, screens, readers
 
 def test_touch_taps_turns_and_pinches(browser, tmp_path, clips):
@@ -380,6 +400,76 @@ def test_touch_taps_turns_and_pinches(browser, tmp_path, clips):
         assert camera(tab)["zoom"] == pytest.approx(2, rel=0.15) and camera(tab)["yaw"] == pytest.approx(55, abs=4)
         role(tab, "play").tap()
         assert playing(tab)
+
+
+def test_a_swipe_over_the_picture_scrolls_the_page_and_turns_nothing(browser, tmp_path, clips):
+    with watched(browser, viewport={"width": 400, "height": 420}, has_touch=True, is_mobile=True) as tab:
+        open_html(tab, player_page(player_state(clips[0])), tmp_path)
+        settle(tab)
+        x, y = middle(tab)
+        cdp, before = tab.context.new_cdp_session(tab), camera(tab)
+
+        def swipe(y):
+            for step in range(9):
+                at = {"x": x, "y": y - 15 * step, "id": 0}
+                cdp.send("Input.dispatchTouchEvent", {"type": "touchMove" if step else "touchStart", "touchPoints": [at]})
+                settle(tab)
+            cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            tab.wait_for_timeout(300)
+
+        swipe(y)
+        gone = tab.evaluate("scrollY")
+        assert gone > 60 and camera(tab) == before and get(tab, "picked") == {}
+        tab.touchscreen.tap(*middle(tab))
+        swipe(middle(tab)[1])
+        assert tab.evaluate("scrollY") == gone and camera(tab)["pitch"] != before["pitch"]
+
+
+def test_the_keyboard_stays_where_it_was(page, tmp_path, clips):
+    see(page, tmp_path, clips, shown=[0, 1])
+    here = "document.activeElement"
+    focus = f"[{here}.dataset.role ?? {here}.dataset.key, {here}.getAttribute('aria-label')].join(' ')"
+    page.locator("[data-role=clip]").nth(1).focus()
+    page.keyboard.press("ArrowDown")
+    assert get(page, "shown") == [0, 2] and page.evaluate(focus) == "clip clip 2"
+    people = role(page, "persons").locator("button")
+    people.nth(1).focus()
+    page.keyboard.press("Enter")
+    assert get(page, "hidden") == [1] and page.evaluate(focus) == "1 person 2: hidden, show"
+    page.keyboard.press("Enter")
+    assert get(page, "hidden") == [] and page.evaluate(focus) == "1 person 2: shown, hide"
+
+
+def test_joints_by_keyboard_are_said(page, tmp_path, clips):
+    pair = clips[2]
+    see(page, tmp_path, [clips[0], pair], shown=1)
+    settle(page)
+    live, names = page.locator(".c2vl-live"), pair.layout.joints
+    for key in ("n", "n", "n", "p"):
+        page.keyboard.press(key)
+        settle(page)
+    x, y, z = (f"{v:.3f}" for v in pair.joints[0, 0, 1])
+    assert live.inner_text() == f"person 1, {names[1]}: {x}, {y}, {z} metres"
+    assert names[1] in role(page, "tip").inner_text()
+    page.keyboard.press("Enter")
+    assert get(page, "picked") == {"person": 0, "joint": 1, "name": names[1], "clip": "pair"}
+    page.keyboard.press("Enter")
+    assert get(page, "picked") == {}
+    page.keyboard.press("?")
+    assert "next, previous joint" in role(page, "help").inner_text()
+
+
+def test_no_other_base_and_no_form_on_a_page(browser, tmp_path, clips):
+    html = player_page(player_state(clips[0])).replace("<body>", "<base href='http://elsewhere.example/'><body>")
+    tab = browser.new_context(offline=True).new_page()
+    open_html(tab, html, tmp_path)
+    assert tab.evaluate("document.baseURI").startswith("file:")
+    refused = tab.evaluate("""new Promise((done) => {
+        document.addEventListener('securitypolicyviolation', (e) => done(e.effectiveDirective));
+        const form = document.body.appendChild(document.createElement('form')); form.action = 'http://elsewhere.example/'; form.submit();
+        setTimeout(() => done('sent'), 2000); })""")
+    assert refused == "form-action"
+    tab.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -512,6 +602,14 @@ def test_film_and_gif_have_every_moment(tmp_path, clips):
     assert len(pictures) == math.ceil(seconds * 10) and pictures[0].shape == (240, 320, 3)
     assert np.abs(pictures[0].astype(int) - pictures[len(pictures) // 2]).max() > 60
     assert [p.name for p in tmp_path.iterdir()] == ["film.mp4"]
+
+
+@pytest.mark.parametrize("fps", [15, 12.5, 30])
+def test_a_gif_lasts_as_long_as_it_should(tmp_path, clips, fps):
+    from PIL import Image
+    film = Image.open(save_gif(player_state(clips[0]), tmp_path / "film.gif", fps=fps, size=(120, 90)))
+    lasts = [film.seek(i) or film.info["duration"] for i in range(film.n_frames)]
+    assert sum(lasts) == pytest.approx(1000 / fps * math.ceil(clips[0].T * fps / 30), abs=6) and min(lasts) > 0
 
 
 def test_no_address_of_any_kind_in_the_page(tmp_path, clips):

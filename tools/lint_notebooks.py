@@ -93,6 +93,8 @@ def lint(path: Path) -> list[str]:
     words = sum(c["cell_type"] == "markdown" for c in cells)
     if words * CODE_PER_MARKDOWN < len(code):
         found.append(f"has {words} markdown cells for {len(code)} code cells: say what each idea is and why")
+    if len(code) > 5 and not any(c.get("outputs") for c in code):
+        found.append("shows nothing: run it and keep its outputs")
     found += opening(cells) + naming(path, cells)
     for number, cell in enumerate(cells, 1):
         if cell["cell_type"] == "code":

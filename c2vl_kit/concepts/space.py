@@ -515,12 +515,13 @@ def describe(
     out: str | Path,  # folder for prompts.jsonl, embeddings/ and space/
     train: Sequence[str],  # training clips: only these get vectors
     progress: bool = True,  # show bars with the time left
+    captioner=None,  # see concepts.captioners; None: Kinematic()
 ):  # -> PromptStore of every clip; InputError where space/ was made of other words or clips
-    "The kinematic captioner's words for every clip, vectors for the training clips alone; what is there is not made again."
+    "A captioner's words for every clip, vectors for the training clips alone; what is there is not made again."
     from c2vl_kit.concepts.captioners import caption
 
     out, train = Path(out), tuple(train)
-    prompts = caption(store, out / "prompts.jsonl", progress=progress)
+    prompts = caption(store, out / "prompts.jsonl", captioner, progress=progress)
     seen = prompts.select(names=train)
     if not (out / "space" / "space.json").exists():
         embed(store, out, seen, names=train, progress=progress)

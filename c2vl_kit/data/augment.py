@@ -120,7 +120,7 @@ def _in_numpy(*tensors: Tensor) -> bool:
     return all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64) and not (t.requires_grad and torch.is_grad_enabled())
                for t in tensors)
 
-# %% ../../nbs/15_data.augment.ipynb #5004c03a
+# %% ../../nbs/15_data.augment.ipynb #b8cb4857
 def _frames_transform(
     x: Tensor,  # (N, 3, T, V, M) positions
     index: Tensor,  # (N, T) frames to take
@@ -327,7 +327,7 @@ def _augment(a: Augment, x: Tensor, generator: torch.Generator, layout: Layout |
         x = jitter(x, a.jitter, generator)
     return x
 
-# %% ../../nbs/15_data.augment.ipynb #6f583126
+# %% ../../nbs/15_data.augment.ipynb #c51adfc0
 CROSCLR = Augment(crosclr_crop=6, shear=0.5)  # CrosSCLR and SkeletonCLR, also IKEM's default
 IKEM_CAMERA = Augment(rotate=30.0, tilt=30.0, scale=0.5)  # IKEM's option: any of three axes by ±30°, size 0.5 … 1.5
 CTRGCN = Augment(crop=0.5, rotate=17.19, tilt=17.19)  # CTR-GCN and MMCL on NTU: part of the clip, ±0.3 rad

@@ -113,7 +113,7 @@ def stream(
     layout: Layout,  # the joints of `x`
     name: str = "joint",  # one of STREAMS, or several: "joint+motion+bone" stacks their channels
     frames_raw=None,  # (N,) frames each clip had when recorded: moving streams become per recorded frame; None: per frame of `x`
-    legacy: bool = False,  # IKEM's code: 50 for T in the speed, and vector products along the first axis of length 3
+    legacy: bool = False,  # IKEM's code: its own bones in `bone`, 50 for T in the speed, vector products along the first axis of length 3
 ) -> Tensor:  # same shape, type and device, C more channels for each further stream; absent persons are still zero
     "Compute a stream; raises InputError on an unknown name or a tensor of another layout."
     if "+" in name:
@@ -127,6 +127,13 @@ def stream(
         return x
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     return _STREAMS[name](wide, layout, _speed(wide, frames_raw, legacy), legacy).to(x.dtype)
+
+
+def _bones(x, layout, speed, legacy):
+    if not legacy:
+        return _bone(x, layout.parents)
+    _three(x)
+    return _turning_bones(x, layout, legacy)[0]
 
 
 def _rotation_axis(x, layout, speed, legacy):
@@ -143,11 +150,12 @@ def _angular_velocity(x, layout, speed, legacy):
 def _three(x):
     "Raise InputError unless there are three coordinates."
     if x.shape[1] != 3:
-        raise InputError(f"rotations need three coordinates (N, 3, T, V, M), got {tuple(x.shape)}; use bone or motion for other data.")
+        raise InputError(f"rotations and IKEM's bones need three coordinates (N, 3, T, V, M), got {tuple(x.shape)}; "
+                         "use bone without legacy, or motion, for other data.")
 
 
 _STREAMS = {
-    "bone": lambda x, layout, speed, legacy: _bone(x, layout.parents),
+    "bone": _bones,
     "motion": lambda x, layout, speed, legacy: speed * _step(x),
     "bone-motion": lambda x, layout, speed, legacy: speed * _step(_bone(x, layout.parents)),
     "acceleration": lambda x, layout, speed, legacy: speed * _step(speed * _step(x), 2),

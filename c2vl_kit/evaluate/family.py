@@ -6,7 +6,7 @@
 __all__ = ['THREE', 'MEMBERS', 'ORDERINGS', 'FOLDS_BY', 'FamilyConfig', 'Work', 'Member', 'passes', 'run_job', 'run_all',
            'Ordering', 'verdict', 'FamilyTable', 'collect', 'family']
 
-# %% ../../nbs/75_evaluate.family.ipynb #375fa853
+# %% ../../nbs/75_evaluate.family.ipynb #bec5f66f
 import multiprocessing
 import os
 import sys
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ..concepts.captioners import caption
+from ..concepts.prompts import PromptStore
 from ..concepts.space import ConceptSpace, describe
 from ..data.catalog import get_split, prepare
 from ..data.loader import _begin_worker
@@ -103,8 +104,17 @@ class Work:
         how = {"seed": self.seed, "by": c.folds_by, "device": c.device, "progress": False}
         return evaluate_views(run, store, self.split, self.folder / "views.json", **how)
 
-# %% ../../nbs/75_evaluate.family.ipynb #bd2fe6fa
+# %% ../../nbs/75_evaluate.family.ipynb #a916ed92
 THREE = ("joint", "motion", "bone")
+
+
+def _prompts(work: Work) -> PromptStore | None:
+    "What the vectors were made of, if it lies there."
+    told = PromptStore(work.base / "prompts.jsonl") if (work.base / "prompts.jsonl").is_file() else None
+    if told is None or not (work.base / "space" / "space.json").exists():
+        return told
+    made_of = ConceptSpace.load(work.base / "space").info.get("language", {}).get("prompts")
+    return told if made_of == told.select(names=work.split.train).checksum else None
 
 
 def _untrained(work: Work) -> Results:
@@ -113,7 +123,7 @@ def _untrained(work: Work) -> Results:
     with seeded(work.seed, "init"):
         net = c.backbone().make(store.layout)
     view = {"frames": c.frames, "persons": c.persons, "pipeline": c.pipeline, "stream": "joint"}
-    how = {"view": view, "device": c.device, "progress": False, "prompts": work.base / "prompts.jsonl"}
+    how = {"view": view, "device": c.device, "progress": False, "prompts": _prompts(work)}
     return evaluate(net, store, work.split, work.folder / "views.json", work.seed, **how)
 
 
@@ -160,7 +170,7 @@ def _distil(teacher: str, *students: str) -> Callable[[Work], Results]:  # membe
 
     return job
 
-# %% ../../nbs/75_evaluate.family.ipynb #46f04e03
+# %% ../../nbs/75_evaluate.family.ipynb #48b14378
 @dataclass(frozen=True)
 class Member:
     "A method of the table."
@@ -183,7 +193,7 @@ MEMBERS = {
     "students-3": Member("3 students of IKEM, 6 views", _distil("ikem-6", *THREE), 3, frozen=6, needs="ikem-6"),
     "student-9ch": Member("1 student of IKEM, 3 views", _distil("ikem-3", "joint+motion+bone"), 1, frozen=3, needs="ikem-3"),
     "c2vl": Member("C2VL, each view alone", _c2vl, 3),
-    "mmcl": Member("MMCL, refined by kinematic text, no image", _mmcl),
+    "mmcl": Member("MMCL, refined by text, no image", _mmcl),
 }
 
 # %% ../../nbs/75_evaluate.family.ipynb #1f6660b3
@@ -198,17 +208,23 @@ def passes(
     own = f"{half} + {half} key" if member.keys else str(config.budget)
     return f"{member.encoders} × ({own})" + (f", teacher {member.frozen} × {config.budget}" if member.frozen else "")
 
-# %% ../../nbs/75_evaluate.family.ipynb #ac4337ff
+# %% ../../nbs/75_evaluate.family.ipynb #5df9efa7
 def run_job(
     work: Work,  # one member, one seed
 ) -> float:  # seconds of training, over all sittings
     "Train and evaluate; nothing is done again that is done."
     if work.done:
-        made = Results.load(work.folder / "results.json").info
-        if found := first_difference(made["asked"], work.asked()):
+        made = Results.load(work.folder / "results.json")
+        asked = {**made.info["asked"], "store": made.rows[0].store_checksum}
+        now = {**work.asked(), "store": work.store().checksum}
+        if found := first_difference(asked, now):
             raise InputError(f"{work.folder} holds results made with {found[0]}={found[1]!r}, not {found[2]!r}: give another --out, or "
                              "remove that folder")
-        return made["train_seconds"]
+        words = [Run.open(p.parent).config.get("space") for p in sorted(work.folder.glob("*/config.json"))]
+        if any(w and w["checksum"] != work.space().checksum for w in words):
+            raise InputError(f"{work.folder} holds results made with other words than those of {work.base / 'space'}: give another --out, "
+                             "or remove that folder")
+        return made.info["train_seconds"]
     os.environ.setdefault("C2VL_QUIET", "1")
     began = time.process_time()
     results = MEMBERS[work.member].job(work)
@@ -271,7 +287,7 @@ def run_all(
                 process.terminate()
             raise
 
-# %% ../../nbs/75_evaluate.family.ipynb #56e34382
+# %% ../../nbs/75_evaluate.family.ipynb #f66d5f8c
 @dataclass(frozen=True)
 class Ordering:
     "What a paper says is better than what."
@@ -283,22 +299,22 @@ class Ordering:
 
 
 ORDERINGS = (
-    Ordering("exchange between 3 views beats the 3 views alone, fused", "CrosSCLR: 77.8 against 75.0 on NTU-60 xsub",
+    Ordering("exchange between 3 views beats the 3 views alone, fused", "CrosSCLR's code 77.8, against 75.0 told by DiMoP, NTU-60 xsub",
              ("crosclr-3", "fused equal"), ("skeletonclr", "fused equal")),
-    Ordering("exchange makes the joint encoder better", "CrosSCLR: knowledge goes from view to view",
+    Ordering("exchange makes the joint encoder better", "implied by CrosSCLR's design",
              ("crosclr-3", "linear joint"), ("skeletonclr", "linear joint")),
-    Ordering("3 views beat 2, fused", "CrosSCLR: 77.8 against 74.5 on NTU-60 xsub",
+    Ordering("3 views beat 2, fused", "CrosSCLR's code: 77.8 against 74.5 on NTU-60 xsub",
              ("crosclr-3", "fused equal"), ("crosclr-2", "fused equal")),
-    Ordering("fusion beats the joint view alone", "CrosSCLR: 75.0 against 68.3 on NTU-60 xsub",
+    Ordering("fusion beats the joint view alone", "75.0 told by DiMoP, against 68.3 of CrosSCLR's code, NTU-60 xsub",
              ("skeletonclr", "fused equal"), ("skeletonclr", "linear joint")),
-    Ordering("implicit exchange beats exchange alone", "IKEM, abstract", ("ikem-3", "fused equal"), ("crosclr-3", "fused equal")),
-    Ordering("6 views beat 3, fused", "IKEM, abstract", ("ikem-6", "fused equal"), ("ikem-3", "fused equal")),
-    Ordering("3 students of 6 views keep the teacher's accuracy, within a point", "IKEM, abstract",
+    Ordering("implicit exchange beats exchange alone", "implied by IKEM's design", ("ikem-3", "fused equal"), ("crosclr-3", "fused equal")),
+    Ordering("6 views beat 3, fused", "a summary of IKEM, without figures", ("ikem-6", "fused equal"), ("ikem-3", "fused equal")),
+    Ordering("3 students of 6 views keep the teacher's accuracy, within a point", "a summary of IKEM, without figures",
              ("students-3", "fused equal"), ("ikem-6", "fused equal"), 0.01),
-    Ordering("3 students of 6 views beat 3 views", "IKEM, abstract", ("students-3", "fused equal"), ("ikem-3", "fused equal")),
-    Ordering("words beat instances: C2VL beats SkeletonCLR, joint", "C2VL, abstract",
+    Ordering("3 students of 6 views beat 3 views", "implied by IKEM's design", ("students-3", "fused equal"), ("ikem-3", "fused equal")),
+    Ordering("words beat instances: C2VL beats SkeletonCLR, joint", "implied by C2VL's design",
              ("c2vl", "linear joint"), ("skeletonclr", "linear joint")),
-    Ordering("co-learning beats plain supervision", "MMCL: 85.8 against 85.0 on NTU-120 xsub, joint (refinement alone: 85.6)",
+    Ordering("co-learning beats plain supervision", "MMCL's poster: 85.8 against 85.0 on NTU-120 xsub, joint (refinement alone: 85.6)",
              ("mmcl", "own classifier joint"), ("supervised", "own classifier joint")),
     Ordering("fitted weights beat equal ones, 6 views", "common practice, with weights searched on tests",
              ("ikem-6", "fused fitted"), ("ikem-6", "fused equal")),
@@ -348,7 +364,7 @@ def _lines(results: Results) -> dict[str, dict[str, tuple[str, str]]]:
         lines["fused, fitted weights"] = {"linear": ("fused fitted", "last")}
     return lines
 
-# %% ../../nbs/75_evaluate.family.ipynb #f5538d6c
+# %% ../../nbs/75_evaluate.family.ipynb #552a18a8
 @dataclass(frozen=True)
 class FamilyTable:
     "Figures of all members over seeds, and what they say of the papers' orderings."
@@ -380,10 +396,17 @@ def collect(
     tests = tuple(t for t in sizes if t == "official" or sizes[t] != sizes.get("official"))
     rows = [row for m in MEMBERS if m in done for row in _rows(m, done[m], tests, plan[0].config)]
     head = {"dataset": first.dataset, "split": first.split, "split_hash": first.split_hash, "store_checksum": first.store_checksum,
-            "clips": {t: sizes[t] for t in tests}, "config": plan[0].config.to_dict()}
+            "clips": {t: sizes[t] for t in tests}, "config": plan[0].config.to_dict(), "words": _authors(plan[0].base)}
     return FamilyTable(head, tests, tuple(rows), tuple(_judged(o, done, tests) for o in ORDERINGS))
 
-# %% ../../nbs/75_evaluate.family.ipynb #a4d2f0ab
+# %% ../../nbs/75_evaluate.family.ipynb #6f32e4e8
+def _authors(base: Path) -> str:
+    "Who wrote the words that C2VL and MMCL learn from."
+    if not (base / "space" / "space.json").exists():
+        return "nobody"
+    return ", ".join(ConceptSpace.load(base / "space").info.get("language", {}).get("sources") or ["a source without a name"])
+
+
 def _rows(name: str, seeds: Mapping[int, Results], tests: Sequence[str], config: FamilyConfig) -> list[dict]:
     "One member's rows; the references that need no training stand before the untrained encoder."
     def row(member, line, spent, columns):
@@ -398,6 +421,7 @@ def _rows(name: str, seeds: Mapping[int, Results], tests: Sequence[str], config:
                 row("raw joints", "", "–", {"1-NN": ("raw joints 1-NN", "k=1")}),
                 *(row("prompts alone, no skeleton", said, "–", {"linear": ("prompts alone", said)}) for said in _SAID)]
     rows += [row(member.title, line, passes(member, config), columns) for line, columns in _lines(found).items()]
+    rows = [r for r in rows if r["cells"]]
     rows[-1]["seconds"] = float(np.mean([r.info["train_seconds"] for r in seeds.values()]))
     return rows
 
@@ -416,7 +440,7 @@ def _judged(o: Ordering, done: Mapping, tests: Sequence[str]) -> dict:
         out["tests"][t] = {"verdict": verdict(gaps, o.slack), **(_spread(gaps) or {})}
     return out
 
-# %% ../../nbs/75_evaluate.family.ipynb #7f27cf13
+# %% ../../nbs/75_evaluate.family.ipynb #733eb87d
 def _cell(s: Mapping | None, sign: str = "") -> str:
     "Percent, with the standard deviation where it is one."
     if not s or s.get("mean") is None:
@@ -435,7 +459,7 @@ def _markdown(table: FamilyTable) -> str:
         seconds = "" if not r["seconds"] else f"{r['seconds']:.0f}"
         lines.append("| " + " | ".join([title, r["line"], spent, *(_cell(r["cells"].get(c)) for c in columns), seconds]) + " |")
         before = r["member"]
-    heads = ["the papers say", "who", *(h for t in table.tests for h in (f"{t}: difference", t))]
+    heads = ["what papers say, or their design implies", "source", *(h for t in table.tests for h in (f"{t}: difference", t))]
     lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for o in table.orderings:
         found = " | ".join(f"{_cell(o['tests'][t], '+')} | {o['tests'][t]['verdict']}" for t in table.tests)
@@ -445,14 +469,19 @@ def _markdown(table: FamilyTable) -> str:
     seeds = max((s["seeds"] for r in table.rows for s in r["cells"].values()), default=0)
     said = (f"{h['dataset']} {h['split']} `{h['split_hash']}`, {sizes} test clips; seeds: {seeds}, mean ± standard deviation; ST-GCN of "
             f"width {c['width']}, {c['dim']} numbers, {c['frames']} frames, {c['persons']} person; AdamW, learning rate {c['lr']:g}, batch "
-            f"{c['batch_size']}; budget: {c['budget']} passes of each clip through each trained encoder. MMCL's instruction is the "
-            "kinematic captioner's text, and there are no images, so it is refined and not aligned.")
+            f"{c['batch_size']}; budget: {c['budget']} passes of each clip through each trained encoder, half of them through "
+            "the key encoder of contrast methods, which so make half as many updates; learning rate and augmentation were chosen for C2VL. "
+            f"The words of C2VL and MMCL are those of: {h['words']}. There are no images, so MMCL is refined and not aligned.")
     return "\n".join([*lines, "", said])
 
-# %% ../../nbs/75_evaluate.family.ipynb #0cf27e05
+# %% ../../nbs/75_evaluate.family.ipynb #9413a2d2
 def _data(data: str, root: str | Path | None, base: Path) -> Store:
     "The store, made if it is not there."
-    if not (base / "store" / "store.json").exists():
+    if (base / "store" / "store.json").exists():
+        store = Store.open(base / "store")
+        if store.dataset != data:
+            raise InputError(f"{base / 'store'} holds {store.dataset}, not {data}: give another --out, or --data {store.dataset}")
+    else:
         if data == "simulated":
             clips = simulate(SimulatorConfig()).clips
             Store.build(base / "store", clips, dataset="simulated", progress=False)
@@ -484,10 +513,11 @@ def family(
     split, config = get_split(store), config or FamilyConfig(folds_by=FOLDS_BY.get(data))
     plan = _plan(base, split, config, tuple(MEMBERS if members is None else members), seeds)
     wanted, bar = {w.member for w in plan}, sys.stderr.isatty()
-    if {"c2vl", "mmcl"} & wanted and not (base / "space" / "space.json").exists():
-        describe(store, base, split.train, bar)
-    elif "untrained" in wanted and not (base / "prompts.jsonl").exists():
-        caption(store, base / "prompts.jsonl", progress=bar)
+    if not (base / "space" / "space.json").exists():  # else somebody else's words are taken
+        if {"c2vl", "mmcl"} & wanted:
+            describe(store, base, split.train, bar)
+        elif "untrained" in wanted:
+            caption(store, base / "prompts.jsonl", progress=bar)
     run_all(plan, workers, say)
     table = collect(plan)
     write_json_atomic(base / "table.json", table.to_dict())

@@ -100,6 +100,7 @@ def extract(
     batch_size: int = 256,  # clips at once; changes speed and memory, not the features
     stream: str = "joint",  # the stream the encoder was trained on, see data.streams
     true_timeline: bool = False,  # whether it was trained on moving streams per recorded frame
+    legacy_streams: bool = False,  # whether it was trained on streams by IKEM's own arithmetic
 ) -> Features:  # one vector per clip
     "The features of a frozen encoder: evaluation mode, no gradients, float32."
     device = next((p.device for p in encoder.parameters()), clips.x.device)
@@ -107,7 +108,7 @@ def extract(
     encoder.eval()
     try:
         for batch in clips.batches(batch_size, seed=0, epoch=0, drop_last=False, shuffle=False):
-            x = make_stream(batch.x.to(device), clips.layout, stream, batch.frames_raw if true_timeline else None)
+            x = make_stream(batch.x.to(device), clips.layout, stream, batch.frames_raw if true_timeline else None, legacy_streams)
             parts.append(encoder(x, batch.present.to(device)).float().cpu())
     finally:
         encoder.train(was_training)

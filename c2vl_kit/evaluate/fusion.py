@@ -161,33 +161,37 @@ def fused_scores(
     rows["fused kNN"] = knn(both, y, sides, [k for k in KS if k <= len(both)])
     return rows | {"fused retrieval": retrieval(both, y, sides)}
 
-# %% ../../nbs/74_evaluate.fusion.ipynb #1c1a966b
-def _subjects(run, views: Sequence[str] | None) -> tuple[dict[str, tuple[nn.Module, dict]], list[Run]]:
-    "View -> its encoder and how clips are prepared for it; and the runs they come from."
-    found, runs = {}, []
+# %% ../../nbs/74_evaluate.fusion.ipynb #56b15cf5
+def _subjects(run, views: Sequence[str] | None) -> tuple[dict[str, tuple[nn.Module, dict]], dict[str, tuple[Run, str]]]:
+    "View -> its encoder and how clips are prepared for it; and view -> the run it comes from and its name there."
+    found, source = {}, {}
     for name, one in (run.items() if isinstance(run, Mapping) else [(None, run)]):
         if isinstance(one, tuple):
-            if unknown := sorted(set(one[1]) - {*VIEW, "true_timeline"}):
+            if unknown := sorted(set(one[1]) - {*VIEW, "true_timeline", "legacy_streams"}):
                 raise InputError(f"a view has no setting {unknown[0]!r}: it has {', '.join(VIEW)}")
             found[name] = one[0], VIEW | dict(one[1])
             continue
         one = one if isinstance(one, Run) else Run.open(one)
-        runs.append(one)
         nets = load_encoders(one)
         if name is not None and name not in nets and len(nets) > 1:
             raise InputError(f"{one.path} has encoders for {', '.join(nets)}, none for {name!r}: give one of its views as the key")
         for view, net in nets.items() if name is None else [(name, nets.get(name, next(iter(nets.values()))))]:
             own = next(k for k, v in nets.items() if v is net)
-            found[view] = net, view_of(one, own)
+            found[view], source[view] = (net, view_of(one, own)), (one, own)
     if missing := [v for v in views or () if v not in found]:
         raise InputError(f"there is no view {missing[0]!r}: choose from {', '.join(found)}")
-    return {v: found[v] for v in views or found}, runs
+    chosen = tuple(views or found)
+    return {v: found[v] for v in chosen}, {v: source[v] for v in chosen if v in source}
 
-# %% ../../nbs/74_evaluate.fusion.ipynb #d5ffc7fa
+# %% ../../nbs/74_evaluate.fusion.ipynb #00354e00
 def _parts(store, split) -> tuple[dict[str, tuple[str, ...]], dict[str, np.ndarray]]:
-    "Names and classes of the training clips and of every test."
+    "Names and classes of the training clips and of every test; InputError names a clip that is not in the store."
     parts = {"train": tuple(split.train), **{k: tuple(v) for k, v in split.tests.items()}}
     label = dict(zip(store.names, np.asarray(store.labels).tolist()))
+    every = [n for names in parts.values() for n in names]
+    if unknown := [n for n in every if n not in label]:
+        raise InputError(f"{len(unknown)} of {len(every)} clips are not in the store, e.g. {unknown[0]!r}; "
+                         "use the split that was made from this store.")
     return parts, {k: np.array([label[n] for n in names]) for k, names in parts.items()}
 
 
@@ -198,7 +202,7 @@ def _groups(store, names: Sequence[str], by: str | None) -> list | None:
     column = dict(zip(store.names, np.asarray(store.column(by)).tolist()))
     return [column[n] for n in names]
 
-# %% ../../nbs/74_evaluate.fusion.ipynb #759c8d9d
+# %% ../../nbs/74_evaluate.fusion.ipynb #fcd5ccbf
 def _features_of(subjects: Mapping, store, parts: Mapping, where, progress) -> dict[str, dict[str, Features]]:
     "View -> side -> features; clips are prepared once for views that want the same."
     every, sets, out = tuple(dict.fromkeys(n for names in parts.values() for n in names)), {}, {}
@@ -206,26 +210,24 @@ def _features_of(subjects: Mapping, store, parts: Mapping, where, progress) -> d
         key = (how["frames"], how["persons"], how["pipeline"])
         if key not in sets:
             sets[key] = ClipSet.load(store, every, *key, progress=progress)
-        features = extract(encoder.to(where), sets[key], stream=how["stream"], true_timeline=how.get("true_timeline", False))
+        switches = {k: how.get(k, False) for k in ("true_timeline", "legacy_streams")}
+        features = extract(encoder.to(where), sets[key], stream=how["stream"], **switches)
         out[view] = {k: features.subset(names) for k, names in parts.items()}
     return out
 
-# %% ../../nbs/74_evaluate.fusion.ipynb #ce7664f1
-def _own_classifiers(runs: Sequence[Run], store, parts: Mapping, labels: Mapping, progress) -> dict[str, Scores]:
-    "Rows of the runs' own classifiers, where they have some."
-    rows = {}
-    for run in runs:
-        if not run.config.get("classes"):
-            continue
-        answers = {k: classify(run, store, names, progress=progress) for k, names in parts.items() if k != "train"}
-        scores = {k: {**z, **({"fused": fuse(z)} if len(z) > 1 else {})} for k, z in answers.items()}
-        for view in next(iter(scores.values())):
-            table = {k: {"last": Score.of(z[view].argmax(1).numpy(), labels[k], len(run.config["classes"]), labels["train"])}
-                     for k, z in scores.items()}
-            rows[f"own classifier {view}"] = Scores(table)
-    return rows
+# %% ../../nbs/74_evaluate.fusion.ipynb #29cbe929
+def _own_classifiers(source: Mapping[str, tuple[Run, str]], store, parts: Mapping, labels: Mapping, progress) -> dict[str, Scores]:
+    "Rows of the runs' own classifiers, where they have some: a view is called as the caller calls it."
+    mine, said = {v: one for v, one in source.items() if one[0].config.get("classes")}, {}
+    for run in {run.path: run for run, _ in mine.values()}.values():  # each run is asked once
+        said[run.path] = {k: classify(run, store, names, progress=progress) for k, names in parts.items() if k != "train"}
+    answers = {v: {k: z[own] for k, z in said[run.path].items()} for v, (run, own) in mine.items()}
+    if len(answers) > 1:
+        answers["fused"] = {k: fuse({v: z[k] for v, z in answers.items()}) for k in parts if k != "train"}
+    return {f"own classifier {v}": Scores({k: {"last": Score.of(x.argmax(1).numpy(), labels[k], x.shape[1], labels["train"])}
+                                           for k, x in z.items()}) for v, z in answers.items()}
 
-# %% ../../nbs/74_evaluate.fusion.ipynb #0bce9737
+# %% ../../nbs/74_evaluate.fusion.ipynb #eb0acc3e
 def evaluate_views(
     run: Run | str | Path | Mapping,  # a run or its folder; or view -> run, or view -> (encoder, settings that differ from VIEW)
     store,  # Store of the recordings
@@ -241,7 +243,8 @@ def evaluate_views(
 ) -> Results:
     "Every view alone and all together, on every test of a split."
     began, probe = time.perf_counter(), (probe or ProbeConfig()).replace(seed=seed)
-    subjects, runs = _subjects(run, views)
+    subjects, source = _subjects(run, views)
+    runs = list({r.path: r for r, _ in source.values()}.values())
     parts, labels = _parts(store, split)
     features = _features_of(subjects, store, parts, pick_device(device), progress)
     y, scores, sides = labels["train"], {}, {}
@@ -252,7 +255,7 @@ def evaluate_views(
                    f"kNN {view}": knn(train, y, tests, [k for k in KS if k <= len(train)]), f"retrieval {view}": retrieval(train, y, tests)}
     if len(sides) > 1:
         scores |= fused_scores(sides, y, probe, fold_of(parts["train"], y, folds, seed, _groups(store, parts["train"], by)))
-    scores |= _own_classifiers(runs, store, parts, labels, progress)
+    scores |= _own_classifiers(source, store, parts, labels, progress)
     std = {v: s[0].std for v, s in sides.items()}
     info = {"runs": [r.path.name for r in runs], "method": runs[0].config.get("method") if runs else None, "views": list(subjects),
             "view": {v: how for v, (_, how) in subjects.items()}, "folds_by": by, "feature_std": min(std.values()), "feature_stds": std,

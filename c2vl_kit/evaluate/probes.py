@@ -413,7 +413,7 @@ def _words(run, prompts, parts: dict, labels: dict, seed: int, info: dict) -> Sc
     sides = {k: (names, np.array([labels[n] for n in names])) for k, names in parts.items()}
     try:
         scores = words_alone(told, *sides.pop("train"), sides, seed)
-    except InputError as why:
+    except (InputError, ImportError) as why:
         info["notes"] = [*info.get("notes", []), f"What the words alone say was not measured: {why}."]
         return None
     info["leakage"] = {test: scores[test]["own words"].accuracy for test in sides}
@@ -475,7 +475,7 @@ def evaluate(
         found = {k: (features.subset(names), np.array([labels[n] for n in names])) for k, names in parts.items()}
         return *found.pop("train"), found
 
-    how = {"stream": view["stream"], "true_timeline": view.get("true_timeline", False)}
+    how = {"stream": view["stream"], **{k: view.get(k, False) for k in ("true_timeline", "legacy_streams")}}
     learnt, raw = sides(extract(encoder.to(where), clips, **how)), sides(raw_features(clips))
     scores = {"linear": linear_probe(*learnt, probe), "kNN": knn(*learnt, [k for k in KS if k <= len(parts["train"])]),
               "retrieval": retrieval(*learnt)}

@@ -182,7 +182,8 @@ def distillation_loss(
     like, bank = next(iter(students.values())), _redirected(views, queues, queue_of or {})
     t, queue_t = concept_key({u: teacher[u] for u in views}), concept_queue({u: queues[u] for u in views})
     theirs = {u: _cosines(u, constant(teacher[u], like), bank[u]) for u in views}
-    mined = {u: _mined(x, min(k, x.shape[1])) for u, x in theirs.items()}
+    _check_exchange(theirs, tau, k)
+    mined = {u: _mined(x, k) for u, x in theirs.items()}
     for a, s in students.items():
         mine = _cosines(a, s, queue_t)
         _check_exchange({a: mine, **theirs}, tau, k)

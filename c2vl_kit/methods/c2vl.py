@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['C2VLConfig', 'anchors', 'C2VL', 'make_encoder', 'Recorder', 'pretrain', 'load_encoder', 'small', 'full']
 
-# %% ../../nbs/60_methods.c2vl.ipynb #5f57954f
+# %% ../../nbs/60_methods.c2vl.ipynb #853dc520
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from ..train.task import Config, Progress, Task, seeded
 from ..train.trainer import TrainConfig, Trainer
 from ..train.views import load_encoders
 
-# %% ../../nbs/60_methods.c2vl.ipynb #86ae671b
+# %% ../../nbs/60_methods.c2vl.ipynb #a9df855b
 _POLICIES = {
     "concept": ("separate", "average", "concat"), "concept_scaling": ("none", "centre", "whiten"),
     "head": ("linear", "mlp"), "stream": STREAMS,
@@ -41,7 +41,7 @@ class C2VLConfig(Config):
     frames: int = 50  # T: frames each clip is resampled to
     persons: int = 1  # M: persons taken from each clip
     pipeline: str = "facing"  # how clips are centred and turned, see data.transforms
-    stream: str = "joint"  # joint | bone | motion, computed after augmentation
+    stream: str = "joint"  # one of data.streams.STREAMS, computed after augmentation
     backbone: Backbone = field(default_factory=Backbone)  # the encoder: ST-GCN, CTR-GCN, GRU or Transformer
     modalities: str | tuple[str, ...] = "auto"  # "auto": all the space has; or ("language",), ("vision",), both
     concept: str = "separate"  # one target per modality, or one fused: "average" | "concat"
@@ -326,7 +326,7 @@ def load_encoder(
     "The trained encoder; InputError when any of its weights is not in the checkpoint, or the other way round."
     return next(iter(load_encoders(run, name).values()))
 
-# %% ../../nbs/60_methods.c2vl.ipynb #1d426ce5
+# %% ../../nbs/60_methods.c2vl.ipynb #c0ad8282
 def small(**changes) -> C2VLConfig:  # settings to change, as in C2VLConfig.replace
     "For a laptop: a narrow encoder and 32 frames; settings chosen on held-out training clips, see above."
     return _base(frames=32, backbone={"dim": 128}, train={"epochs": 60, "batch_size": 64, "lr": 2e-3}).replace(**changes)

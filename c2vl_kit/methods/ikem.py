@@ -6,7 +6,7 @@
 __all__ = ['SIX', 'LEGACY_IKEM', 'IKEMConfig', 'IKEM', 'pretrain', 'small', 'published', 'DistillConfig', 'Teacher',
            'load_teacher', 'Distill', 'distil', 'students', 'published_students']
 
-# %% ../../nbs/63_methods.ikem.ipynb #4a2b57ea
+# %% ../../nbs/63_methods.ikem.ipynb #3bfb0939
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +24,11 @@ from ..models.stgcn import init_weights
 from ..models.zoo import Backbone
 from ..skeleton import InputError, Layout, sha256_of
 from ..train.runs import Run
-from ..train.task import Progress
+from ..train.task import Progress, generator_for
 from ..train.trainer import TrainConfig
 from ..train.views import ViewConfig, ViewTask, load_encoders, load_exactly, pretrain_task
 
-# %% ../../nbs/63_methods.ikem.ipynb #6b74a43d
+# %% ../../nbs/63_methods.ikem.ipynb #621695a2
 SIX = ("joint", "motion", "bone", "acceleration", "rotation-axis", "angular-velocity")
 
 
@@ -38,7 +38,7 @@ class IKEMConfig(CrosSCLRConfig):
 
     views: tuple[str, ...] = SIX  # two or more
     weight: float = 1.0  # of the IKEM loss beside the exchange, at least 0
-    legacy_streams: bool = False  # legacy: speeds for 50 frames whatever `frames` is, vector products along the first axis of length 3
+    legacy_streams: bool = False  # legacy: the bone view on IKEM's bones, speeds for 50 frames, products along the first axis of length 3
 
     def __post_init__(self):
         super().__post_init__()
@@ -106,7 +106,7 @@ def published(legacy: bool = False, **changes) -> IKEMConfig:  # published quirk
 
 LEGACY_IKEM = {**LEGACY, "shared_head": False, **QUIRKS, "legacy_streams": True}  # IKEM's code has mended the shared head
 
-# %% ../../nbs/63_methods.ikem.ipynb #e1333149
+# %% ../../nbs/63_methods.ikem.ipynb #aee47b6e
 @dataclass(frozen=True)
 class DistillConfig(ViewConfig):
     "Everything that decides a distillation, except data and teacher."
@@ -118,6 +118,8 @@ class DistillConfig(ViewConfig):
     augment: Augment = field(default_factory=lambda: CROSCLR)
     train_mode_teacher: bool = False  # legacy: teacher's batch norms and dropout as in training
     bone_queue: bool = False  # legacy: angular velocity's similarities are taken with the bones' bank
+    repeat_augment: bool = False  # legacy: every epoch draws the same augmentations
+    legacy_streams: bool = False  # legacy: as in IKEMConfig, for the students; the teacher keeps its own
 
     def __post_init__(self):
         super().__post_init__()
@@ -154,7 +156,7 @@ def load_teacher(
     "Encoders and heads of a run; InputError where a weight is missing or left over."
     return Teacher(run if isinstance(run, Run) else Run.open(run), name)
 
-# %% ../../nbs/63_methods.ikem.ipynb #7a88516f
+# %% ../../nbs/63_methods.ikem.ipynb #9db3f2af
 class Distill(ViewTask):
     "Students that learn whom a frozen teacher finds alike."
 
@@ -185,6 +187,8 @@ class Distill(ViewTask):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # sum over students of the mean over the teacher's views; what is logged
         "The teacher sees one augmentation, the students the other."
         c = self.config
+        if c.repeat_augment:
+            generator = generator_for(c.train.seed, "repeat", progress.step, device=generator.device)
         first, second = (c.augment(batch.x, generator, self.layout) for _ in range(2))
         with torch.no_grad():
             z = self.teacher(first, batch)
@@ -194,6 +198,10 @@ class Distill(ViewTask):
         self.waiting = z
         spread = torch.stack([f.detach().float().std(0).mean() for f in features.values()]).mean()
         return loss, {**parts, "feature_std": spread}
+
+    def streams(self, x: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:  # joints, where they come from -> view -> stream
+        "What each student looks at; IKEM's own arithmetic where asked for."
+        return _streams(x, batch, self.layout, self.views, self.config.true_timeline, self.config.legacy_streams)
 
     def after_step(self, progress: Progress) -> None:
         "The teacher's vectors of this step become negatives of the next."
@@ -210,13 +218,14 @@ class Distill(ViewTask):
         "What must be equal to resume: also the teacher's weights."
         return {**super().describe(), "teacher": self.teacher.checksum}
 
-# %% ../../nbs/63_methods.ikem.ipynb #cf05aba9
+# %% ../../nbs/63_methods.ikem.ipynb #47e47ab4
 def distil(
     teacher: Run | str | Path,  # run of skeletonclr, crosclr or ikem
     store,  # Store of the data set
     split,  # Split: its training names are used, nothing else
     out: str | Path,  # run folder
     config: DistillConfig | None = None,  # None: the preset `students`, clips prepared as the teacher's were
+    cleared: bool = False,  # the teacher saw no test clip, though its run names another data set or split
     **options,  # seed, overwrite, stop_after, progress, callbacks: see pretrain_task
 ) -> Run:
     "Train students on a frozen teacher; InputError where the teacher saw other data, or clips prepared in another way."
@@ -227,9 +236,11 @@ def distil(
         if getattr(config, key) != value:
             raise InputError(f"the teacher {run.path} was trained with {key}={value!r}, the students ask for {getattr(config, key)!r}: "
                              "give them the same")
-    if run.config["dataset"] == store.dataset and run.config["split"]["hash"] != split.hash:
-        raise InputError(f"the teacher {run.path} was trained on the split {run.config['split']['name']} `{run.config['split']['hash']}`, "
-                         f"which may hold clips tested here: train one on {split.name} `{split.hash}`")
+    seen = run.config["split"]
+    if not cleared and (run.config["dataset"], seen["hash"]) != (store.dataset, split.hash):
+        raise InputError(f"the teacher {run.path} was trained on {run.config['dataset']}, split {seen['name']} `{seen['hash']}`, "
+                         f"which may hold clips tested here: train one on {store.dataset}, split {split.name} `{split.hash}`, "
+                         "or say cleared=True if it saw none of them")
     net = load_teacher(run)
     facts = {"teacher": {"run": run.path.name, "method": run.config["method"], "views": list(net.views), "checksum": net.checksum}}
     return pretrain_task(lambda layout, c: Distill(layout, net, c), store, split, out, config, "distil", facts, **options)
@@ -248,6 +259,7 @@ def published_students(one: bool = False, legacy: bool = False, **changes) -> Di
                         lr_steps=(120,) if one else (125,), save_every=10)
     views = ("joint+motion+bone",) if one else ("joint", "motion", "bone")
     backbone = Backbone(width=16, dim=256, dropout=0.5, **(LEGACY_BACKBONE if legacy else {}))
-    base = DistillConfig(frames=50, persons=2, pipeline="A", views=views, true_timeline=True, backbone=backbone, train=train,
-                         train_mode_teacher=legacy, bone_queue=legacy)
+    quirks = dict.fromkeys(("train_mode_teacher", "bone_queue", "repeat_augment", "legacy_streams"), legacy)
+    base = DistillConfig(frames=50, persons=2, pipeline="A-legacy" if legacy else "A", views=views, true_timeline=True, backbone=backbone,
+                         train=train, **quirks)
     return base.replace(**changes)

@@ -6,7 +6,7 @@
 __all__ = ['KINDS', 'Instruction', 'yes_no', 'choose_persons', 'persons_by_label', 'MMCLConfig', 'MMCL', 'train_mmcl', 'small',
            'published']
 
-# %% ../../nbs/66_methods.mmcl.ipynb #7cb06fc7
+# %% ../../nbs/66_methods.mmcl.ipynb #82ea8bba
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,7 +228,7 @@ def train_mmcl(
     return pretrain_task(lambda layout, config: MMCL(layout, labels, len(classes), instruction, space, config), store, split, out, config,
                          "mmcl", facts, seed, overwrite, stop_after, progress, callbacks)
 
-# %% ../../nbs/66_methods.mmcl.ipynb #a0d67a32
+# %% ../../nbs/66_methods.mmcl.ipynb #b7743361
 def small(**changes) -> MMCLConfig:  # settings to change, as in MMCLConfig.replace
     "For a laptop: the preset of Supervised, refinement alone."
     train = {"epochs": 60, "batch_size": 64, "lr": 2e-3}
@@ -242,5 +242,5 @@ def published(legacy: bool = False, **changes) -> MMCLConfig:  # legacy: the dep
     train["lr_steps"] = (90, 100)
     base = MMCLConfig(frames=64, persons=2, pipeline="B", align="vision", augment=CTRGCN).replace(backbone=Backbone("ctrgcn"), train=train)
     if legacy:
-        base = base.replace(standardise=False, replicas=2, backbone={"persons": "legacy", "slots": 2})
+        base = base.replace(pipeline="B-legacy", standardise=False, replicas=2, backbone={"persons": "legacy", "slots": 2})
     return base.replace(**changes)

@@ -6,7 +6,7 @@
 __all__ = ['LEGACY', 'LEGACY_BACKBONE', 'MoCoConfig', 'make_heads', 'Seen', 'MoCo', 'SkeletonCLR', 'pretrain', 'roomy', 'small',
            'published']
 
-# %% ../../nbs/61_methods.skeletonclr.ipynb #9124616b
+# %% ../../nbs/61_methods.skeletonclr.ipynb #4209ba18
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,7 +176,7 @@ def roomy(config: MoCoConfig, split) -> MoCoConfig:  # settings; split to train 
         raise InputError(f"a bank of {config.queue} keys cannot hold a batch of {batch}: raise queue or lower train.batch_size")
     return config
 
-# %% ../../nbs/61_methods.skeletonclr.ipynb #d57c4e54
+# %% ../../nbs/61_methods.skeletonclr.ipynb #900eb3fd
 LEGACY = dict(reinit_keys=True, shared_head=True, repeat_augment=True)
 LEGACY_BACKBONE = dict(partition="legacy-hop1", persons="legacy")
 
@@ -201,4 +201,4 @@ def _published(config, quirks, legacy):
     train = TrainConfig(epochs=300, batch_size=128, optimiser="sgd", lr=0.1, weight_decay=1e-4, warmup_epochs=0, schedule="step",
                         lr_steps=(250,), save_every=10)
     backbone = Backbone(width=16, dim=256, dropout=0.5, **(LEGACY_BACKBONE if legacy else {}))
-    return config.replace(frames=50, persons=2, pipeline="A", backbone=backbone, train=train, **quirks)
+    return config.replace(frames=50, persons=2, pipeline="A-legacy" if legacy else "A", backbone=backbone, train=train, **quirks)

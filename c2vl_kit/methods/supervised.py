@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SupervisedConfig', 'Supervised', 'labels_of', 'train_supervised', 'load_task', 'classify', 'small', 'published']
 
-# %% ../../nbs/65_methods.supervised.ipynb #cd03d6f6
+# %% ../../nbs/65_methods.supervised.ipynb #b8604366
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -153,7 +153,7 @@ def classify(
     parts = [task.scores(b.x, b) for b in clips.batches(batch_size, 0, 0, drop_last=False, shuffle=False)]
     return {v: torch.cat([p[v] for p in parts]).double().log_softmax(1) for v in task.config.views}
 
-# %% ../../nbs/65_methods.supervised.ipynb #1f79c673
+# %% ../../nbs/65_methods.supervised.ipynb #f7ced7d9
 def small(**changes) -> SupervisedConfig:  # settings to change, as in SupervisedConfig.replace
     "For a laptop: ST-GCN of width 16, 32 frames."
     train = {"epochs": 60, "batch_size": 64, "lr": 2e-3}

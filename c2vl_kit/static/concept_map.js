@@ -300,10 +300,8 @@ function renderConceptMap({ model, el }) {
   const setHidden = (c, levels) => {
     const hidden = { ...model.get("hidden"), [c.name]: [...levels].sort((a, b) => a - b).map((l) => c.levels[l]) };
     if (!levels.size) delete hidden[c.name];
-    const focused = root.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     push({ hidden });
     recolour();
-    if (focused !== undefined) key.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   };
   const say = (text) => ui.say(text);
   const setTool = (tool) => change("tool", tool);
@@ -350,6 +348,7 @@ function renderConceptMap({ model, el }) {
     nameTool.set(model.get("show_names"));
     stage.style.setProperty("--stage", `${model.get("height")}px`);
     face.canvas.style.cursor = model.get("tool") === "lasso" ? "crosshair" : "";
+    face.canvas.style.touchAction = model.get("tool") === "lasso" ? "none" : "";
     root.dataset.tool = model.get("tool");
     face.redraw();
   }
@@ -596,6 +595,7 @@ function renderConceptMap({ model, el }) {
     drag(dx, dy, e) { if (model.get("tool") === "lasso" || wasLasso) { wasLasso = true; drawing(dx, dy, e); } else move(dx, dy); },
     pan(dx, dy, e) { if (e.shiftKey || wasLasso) { wasLasso = true; drawing(dx, dy, e); } else move(dx, dy); },
     drop() { wasLasso = false; if (lasso) { const found = lasso.length > 2 ? inside() : []; lasso = null; choose(found); } },
+    cancel() { wasLasso = false; lasso = null; face.redraw(); },
     zoom,
     hover(x, y) { point(nearPoint(x, y, 12)); },
     leave: unpoint,
@@ -646,14 +646,14 @@ function renderConceptMap({ model, el }) {
     push({ picked: pair.map((i) => names[i]) });
     face.redraw();
   });
-  bus.on("select", ({ names: wanted }) => choose(known(wanted), false));
+  bus.on("select", ({ names: wanted }) => { const found = known(wanted); if (found.length || !wanted.length) choose(found, false); });   // others' clips say nothing here
 
   // ---- what Python changes
   listen("library", load);   // new points are several traits; this one is set last
   listen("at", () => { const at = model.get("at"); if (round(at) !== Number(root.dataset.at)) (Number.isInteger(at) && root.isConnected ? morph : jump)(at); });
   listen("colour_by hidden", () => { recolour(); showList(); });
-  listen("selection", () => { readSelection(); shade(); });
-  listen("picked", () => { pair = known(model.get("picked")); root.dataset.picked = model.get("picked").join("\n"); face.redraw(); });
+  listen("selection", (python) => { readSelection(); shade(); if (python) bus.emit("select", { names: model.get("selection") }); });
+  listen("picked", (python) => { pair = known(model.get("picked")); root.dataset.picked = model.get("picked").join("\n"); if (python) bus.emit("pick", { names: model.get("picked") }); face.redraw(); });
   listen("query", () => find(model.get("query")));
   listen("playing", () => play(model.get("playing")));
   listen("view", () => { view = { ...view, ...model.get("view") }; root.dataset.zoom = view.zoom.toFixed(3); face.redraw(); });

@@ -8,7 +8,8 @@ Strings from data (names, prompts) only ever become text nodes or attribute valu
 MODEL (same in both worlds: anywidget's)
   offlineModel(state)            get(k) set(k, v) save_changes() on("change:k", fn) off(name?, fn?); {"$b64": …} becomes a DataView
   bytes(view, Type, count?, at?) DataView | ArrayBuffer | typed array | base64 string → Type (Float32Array, Int16Array, Uint8Array …)
-  talk(model, ends)              → {push({trait: value}), listen("trait trait", fn)}: a widget does not hear what it pushed itself; ends gets what stops the listening
+  talk(model, ends)              → {push({trait: value}), listen("trait trait", fn)}: a widget does not hear what it pushed itself; fn(true) where no widget pushed it,
+                                 so it came from Python; ends gets what stops the listening
   mountOffline(renders)          draws every element of a page with data-c2vl-widget="player" data-state="ID" from the JSON script of that ID
 LINK (in the browser, no kernel)
   link(group, name)              → {group, name, on(topic, fn(data, from)) → off, emit(topic, data), move(group), close()}; "" = alone
@@ -25,8 +26,8 @@ DOM AND CONTROLS (keyboard reachable, aria labels, data-role for tests)
   select({label, role, options: [{value, label}], value, onChange}) (.set(v), .fill(options, v)), legend({label, role, items: [{key, label, colour, count}], off, onToggle}) (.set(items, off))
   colourBar({role}) (.set({scale, lo, hi, label} | null)), tooltip(root) (.show(x, y, content), .hide()); x, y in client pixels
   surface(parent, draw(ctx, w, h), {label, role}) → {canvas, ctx, w, h, redraw(), now(), end()}; sharp on any screen, redrawn at most once a picture
-  gestures(el, {drag(dx, dy, e), pan(dx, dy), zoom(factor, x, y), hover(x, y, e), leave(), tap(x, y, e), twice(x, y, e)}) → off; x, y in el's pixels
-                                 left drag = drag, right / middle / shift drag = pan, wheel (once focused, or with Ctrl) and pinch = zoom
+  gestures(el, {drag(dx, dy, e), drop(e), cancel(), pan(dx, dy), zoom(factor, x, y), hover(x, y, e), leave(), tap(x, y, e), twice(x, y, e)}) → off; x, y in el's pixels
+                                 left drag = drag, right / middle / shift drag = pan, wheel (once focused, or with Ctrl) and pinch = zoom; what a second finger or a scrolling page ends is cancelled, not dropped
 COLOUR AND NUMBERS
   OKABE_ITO, category(i, dark), themeOf(el) → {dark, ink, soft, faint, paper, line, accent, left, right, trunk, persons: […]}, onTheme(fn) → off
   lut("viridis" | "diverging" | "grey") → Uint8Array(768); colourAt(table, u 0…1) → css; unit(v, lo, hi) → 0…1 | NaN; fmt(v, digits)
@@ -86,16 +87,21 @@ function offlineModel(state) {
 }
 
 function talk(model, ends) {
-  let pushing = false;
+  let pushing = 0;
   return {
     push(change) {
-      pushing = true;
-      for (const [k, v] of Object.entries(change)) model.set(k, v);
-      model.save_changes();
-      pushing = false;
+      pushing += 1;
+      SHARED.pushing = (SHARED.pushing ?? 0) + 1;
+      try {
+        for (const [k, v] of Object.entries(change)) model.set(k, v);
+        model.save_changes();
+      } finally {
+        pushing -= 1;
+        SHARED.pushing -= 1;
+      }
     },
     listen: (keys, fn) => keys.split(" ").forEach((key) => {
-      const heard = () => { if (!pushing) fn(); };
+      const heard = () => { if (!pushing) fn(!SHARED.pushing); };
       model.on("change:" + key, heard);
       ends.push(() => model.off("change:" + key, heard));
     }),
@@ -363,6 +369,7 @@ function select({ label, role, options, value, onChange }) {
 function legend({ label, role, items = [], off = new Set(), onToggle }) {
   const el = h("div", { class: "c2vl-legend", role: "group", "aria-label": label, "data-role": role });
   el.set = (list, hidden = new Set()) => {
+    const focused = el.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     el.hidden = !list.length;
     el.replaceChildren(...list.map((item) => {
       const inside = [h("span", { class: "c2vl-dot", style: { background: item.colour } }), h("span", { dir: "auto" }, item.label),
@@ -371,6 +378,7 @@ function legend({ label, role, items = [], off = new Set(), onToggle }) {
       return h("button", { type: "button", class: "c2vl-item", "data-key": item.key, "aria-pressed": String(!hidden.has(item.key)),
         "aria-label": `${item.label}: ${hidden.has(item.key) ? "hidden, show" : "shown, hide"}`, onclick: () => onToggle(item.key) }, inside);
     }));
+    if (focused !== undefined) [...el.children].find((c) => c.dataset.key === focused)?.focus({ preventScroll: true });
   };
   el.set(items, off);
   return el;
@@ -445,17 +453,17 @@ function surface(parent, draw, { label, role } = {}) {
 
 function gestures(el, on) {
   const down = new Map();
-  let moved = 0, start = null, gap = 0, lastTap = -Infinity;
+  let moved = 0, start = null, gap = 0, lastTap = -Infinity, begun = false, ended = false;
   const at = (e) => { const box = el.getBoundingClientRect(); return [e.clientX - box.left, e.clientY - box.top]; };
   const spread = () => { const [a, b] = [...down.values()]; return { gap: Math.hypot(a.x - b.x, a.y - b.y), x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 }; };
   const handlers = {
     pointerdown(e) {
-      el.focus({ preventScroll: true });
+      if (e.pointerType !== "touch") el.focus({ preventScroll: true });   // a finger may be about to scroll the page
       el.setPointerCapture(e.pointerId);
       const [x, y] = at(e);
       down.set(e.pointerId, { x, y });
-      if (down.size === 1) { moved = 0; start = { pan: e.button !== 0 || e.shiftKey }; }
-      if (down.size === 2) ({ gap } = spread());
+      if (down.size === 1) { moved = 0; begun = ended = false; start = { pan: e.button !== 0 || e.shiftKey }; }
+      if (down.size === 2) { if (begun) on.cancel?.(); ended = true; ({ gap } = spread()); }
       if (e.button === 1) e.preventDefault();
     },
     pointermove(e) {
@@ -464,8 +472,12 @@ function gestures(el, on) {
       const dx = x - was.x, dy = y - was.y;
       moved += Math.abs(dx) + Math.abs(dy);
       if (down.size === 1) {
+        if (moved > 3 && !begun) {
+          begun = true;
+          if (e.pointerType === "touch" && Math.abs(dy) > Math.abs(dx) && getComputedStyle(el).touchAction === "pan-y") ended = true;   // the page scrolls
+        }
         down.set(e.pointerId, { x, y });
-        if (moved > 3) { if (start.pan) on.pan?.(dx, dy, e); else on.drag?.(dx, dy, e); }
+        if (moved > 3 && !ended) { if (start.pan) on.pan?.(dx, dy, e); else on.drag?.(dx, dy, e); }
       } else if (down.size === 2) {
         const before = spread();
         down.set(e.pointerId, { x, y });
@@ -477,12 +489,15 @@ function gestures(el, on) {
       }
     },
     pointerup(e) {
-      if (!down.delete(e.pointerId) || down.size) return;
+      if (!down.delete(e.pointerId)) return;
+      if (down.size === 2) ({ gap } = spread());
+      if (down.size || ended) return;
       if (moved > 3) { on.drop?.(e); return; }
+      if (e.pointerType === "touch") el.focus({ preventScroll: true });
       const [x, y] = at(e), now = performance.now();
       if (e.button === 0) { if (now - lastTap < 350 && on.twice) on.twice(x, y, e); else on.tap?.(x, y, e); lastTap = now; }
     },
-    pointercancel(e) { down.delete(e.pointerId); },
+    pointercancel(e) { if (down.delete(e.pointerId)) { ended = true; on.cancel?.(); } },
     pointerleave(e) { if (!down.size && e.pointerType !== "touch") on.leave?.(); },   // a lifted finger leaves its card
     contextmenu(e) { e.preventDefault(); },
     wheel(e) {

@@ -15,7 +15,7 @@ function renderHeatmap({ model, el }) {
 
   // ---- what is loaded
   const epochs = () => model.get("epochs");
-  const set = () => model.get("sets")[model.get("which")];
+  const set = () => model.get("sets")[model.get("which")] ?? model.get("sets")[0];
   function load() {
     names = model.get("names");
     n = names.length;
@@ -43,7 +43,8 @@ function renderHeatmap({ model, el }) {
     const at = set().blocks[kind]?.[e];
     return at === undefined || at < 0 ? null : data.subarray(at, at + n * n);
   }
-  const valueOf = (kind, i, j, e = clock.index) => { const b = block(kind, e); return b ? PROBABILITY[b[i * n + j]] : i === j ? 1 : 0; };
+  const valueIn = (b, i, j) => (b ? PROBABILITY[b[i * n + j]] : i === j ? 1 : 0);
+  const valueOf = (kind, i, j, e = clock.index) => valueIn(block(kind, e), i, j);
   function entropy(kind, e = clock.index) {   // nats, one for each row
     const id = `h/${model.get("which")}/${kind}/${e}`;
     if (!cache.has(id)) {
@@ -53,7 +54,10 @@ function renderHeatmap({ model, el }) {
     }
     return cache.get(id);
   }
-  const kinds = () => model.get("kinds").filter((k) => set().blocks[k]);
+  const kinds = () => {   // of what was chosen, what this set has; all of it where that is nothing
+    const here = inOrder(Object.keys(set().blocks)), some = here.filter((k) => model.get("kinds").includes(k));
+    return some.length ? some : here;
+  };
   const groupOf = () => ({ class: model.get("classes"), cluster: model.get("clusters") })[model.get("sort")] ?? [];
   function sortAgain() {
     order = model.get("orders")[model.get("sort")] ?? names.map((_, i) => i);
@@ -73,10 +77,10 @@ function renderHeatmap({ model, el }) {
   });
   const inOrder = (list) => Object.keys(WORDS).filter((k) => list.includes(k));
   function toggleKind(kind) {
-    const now = model.get("kinds"), next = now.includes(kind) ? now.filter((k) => k !== kind) : [...now, kind];
-    if (next.length) change("kinds", inOrder(next));
+    const now = kinds(), next = now.includes(kind) ? now.filter((k) => k !== kind) : [...now, kind];
+    if (next.length) change("kinds", inOrder([...model.get("kinds").filter((k) => !set().blocks[k]), ...next]));
   }
-  const solo = (kind) => { if (set().blocks[kind]) change("kinds", model.get("kinds").length === 1 && model.get("kinds")[0] === kind ? inOrder(Object.keys(set().blocks)) : [kind]); };
+  const solo = (kind) => { if (set().blocks[kind]) change("kinds", kinds().length === 1 && kinds()[0] === kind ? inOrder(Object.keys(set().blocks)) : [kind]); };
   const which = select({ label: "matrix of", role: "set", options: [], value: 0, onChange: (v) => { push({ which: Number(v) }); refresh(); } });
   const sorts = select({ label: "sort clips by", role: "sort", options: [], value: "", onChange: (v) => { push({ sort: v }); sortAgain(); } });
   const diff = button({ text: "Δ", label: "difference to the previous epoch", role: "difference", key: "D", pressed: false, onClick: () => change("difference", !model.get("difference")) });
@@ -97,7 +101,7 @@ function renderHeatmap({ model, el }) {
 
   function refresh() {
     const theme = ui.theme();
-    for (const b of kindButtons) { b.hidden = !set().blocks[b.dataset.kind]; b.set(model.get("kinds").includes(b.dataset.kind)); }
+    for (const b of kindButtons) { b.hidden = !set().blocks[b.dataset.kind]; b.set(kinds().includes(b.dataset.kind)); }
     diff.set(model.get("difference"));
     diff.disabled = epochs().length < 2;
     sorts.set(model.get("sort"));
@@ -148,7 +152,7 @@ function renderHeatmap({ model, el }) {
     for (let r = 0; r < n; r++) for (let c = 0; c < n; c++) {
       const i = order[r], j = order[c], k = i * n + j;
       if (!change) { out[r * n + c] = now ? ink[now[k]] : ink[i === j ? 65535 : 0]; continue; }
-      out[r * n + c] = packed(table, Math.round(255 * unit(now ? PROBABILITY[now[k]] - PROBABILITY[was[k]] : 0, -most, most)));
+      out[r * n + c] = packed(table, Math.round(255 * unit(valueIn(now, i, j) - valueIn(was, i, j), -most, most)));
     }
     ctx.putImageData(picture, 0, 0);
     if (cache.size > 400) for (const old of [...cache.keys()].slice(0, 200)) cache.delete(old);
@@ -260,7 +264,7 @@ function renderHeatmap({ model, el }) {
   function card() {
     const p = panels.find((q) => q.kind === over.kind) ?? panels[0], cell = p.side * look.zoom / n, outer = face.canvas.getBoundingClientRect();
     const x = outer.left + p.x + (over.column < 0 ? p.side : (place[over.column] - look.x + 0.5) * cell), y = outer.top + p.y + (place[over.row] - look.y + 0.5) * cell;
-    const id = [over.row, over.column, over.kind, clock.index, model.get("difference"), cards.size].join("/");
+    const id = [over.row, over.column, over.kind, clock.index, model.get("which"), model.get("sort"), kinds(), model.get("difference"), cards.size].join("/");
     if (id === cardFor && !tip.el.hidden) return;
     cardFor = id;
     const texts = model.get("texts"), classes = model.get("classes"), ratio = face.ratio || 1, canvases = [], paragraphs = [];
@@ -388,7 +392,7 @@ function renderHeatmap({ model, el }) {
   listen("playing", () => { if (model.get("playing") !== clock.playing) clock.toggle(); });
   listen("sort", sortAgain);
   listen("window", () => { const to = model.get("window"); look = { ...look, ...to }; face.redraw(); });
-  listen("picked", () => { pair = known(model.get("picked")); root.dataset.picked = model.get("picked").join("\n"); face.redraw(); });
+  listen("picked", (python) => { pair = known(model.get("picked")); root.dataset.picked = model.get("picked").join("\n"); if (python) bus.emit("pick", { names: model.get("picked") }); face.redraw(); });
   listen("fetched", () => { const f = model.get("fetched"); learn(f.metas ?? [], f.layouts ?? [], model.get("fetched_data")); cardFor = ""; face.redraw(); });
   listen("difference kinds which height", refresh);
   ui.end(onTheme(refresh));

@@ -2,12 +2,12 @@
    el.c2vl = {clock, camera, face, panels} is there for tests and for pages that embed a player. */
 
 function renderPlayer({ model, el }) {
-  const SPEEDS = [0.25, 0.5, 1, 2, 4];
+  const SPEEDS = [0.25, 0.5, 1, 2, 4], UNSAID = "nothing was said here";
   const ui = rootOf(el, "c2vl-player", "skeleton player"), { root } = ui;
   const bus = joinGroup(model, "player");
   const clock = sharedClock(model.get("key"), {});
   const camera = new Camera(model.get("camera"));
-  let clips = [], scalars = [], panels = [], hover = null, told = 0, known = "";
+  let clips = [], scalars = [], panels = [], hover = null, told = 0, known = "", listed = "";
 
   // ---- state to the model and back
   const ends = [];
@@ -59,7 +59,7 @@ function renderPlayer({ model, el }) {
   const follow = button({ icon: "follow", label: "keep the bodies in the middle", role: "follow", key: "F", pressed: false, onClick: () => flip("follow") });
   const help = h("div", { class: "c2vl-help", "data-role": "help", hidden: true }, [["Space", "play, pause"], ["← →", "one frame (Shift: ten)"], ["Home End", "first, last frame"],
     [", .", "slower, faster"], ["A D W S", "turn"], ["+ −", "zoom"], ["1 … 5", Object.keys(VIEWS).join(", ")], ["0", "reset the view"], ["C", "next colouring"], ["L G F", "loop, grid, follow"],
-    ["T O", "trails, ghosts"], ["drag", "turn (Shift or right button: move)"], ["wheel, pinch", "zoom (click the picture first)"], ["click a joint", "mark it"]].map(([k, what]) => h("div", {}, h("kbd", {}, k), what)));
+    ["T O", "trails, ghosts"], ["N P Enter", "next, previous joint; mark it"], ["drag", "turn (Shift or right button: move)"], ["wheel, pinch", "zoom (click the picture first)"], ["click a joint", "mark it"]].map(([k, what]) => h("div", {}, h("kbd", {}, k), what)));
   const ask = button({ icon: "help", label: "keys", role: "help-button", key: "?", pressed: false, onClick: () => { help.hidden = !help.hidden; ask.set(!help.hidden); } });
   const key = legend({ label: "colours", role: "legend" });
   const people = legend({ label: "persons", role: "persons", onToggle: (m) => togglePerson(m) });
@@ -79,14 +79,22 @@ function renderPlayer({ model, el }) {
   const dial = () => {   // everything that changes with the frame, but the picture
     if (clock.index === shownIndex) return;
     shownIndex = clock.index;
+    const heard = [];
     scrub.set(clock.index);
     time.textContent = timeText();
     root.dataset.frame = clock.index;
     panels.forEach((p) => {
       if (!p.words) return;
       const at = p.clip.moment(local(p.clip, clock.index));
-      if (at !== p.said) { p.said = at; p.count.textContent = `moment ${at + 1} / ${p.clip.prompts.length}`; p.words.textContent = p.clip.prompts[at]; }
+      if (at === p.said) return;
+      const words = p.clip.prompts[at] || UNSAID;
+      if (p.said !== -2) heard.push(panels.length > 1 ? `${p.clip.title || p.clip.name}: ${words}` : words);
+      p.said = at;
+      p.count.textContent = `moment ${at + 1} / ${p.clip.prompts.length}`;
+      p.words.textContent = words;
+      p.words.classList.toggle("c2vl-unsaid", words !== p.clip.prompts[at]);
     });
+    if (heard.length && !clock.playing) ui.say(heard.join("; "));   // for those who hear it, while it stands still
   };
   let count = 0, since = 0;
   const rate = () => {   // pictures per second while playing, for those who measure
@@ -122,6 +130,14 @@ function renderPlayer({ model, el }) {
     colours.fill(colourings(), model.get("colour_by"));
     arrange();
   }
+  function chooseFrom(names) {   // one list for each place; those that can stay do, and keep the keyboard
+    const of = chooser.hidden ? "" : JSON.stringify([panels.length, names]), focused = [...chooser.children].indexOf(document.activeElement);
+    if (of !== listed) chooser.replaceChildren(...(of ? panels.map((_, n) => select({ label: panels.length > 1 ? `clip ${n + 1}` : "clip", role: "clip", options: names,
+      onChange: (v) => show(panels.map((q, k) => (k === n ? Number(v) : q.at))) })) : []));
+    listed = of;
+    panels.forEach((p, n) => chooser.children[n]?.set(p.at));
+    if (focused >= 0 && !chooser.contains(document.activeElement)) (chooser.children[Math.min(focused, chooser.children.length - 1)] ?? face.canvas).focus({ preventScroll: true });
+  }
   const valueAt = (s, panel, f, m, v) => {
     const all = s.of[panel.at], { M, V, T } = panel.clip;
     if (!all) return NaN;
@@ -139,8 +155,7 @@ function renderPlayer({ model, el }) {
     if (!clock.playing) clock.seek(model.get("frame"));   // a shorter clip ends earlier
     const names = clips.map((c, i) => ({ value: i, label: c.title || c.name }));
     chooser.hidden = clips.length <= panels.length;
-    chooser.replaceChildren(...(chooser.hidden ? [] : panels.map((p, n) => select({ label: panels.length > 1 ? `clip ${n + 1}` : "clip", role: "clip", options: names, value: p.at,
-      onChange: (v) => show(panels.map((q, k) => (k === n ? Number(v) : q.at))) }))));
+    chooseFrom(names);
     titles.replaceChildren(...panels.map(({ clip }) => h("div", { "data-clip": clip.name }, h("b", { dir: "auto" }, clip.title || clip.name), h("span", { dir: "auto" }, clip.facts))));
     prompts.hidden = !panels.some((p) => p.clip.prompts?.length);
     prompts.classList.toggle("c2vl-stacked", panels.length > 1);
@@ -303,6 +318,21 @@ function renderPlayer({ model, el }) {
     face.redraw();
   };
   const leave = () => { hover = null; tip.hide(); face.redraw(); if (over !== null) { over = null; bus.emit("hover", { name: null }); } };
+  function mark(hit) {
+    const was = model.get("picked"), again = hit && was.person === hit.m && was.joint === hit.v;
+    push({ picked: hit && !again ? { person: hit.m, joint: hit.v, name: hit.panel.clip.layout.joints[hit.v], clip: hit.panel.clip.name } : {} });
+    face.redraw();
+  }
+  function nextJoint(by) {   // through all joints that are drawn, in every panel
+    const all = panels.flatMap((panel) => Array.from({ length: panel.clip.M * panel.clip.V }, (_, k) => ({ panel, m: Math.floor(k / panel.clip.V), v: k % panel.clip.V })))
+      .filter(({ panel, m, v }) => panel.points && !Number.isNaN(panel.points[(m * panel.clip.V + v) * 3]));
+    if (!all.length) return;
+    const at = all.findIndex((j) => j.panel === hover?.panel && j.m === hover.m && j.v === hover.v);
+    hover = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : (at + by + all.length) % all.length];
+    const { panel, m, v } = hover, { clip } = panel, f = Math.min(clip.T - 1, Math.floor(panel.f + 1e-6)), j = (f * clip.M + m) * clip.V + v;
+    ui.say(`${panels.length > 1 ? `${clip.title || clip.name}, ` : ""}${clip.M > 1 ? `person ${m + 1}, ` : ""}${clip.layout.joints[v]}: ${[0, 1, 2].map((c) => clip.xyz[j * 3 + c].toFixed(3)).join(", ")} metres${clip.seen[j] === 2 ? ", place guessed" : ""}`);
+    face.redraw();
+  }
   ends.push(gestures(face.canvas, {
     drag(dx, dy) { camera.orbit(dx, dy); moved(); },
     pan(dx, dy) { camera.panBy(dx, dy); moved(); },
@@ -312,9 +342,7 @@ function renderPlayer({ model, el }) {
     tap(x, y, e) {
       const hit = find(x, y, e.pointerType === "touch" ? 24 : 14);
       if (e.pointerType === "touch") point(x, y, 24);
-      const was = model.get("picked"), again = hit && was.person === hit.m && was.joint === hit.v;
-      push({ picked: hit && !again ? { person: hit.m, joint: hit.v, name: hit.panel.clip.layout.joints[hit.v], clip: hit.panel.clip.name } : {} });
-      face.redraw();
+      mark(hit);
     },
     twice: resetCamera,
   }));
@@ -324,6 +352,7 @@ function renderPlayer({ model, el }) {
     Home: () => { clock.pause(); clock.seek(0); }, End: () => { clock.pause(); clock.seek(clock.frames - 1); }, ",": () => faster(-1), ".": () => faster(1), "<": () => faster(-1), ">": () => faster(1),
     a: () => orbitBy(10, 0), d: () => orbitBy(-10, 0), w: () => orbitBy(0, 10), s: () => orbitBy(0, -10), "+": () => { camera.zoomBy(1.2); moved(); }, "=": () => { camera.zoomBy(1.2); moved(); }, "-": () => { camera.zoomBy(1 / 1.2); moved(); },
     0: resetCamera, c: nextColour, l: setLoop, g: () => flip("grid"), f: () => flip("follow"), t: () => trails.click(), o: () => ghosts.click(), "?": () => ask.click(), Escape: leave,
+    n: () => nextJoint(1), p: () => nextJoint(-1), Enter: () => hover && mark(hover),
   };
   Object.keys(VIEWS).forEach((name, i) => { keys[i + 1] = () => look(name); });
   const onKey = (e) => {

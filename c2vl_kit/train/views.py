@@ -7,7 +7,7 @@ __all__ = ['ViewConfig', 'ViewTask', 'channels', 'pretrain_task', 'load_encoders
 
 # %% ../../nbs/54_train.views.ipynb #85306a0b
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -39,23 +39,7 @@ class ViewConfig(Config):
     def __post_init__(self):
         _check_views(self)
 
-    @classmethod
-    def from_dict(cls, values: Mapping) -> "ViewConfig":  # as read from JSON; missing settings keep their default
-        cls._known(values)
-        parts = _parts(cls)
-        return super().from_dict({k: parts[k].from_dict(v) if k in parts and isinstance(v, Mapping) else v for k, v in values.items()})
-
-    def replace(self, **changes) -> "ViewConfig":  # settings; those of a part as a dictionary, train={"lr": 0.1}
-        self._known(changes)
-        nested = {k: getattr(self, k).replace(**v) for k, v in changes.items() if k in _parts(type(self)) and isinstance(v, Mapping)}
-        return super().replace(**changes | nested)
-
 # %% ../../nbs/54_train.views.ipynb #caf1593c
-def _parts(cls) -> dict[str, type]:  # setting -> its class
-    "The settings that have settings of their own."
-    return {f.name: f.type for f in fields(cls) if isinstance(f.type, type) and hasattr(f.type, "from_dict")}
-
-
 def _check_views(c: ViewConfig) -> None:
     "Refuse settings that cannot be meant, with the name of the first."
     if isinstance(c.views, str):
@@ -68,9 +52,7 @@ def _check_views(c: ViewConfig) -> None:
         raise InputError(f"each view can be there once, got {', '.join(c.views)}: leave the second one out")
     if min(c.frames, c.persons) < 1:
         raise InputError(f"frames and persons must be at least 1, got {c.frames} and {c.persons}")
-    for name, kind in _parts(type(c)).items():
-        if not isinstance(getattr(c, name), kind):
-            raise InputError(f"{name} must be of type {kind.__name__}, got {type(getattr(c, name)).__name__}")
+    c._check_parts()
 
 # %% ../../nbs/54_train.views.ipynb #862d1817
 class ViewTask(Task):
@@ -189,11 +171,12 @@ def _table(run: Run) -> dict[str, dict]:
 def view_of(
     run: Run | str | Path,  # a run of any method
     view: str,  # one of its views
-) -> dict:  # frames, persons, pipeline, stream; true_timeline as well where it is on
+) -> dict:  # frames, persons, pipeline, stream; true_timeline and legacy_streams as well where they are on
     "How clips must be prepared for one of a run's encoders."
     run = run if isinstance(run, Run) else Run.open(run)
     table = _table(run)
     if view not in table:
         raise InputError(f"{run.path} has no view {view!r}: it has {', '.join(table)}")
     how = {k: run.config[k] for k in ("frames", "persons", "pipeline")} | {"stream": table[view]["stream"]}
-    return how | ({"true_timeline": True} if run.config.get("true_timeline") else {})
+    on = {"true_timeline": run.config.get("true_timeline"), "legacy_streams": run.config.get("config", {}).get("legacy_streams")}
+    return how | {k: True for k, v in on.items() if v}

@@ -535,7 +535,7 @@ def map_page(
     "A concept map as a page of its own; needs neither a kernel nor a network."
     return widget_page(widget_fragment("concept_map", state), ["concept_map"], title, heading, path)
 
-# %% ../../nbs/81_viz.concept_map.ipynb #77218ea3
+# %% ../../nbs/81_viz.concept_map.ipynb #cc2a9c63
 class _MapWays:
     "What every map can do; traits of the same names as the state's entries are what it shows."
 
@@ -550,7 +550,7 @@ class _MapWays:
         self.at = float(known.index(space))
 
     def select(self, *names: str):  # clip names; none: nothing
-        "Select clips, as a lasso does."
+        "Select clips, as a lasso does; linked widgets are told."
         if unknown := [n for n in names if n not in set(self.names)]:
             raise InputError(f"the map has no clip {unknown[0]!r}, one of {len(unknown)} that it does not know.")
         self.selection = list(names)
@@ -589,10 +589,18 @@ def loader_of(clips) -> Callable[[str], Clip] | None:  # clips: a Store or mappi
     "What gives a clip by its name, where that is possible."
     return clips.__getitem__ if hasattr(clips, "names") or isinstance(clips, Mapping) else None
 
-# %% ../../nbs/81_viz.concept_map.ipynb #7d451ac2
+# %% ../../nbs/81_viz.concept_map.ipynb #0da3a5b4
+def _proposed(the_map, proposal: Mapping):
+    "The column to colour by, or an InputError where the map has no such column."
+    known = [c["name"] for c in the_map.columns]
+    if proposal["value"] not in (known or [""]):
+        raise InputError(f"the map has no column {proposal['value']!r}; it has {', '.join(known) or 'none'}.")
+    return proposal["value"]
+
+
 @functools.cache
 def _map_class():
-    return widget_class(ConceptMap, "concept_map", (_MapWays,), _TRAITS, "map_page(map_state(space), path)")
+    return widget_class(ConceptMap, "concept_map", (_MapWays,), _TRAITS, "map_page(map_state(space), path)", (("colour_by",), _proposed))
 
 
 def ConceptMap(

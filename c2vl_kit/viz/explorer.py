@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['explorer_states', 'explorer_fragment', 'explorer_page', 'Explorer']
 
-# %% ../../nbs/83_viz.explorer.ipynb #c8c3ae6f
+# %% ../../nbs/83_viz.explorer.ipynb #d51a148b
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def _material(run, store, prompts, space) -> tuple[Run, Store, Any, ConceptSpace
         raise InputError(f"no store lies beside {run.path.name}, so there are no clips to explore; give store=….")
     return run, store, _beside(run, prompts, "prompts.jsonl", PromptStore), _beside(run, space, "space", ConceptSpace.load)
 
-# %% ../../nbs/83_viz.explorer.ipynb #75d09bc1
+# %% ../../nbs/83_viz.explorer.ipynb #3554c4bd
 def _chosen(
     store: Store,
     first: tuple[str, ...],     # recorded clips, these come along in any case
@@ -46,11 +47,11 @@ def _chosen(
     most: int,                  # clips on the map
 ) -> list[str]:
     "Names on the map, in the store's order; clips that the space does not know are left out."
-    known = set(store.names) if space is None else set(store.names) & set(space.names)
-    rest = [n for n in store.names if n in known and n not in set(first)]
+    known, first = set(store.names) if space is None else set(store.names) & set(space.names), set(first)
+    rest = [n for n in store.names if n in known and n not in first]
     room = max(0, min(len(rest), most - len(first)))
     some = {rest[i] for i in np.unique(np.linspace(0, len(rest) - 1, room).round().astype(int))} if room else set()
-    return [n for n in store.names if n in some or n in set(first)]
+    return [n for n in store.names if n in some or n in first]
 
 
 def _light(clip: Clip, frames: int) -> Clip:  # the same seconds in at most so many frames
@@ -62,25 +63,26 @@ def _light(clip: Clip, frames: int) -> Clip:  # the same seconds in at most so m
     thin = clip.replace(joints=clip.joints[keep], confidence=there, fps=clip.fps * frames / clip.T)
     return thin if thin.mask.any() else clip
 
-# %% ../../nbs/83_viz.explorer.ipynb #e00a4602
+# %% ../../nbs/83_viz.explorer.ipynb #a5528c11
 def _features(run: Run, store: Store, names: list[str]) -> dict[str, Any]:  # "skeleton, untrained" and "skeleton, trained" -> Features
     "Skeletons as the encoder of a run sees them; an empty dictionary for a run without a checkpoint."
     from c2vl_kit.data.loader import ClipSet
     from c2vl_kit.evaluate.features import extract
     from c2vl_kit.methods.c2vl import C2VLConfig, make_encoder
     from c2vl_kit.train.task import seeded
-    from c2vl_kit.train.views import load_encoders
+    from c2vl_kit.train.views import load_encoders, view_of
     if not run.has_checkpoint("last"):
         return {}
     facts = run.config
     view, net = next(iter(load_encoders(run).items()))
-    clips = ClipSet.load(store, names, facts["frames"], facts["persons"], facts["pipeline"], progress=False)
-    found = {"skeleton, trained": extract(net, clips, stream=view)}
+    how = view_of(run, view)
+    clips = ClipSet.load(store, names, *(how.pop(k) for k in ("frames", "persons", "pipeline")), progress=False)
+    found = {"skeleton, trained": extract(net, clips, **how)}
     if facts.get("method") == "c2vl":
         config = C2VLConfig.from_dict(facts["config"])
         with seeded(facts["seed"], "init"):
             fresh = make_encoder(store.layout, config)
-        found = {"skeleton, untrained": extract(fresh, clips, stream=view), **found}
+        found = {"skeleton, untrained": extract(fresh, clips, **how), **found}
     return found
 
 
@@ -93,16 +95,18 @@ def _target_loss(records: Mapping) -> dict[str, float]:  # clip name -> nats
             total[name] = total.get(name, 0.0) + float(cost)
     return total
 
-# %% ../../nbs/83_viz.explorer.ipynb #2c2e3ac0
+# %% ../../nbs/83_viz.explorer.ipynb #c8cd473c
 def explorer_states(
     run,               # run folder, or Run
     store=None,        # Store or its folder; None: ../store beside the run
     prompts=None,      # PromptStore, its file, or mapping name -> texts; None: ../prompts.jsonl
     space=None,        # ConceptSpace or its folder; None: ../space
-    *, most: int = 1500, frames: int = 32, seed: int = 0, group: str = "explorer",
+    *, most: int = 1500, frames: int = 32, seed: int = 0,
+    group: str | None = None,  # who answers each other; None: these widgets alone
 ) -> dict[str, dict]:  # "heatmap" (where targets were recorded), "concept_map" and "player" -> arguments for their states
     "What the widgets of an explorer are made from; InputError where there is nothing to explore."
     run, store, prompts, space = _material(run, store, prompts, space)
+    group = f"explorer-{uuid.uuid4().hex[:8]}" if group is None else group
     recorded = (run.path / "targets.safetensors").exists()
     records = read_targets(run.path) if recorded else {}
     batch = next(iter(records.values())).names if records else ()
@@ -112,22 +116,27 @@ def explorer_states(
     if len(names) < 5:
         raise InputError(f"the run, its store and its concept space share {len(names)} clips, too few for a map; "
                          "give those that belong together.")
-    parts = {} if space is None else places(space.subset([n for n in names if n in set(space.names)]), seed)
+    mapped, batched = set(() if space is None else space.names), set(batch)
+    parts = {} if space is None else places(space.subset([n for n in names if n in mapped]), seed)
     parts |= places(found, seed) if (found := _features(run, store, names)) else {}
     if not parts:
         raise InputError(f"{run.path.name} has neither a concept space beside it nor a checkpoint, so there is nothing to map.")
     clips = {n: store[n] for n in names}
     words = {n: c.label_name for n, c in clips.items() if c.label_name}
     said = dict(zip(names, texts_of(prompts, names))) if prompts is not None else None
-    of_player = [_light(clips[n], 10_000 if n in set(batch) else frames) for n in [*batch, *(n for n in names if n not in set(batch))]]
+    of_player = [_light(clips[n], 10_000 if n in batched else frames) for n in [*batch, *(n for n in names if n not in batched)]]
+    spoken = prompts if hasattr(prompts, "answers") else said  # a store knows at which moment each answer was given
     states = {}
     if recorded:
         states["heatmap"] = {"records": all_records(run), "labels": words or None, "prompts": said, "clips": clips, "epoch": -1,
                              "group": group}
-    split = {n: "train" if n in _trained_on(run, store) else "not trained on" for n in names}
-    map_ = {"spaces": parts, "labels": words or None, "split": split, "loss": _target_loss(records) or None, "prompts": said,
-            "clips": clips, "group": group}
-    return states | {"concept_map": map_, "player": {"clips": of_player, "prompts": said, "shown": 0, "group": group}}
+    trained = _trained_on(run, store)
+    split = {n: "train" if n in trained else "not trained on" for n in names}
+    clusters = min(len(names), len(set(words.values())) or 8, *(len(p.names) for p in parts.values()))
+    map_ = {"spaces": parts, "labels": words or None, "clusters": clusters, "split": split,
+            "loss": _target_loss(records) or None, "prompts": said, "clips": clips, "group": group}
+    player = {"clips": of_player, "prompts": spoken, "shown": 0, "group": group}
+    return states | {"concept_map": map_, "player": player}
 
 
 def _trained_on(run: Run, store: Store) -> set[str]:
@@ -138,7 +147,7 @@ def _trained_on(run: Run, store: Store) -> set[str]:
     except InputError:
         return set()
 
-# %% ../../nbs/83_viz.explorer.ipynb #08c39b16
+# %% ../../nbs/83_viz.explorer.ipynb #79ed8c77
 _MAKE = {"heatmap": heatmap_state, "concept_map": map_state, "player": player_state}
 _LAYOUT = ("<style>.c2vl-three{display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));align-items:start}"
            ".c2vl-three>*{min-width:0}.c2vl-three>:last-child{grid-column:1/-1}</style>")
@@ -170,7 +179,7 @@ class Explorer:
         self,
         run,           # run folder, or Run
         store=None, prompts=None, space=None,  # see `explorer_states`
-        **how,         # most, frames, seed
+        **how,         # most, frames, seed, group
     ):
         self.states = explorer_states(run, store, prompts, space, **how)
         self.title = f"Explorer · {getattr(run, 'path', Path(str(run))).name}"

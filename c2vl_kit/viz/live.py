@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['curve_svg', 'LiveView', 'compare_runs']
 
-# %% ../../nbs/85_viz.live.ipynb #d46f1626
+# %% ../../nbs/85_viz.live.ipynb #fbcdc1db
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
@@ -45,17 +46,17 @@ def curve_svg(
             f"<text x='8' y='17' fill='currentColor'>{head}</text>"
             f"<polyline points='{' '.join(points)}' fill='none' stroke='#0072B2' stroke-width='1.6'/>{dot}</svg>")
 
-# %% ../../nbs/85_viz.live.ipynb #0189abcd
+# %% ../../nbs/85_viz.live.ipynb #da6c2fdc
 def _neighbours(
     encoder,  # (N, C, T, V, M), present -> (N, D)
     clips: ClipSet,  # training clips to look at
     labels: Mapping[str, object],  # clip name -> class
-    stream: str = "joint",  # what the encoder was trained on
+    **how,  # stream and whatever else `extract` must know of its input
 ) -> float:  # share of clips, 0 … 1
     "Share of clips whose nearest other clip is of their class."
-    return neighbour_share(extract(encoder, clips, stream=stream).x, [str(labels[n]) for n in clips.names])
+    return neighbour_share(extract(encoder, clips, **how).x, [str(labels[n]) for n in clips.names])
 
-# %% ../../nbs/85_viz.live.ipynb #e81ae0d6
+# %% ../../nbs/85_viz.live.ipynb #be21a754
 _SHOWN = ("loss", "alpha", "scale", "accuracy", "knn")  # beginnings of the names of what is drawn
 
 
@@ -75,20 +76,20 @@ class LiveView:
             raise InputError(f"clip {lost[0]!r} has no label: give a label for every clip that is watched")
         self.clips, self.labels, self.every, self.clock = clips, labels, max(1, every), clock
         self.series, self.epoch, self.epochs, self.note, self._widget = {}, 0, 0, "waiting for the first epoch", None
-        self._began = self._first = None
+        self._began = self._first = self._trainer = None
 
     def __call__(self, trainer, record: dict) -> None:  # the trainer; the numbers of the epoch, to which "knn" may be added
         "One epoch is done."
         self.epoch, self.epochs = record["epoch"], trainer.config.epochs
         if self.clips is not None and (self.epoch % self.every == 0 or self.epoch == self.epochs):
-            encoder = trainer.task.encoder
-            record["knn"] = _neighbours(encoder, self.clips.to(next(encoder.parameters()).device), self.labels, _stream(trainer.task))
+            encoder, how = _first_encoder(trainer.task)
+            record["knn"] = _neighbours(encoder, self.clips.to(next(encoder.parameters()).device), self.labels, **how)
         lines = [*trainer.history, record]
         keys = [k for k in record if k.startswith(_SHOWN)]
         if any("knn" in line for line in lines):
             keys += ["knn"] if "knn" not in keys else []
         self.series = {k: [line.get(k, float("nan")) for line in lines] for k in keys}
-        self.note = self._pace(len(trainer.clips), trainer.run)
+        self.note = self._pace(trainer)
         if self._widget is not None:
             self._widget.value = self._repr_html_()
 
@@ -105,12 +106,12 @@ class LiveView:
         self._widget = self._widget or HTML(self._repr_html_())
         display(self._widget)
 
-# %% ../../nbs/85_viz.live.ipynb #b0a929ef
-def _pace(self: LiveView, count: int, run) -> str:
+# %% ../../nbs/85_viz.live.ipynb #b5b9af1c
+def _pace(self: LiveView, trainer) -> str:
     "How fast, how long yet, and what an interruption would cost."
-    now = self.clock()
-    if self._began is None or self.epoch <= self._first:  # a run begins, perhaps a second one
-        self._began, self._first = now, self.epoch
+    now, count, run = self.clock(), len(trainer.clips), trainer.run
+    if self._trainer is None or self._trainer() is not trainer or self.epoch <= self._first:  # begun, or gone on
+        self._began, self._first, self._trainer = now, self.epoch, weakref.ref(trainer)
         pace = "measuring the pace"
     else:
         each = (now - self._began) / (self.epoch - self._first)
@@ -122,8 +123,14 @@ def _pace(self: LiveView, count: int, run) -> str:
     return f"{pace} · {kept}"
 
 
-def _stream(task) -> str:
-    return getattr(getattr(task, "config", None), "stream", "joint")
+def _first_encoder(task) -> tuple:  # the encoder of the first view, and how its input is made
+    "Methods with several views have an encoder for each; the first one is watched."
+    config, net = getattr(task, "config", None), task.encoder
+    how = {k: True for k in ("true_timeline", "legacy_streams") if getattr(config, k, False)}
+    if hasattr(net, "items"):
+        view, net = next(iter(net.items()))
+        return net, {"stream": view, **how}
+    return net, {"stream": getattr(config, "stream", "joint"), **how}
 
 
 LiveView._pace = _pace

@@ -272,7 +272,7 @@ def _pack_scalars(
                       "hi": float(hi), "ends": ends, "scale": "diverging" if both else "viridis", "clips": at})
     return {"scalars": plain, "values": b"".join(blocks)}
 
-# %% ../../nbs/80_viz.player.ipynb #786340d1
+# %% ../../nbs/80_viz.player.ipynb #99fb9b2b
 def _texts(
     prompts,                # None, texts of the only clip, one list per clip, mapping name -> texts, or prompts with .clip .moment .answer
     clips: Sequence[Clip],  # the player's clips
@@ -286,9 +286,9 @@ def _texts(
     if prompts and all(hasattr(p, "moment") for p in prompts):
         said: dict[str, dict[int, list[str]]] = {c.name: {} for c in clips}
         for p in prompts:
-            if p.clip in said and p.answer:
-                said[p.clip].setdefault(p.moment, []).append(p.answer)
-        return [[" · ".join(said[c.name][m]) for m in sorted(said[c.name])] for c in clips]
+            if p.clip in said:
+                said[p.clip].setdefault(p.moment, []).extend([p.answer] if p.answer.strip() else [])
+        return [[" · ".join(m.get(i, ())) for i in range(max(m) + 1)] if any(m.values()) else [] for m in (said[c.name] for c in clips)]
     if all(isinstance(p, str) for p in prompts) and len(clips) == 1:
         return [prompts]
     if len(prompts) != len(clips) or any(isinstance(p, str) for p in prompts):
@@ -383,7 +383,7 @@ def widget_source(
 def widget_style() -> str:  # the style sheet of all widgets
     return (STATIC / "widgets.css").read_text(encoding="utf-8")
 
-# %% ../../nbs/80_viz.player.ipynb #954ae98e
+# %% ../../nbs/80_viz.player.ipynb #003f06c2
 def _json(state: Mapping[str, Any]) -> str:  # JSON that can stand in a <script> of a page, bytes as base64
     def plain(value):
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -415,7 +415,7 @@ def widget_policy(
     "What a page with these widgets may do: run `widget_scripts`, known by its SHA-256, and nothing else; load nothing."
     digest = base64.b64encode(hashlib.sha256(_module(kinds).encode()).digest()).decode()
     scripts = f"script-src 'sha256-{digest}'; " if kinds else ""
-    return f"default-src 'none'; {scripts}style-src 'unsafe-inline'; img-src data: blob:"
+    return f"default-src 'none'; {scripts}style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
 
 
 def _module(kinds) -> str:
@@ -656,7 +656,7 @@ def _body_marks(state, i, at, seen, colours, paper, draw) -> None:
         edges.append(colours[m, v])
         areas.append((max(thick * 1.4, 0.12 * at[m, v, 3] * (v == layout["head"])) * 0.72) ** 2)
 
-# %% ../../nbs/80_viz.player.ipynb #23c14e44
+# %% ../../nbs/80_viz.player.ipynb #bb857d8a
 def _beside(path: str | Path, ending: str, what: str) -> tuple[Path, Path]:  # the file, and the name it is written under first
     path = Path(path)
     if path.suffix != ending:
@@ -676,8 +676,9 @@ def save_gif(
     pictures = list(_pictures(state, fps, size, theme))
     from PIL import Image
     images = [Image.fromarray(p).quantize(64) for p in pictures]
+    ends = np.rint(np.arange(len(images) + 1) * 100 / fps).astype(int) * 10  # a GIF counts hundredths; rounded so, the sum is right
     try:
-        images[0].save(aside, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0, optimize=False)
+        images[0].save(aside, save_all=True, append_images=images[1:], duration=np.diff(ends).tolist(), loop=0, optimize=False)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)

@@ -390,10 +390,23 @@ class _HeatWays:
         "The heat-map as a small page inside a notebook, for readers on the web."
         return WidgetFrame(heatmap_page(self.state(), heading=False), height or self.height + 140, "soft targets")
 
-# %% ../../nbs/82_viz.soft_targets.ipynb #328dd121
+# %% ../../nbs/82_viz.soft_targets.ipynb #b01baae6
+def _proposed(heatmap, proposal: Mapping):
+    "What is assigned to a trait, or an InputError where the heat-map could not show it."
+    name, value = proposal["trait"].name, proposal["value"]
+    if name == "kinds":
+        return _known_kinds(value, {k: 0 for s in heatmap.sets for k in s["blocks"]})
+    if name == "which" and not 0 <= value < len(heatmap.sets):
+        raise InputError(f"which = {value} is no set of matrices; give a number in 0..{len(heatmap.sets) - 1}.")
+    if name == "sort" and value not in heatmap.orders:
+        raise InputError(f"clips cannot be sorted by {value!r}; choose one of {', '.join(heatmap.orders)}.")
+    return value
+
+
 @functools.cache
 def _heatmap_class():
-    return widget_class(SoftTargetHeatmap, "heatmap", (_HeatWays,), _TRAITS, "heatmap_page(heatmap_state(run), path)")
+    guard = ("kinds", "which", "sort"), _proposed
+    return widget_class(SoftTargetHeatmap, "heatmap", (_HeatWays,), _TRAITS, "heatmap_page(heatmap_state(run), path)", guard)
 
 
 def SoftTargetHeatmap(
