@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from c2vl_kit.data.augment import CROSCLR, MILD, Augment
-from c2vl_kit.data.catalog import get_split, prepare
+from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.store import Store
-from c2vl_kit.evaluate.family import FamilyConfig
+from c2vl_kit.evaluate.family import FamilyConfig, open_data
 from c2vl_kit.evaluate.probes import evaluate
 from c2vl_kit.methods import skeletonclr
 from c2vl_kit.skeleton import InputError
@@ -55,11 +55,7 @@ def main() -> int:
     if unknown := [t for t in tries if t not in TRIES]:
         raise InputError(f"there is no try {unknown[0]!r}: there are {', '.join(TRIES)}.")
     base = Path(args.out or f"runs/contrast-{args.data}")
-    if not (base / "store" / "store.json").exists():
-        if not args.root:
-            raise InputError(f"{base} has no store yet: give --root, the folder with the raw recordings of {args.data}.")
-        prepare(args.data, args.root, base / "store")
-    store = Store.open(base / "store")
+    store = open_data(args.data, args.root, base)
     by, *rest = args.holdout.split(":")
     split = get_split(store).holdout(store, by, *(cast(v) for cast, v in zip((float, int), rest)))
     print(f"{args.data}, {args.holdout} held out: {len(split.train)} clips train, {args.epochs} epochs, joint view, seed 0; per cent\n")

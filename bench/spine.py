@@ -20,8 +20,9 @@ from pathlib import Path
 
 from c2vl_kit.concepts.captioners import Kinematic
 from c2vl_kit.concepts.space import ConceptSpace, describe
-from c2vl_kit.data.catalog import get_split, prepare
+from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.store import Store
+from c2vl_kit.evaluate.family import open_data
 from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
 from c2vl_kit.methods.c2vl import C2VLConfig, full, pretrain, small
 from c2vl_kit.skeleton import InputError, sha256_of, write_json_atomic
@@ -141,11 +142,7 @@ def main() -> int:
     if unknown := sorted(set(args.rows.split(",")) - set(ROWS)):
         raise InputError(f"there is no row {unknown[0]!r}: the rows are {', '.join(ROWS)}.")
     base = Path(args.out or f"runs/table-{args.data}{'' if args.budget == 'small' else '-' + args.budget}")
-    if not (base / "store" / "store.json").exists():
-        if not args.root:
-            raise InputError(f"{base} has no store yet: give --root, the folder with the raw recordings of {args.data}.")
-        prepare(args.data, args.root, base / "store")
-    store = Store.open(base / "store")
+    store = open_data(args.data, args.root, base)
     split = get_split(store)
     describe(store, base, split.train, captioner=Kinematic(detail=not args.plain))
     out, config = base, settings(args)

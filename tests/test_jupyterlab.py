@@ -136,6 +136,20 @@ def stop(server) -> None:
             continue
 
 
+def open_notebook(tab, address: str, name: str) -> None:
+    """Opens one of the notebooks in a workspace of its own, waits for its kernel and runs its first cell."""
+    tab.goto(address.replace("/lab/tree/player.ipynb", f"/lab/workspaces/{name}/tree/{name}.ipynb"))
+    tab.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
+    tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
+    run_cell(tab, 0)
+
+
+def picture(tab, name: str) -> None:
+    """A screenshot into $C2VL_SCREENSHOTS, for those who set it."""
+    if folder := os.environ.get("C2VL_SCREENSHOTS"):
+        tab.screenshot(path=f"{folder}/{name}.png")
+
+
 def answer_dialogs(tab) -> None:
     """JupyterLab on a busy machine may ask something first (which kernel, connect again?): say yes, and say what it was."""
     while (dialog := tab.locator(".jp-Dialog").first).count():
@@ -166,10 +180,7 @@ def test_the_player_plays_in_jupyterlab_and_python_knows(browser, lab):  # noqa:
                   else (outside.append(route.request.url), route.abort()))
     tab = context.new_page()
     try:
-        tab.goto(lab)
-        tab.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
-        tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
-        run_cell(tab, 0)
+        open_notebook(tab, lab, "player")
         canvas = tab.locator(".c2vl-player [data-role=canvas]")
         canvas.wait_for(timeout=30_000)
         colours = tab.evaluate("""() => { const c = document.querySelector('.c2vl-player canvas');
@@ -203,11 +214,9 @@ def test_the_player_plays_in_jupyterlab_and_python_knows(browser, lab):  # noqa:
                    " && document.querySelector('.c2vl-player').dataset.frame === '0'")
         until(tab, "document.querySelector('.c2vl-player [data-role=view]').value === 'back'")
         assert outside == []
-        if folder := os.environ.get("C2VL_SCREENSHOTS"):
-            tab.screenshot(path=f"{folder}/jupyterlab.png")
+        picture(tab, "jupyterlab")
     except BaseException:
-        if folder := os.environ.get("C2VL_SCREENSHOTS"):
-            tab.screenshot(path=f"{folder}/jupyterlab-failed.png")
+        picture(tab, "jupyterlab-failed")
         raise
     finally:
         context.close()
@@ -226,10 +235,7 @@ def test_watch_interrupt_go_on_explore(browser, lab):  # noqa: F811
     context = browser.new_context(viewport={"width": 1300, "height": 1500})
     tab = context.new_page()
     try:
-        tab.goto(lab.replace("/lab/tree/player.ipynb", "/lab/workspaces/run/tree/run.ipynb"))
-        tab.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
-        tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
-        run_cell(tab, 0)
+        open_notebook(tab, lab, "run")
         tab.locator(".c2vl-training").wait_for(timeout=30_000)
         assert "waiting for the first epoch" in tab.locator(".c2vl-training").inner_text()
         start_cell(tab, 1)
@@ -240,8 +246,7 @@ def test_watch_interrupt_go_on_explore(browser, lab):  # noqa: F811
         assert "of 1000" in seen and "interrupt whenever you like" in seen and "clips a second" in seen
         panels = tab.locator(".c2vl-training svg").evaluate_all("all => all.map((e) => e.getAttribute('aria-label').split(':')[0])")
         assert {"loss", "alpha", "knn", "scale language"} <= set(panels)
-        if folder := os.environ.get("C2VL_SCREENSHOTS"):
-            tab.screenshot(path=f"{folder}/jupyterlab-live.png")
+        picture(tab, "jupyterlab-live")
         tab.keyboard.press("Escape")
         tab.keyboard.press("i")
         tab.keyboard.press("i")                                        # JupyterLab's keys to interrupt the kernel
@@ -269,14 +274,12 @@ def test_watch_interrupt_go_on_explore(browser, lab):  # noqa: F811
         tab.mouse.click(*place)
         until(tab, "document.querySelectorAll('.c2vl-player .c2vl-titles b').length === 2")
         assert tab.locator(".c2vl-player .c2vl-titles b").all_inner_texts() == [a, b]
-        if folder := os.environ.get("C2VL_SCREENSHOTS"):
-            tab.screenshot(path=f"{folder}/jupyterlab-explorer.png")
+        picture(tab, "jupyterlab-explorer")
         tab.wait_for_timeout(300)
         assert tab.locator(".c2vl-training").bounding_box()["width"] > 400       # the widgets' style leaves it alone
         assert run_cell(tab, 4).strip() == f"shown {[a, b]} True"      # and Python knows
     except BaseException:
-        if folder := os.environ.get("C2VL_SCREENSHOTS"):
-            tab.screenshot(path=f"{folder}/jupyterlab-failed.png")
+        picture(tab, "jupyterlab-failed")
         raise
     finally:
         context.close()
@@ -286,10 +289,7 @@ def test_a_lasso_on_the_map_is_a_selection_in_python(browser, lab):  # noqa: F81
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     tab = context.new_page()
     try:
-        tab.goto(lab.replace("/lab/tree/player.ipynb", "/lab/workspaces/map/tree/map.ipynb"))     # a workspace without the other notebook
-        tab.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
-        tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
-        run_cell(tab, 0)
+        open_notebook(tab, lab, "map")
         canvas = tab.locator(".c2vl-map [data-role=canvas]").first
         canvas.wait_for(timeout=30_000)
         tab.locator(".c2vl-map [data-role=canvas]").nth(1).wait_for(timeout=30_000)

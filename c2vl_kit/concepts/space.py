@@ -526,6 +526,6 @@ def describe(
     if not (out / "space" / "space.json").exists():
         embed(store, out, seen, names=train, progress=progress)
     made = ConceptSpace.load(out / "space")
-    if made.names != train or made.info["language"].get("prompts") != seen.checksum:
+    if made.names != train or made.info.get("language", {}).get("prompts") != seen.checksum:
         raise InputError(f"{out / 'space'} was made of other prompts or other clips: give another folder, or remove it")
     return prompts

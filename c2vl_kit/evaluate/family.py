@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['THREE', 'MEMBERS', 'ORDERINGS', 'FOLDS_BY', 'FamilyConfig', 'Work', 'Member', 'passes', 'run_job', 'run_all',
-           'Ordering', 'verdict', 'FamilyTable', 'collect', 'family']
+           'Ordering', 'verdict', 'FamilyTable', 'collect', 'open_data', 'family']
 
 # %% ../../nbs/75_evaluate.family.ipynb #bec5f66f
 import multiprocessing
@@ -475,21 +475,23 @@ def _markdown(table: FamilyTable) -> str:
     return "\n".join([*lines, "", said])
 
 # %% ../../nbs/75_evaluate.family.ipynb #9413a2d2
-def _data(data: str, root: str | Path | None, base: Path) -> Store:
+def open_data(
+    data: str,  # name of the catalogue
+    root: str | Path | None,  # folder with the raw recordings; None: `base` has a store already
+    base: Path,  # folder of the table; the store lies in base/store
+) -> Store:  # InputError where there is neither, or the store is of other data
     "The store, made if it is not there."
-    if (base / "store" / "store.json").exists():
-        store = Store.open(base / "store")
-        if store.dataset != data:
-            raise InputError(f"{base / 'store'} holds {store.dataset}, not {data}: give another --out, or --data {store.dataset}")
-    else:
+    if not (base / "store" / "store.json").exists():
         if data == "simulated":
-            clips = simulate(SimulatorConfig()).clips
-            Store.build(base / "store", clips, dataset="simulated", progress=False)
+            Store.build(base / "store", simulate(SimulatorConfig()).clips, dataset="simulated", progress=False)
         elif root is None:
             raise InputError(f"{base} has no store yet: give --root, the folder with the raw recordings of {data}")
         else:
             prepare(data, root, base / "store")
-    return Store.open(base / "store")
+    store = Store.open(base / "store")
+    if store.dataset != data:
+        raise InputError(f"{base / 'store'} holds {store.dataset}, not {data}: give another --out, or --data {store.dataset}")
+    return store
 
 
 FOLDS_BY = {"nw-ucla": "camera", "utd-mhad": "subject", "simulated": "subject"}
@@ -509,7 +511,7 @@ def family(
     base = Path(out or f"runs/family-{data}")
     if seeds < 1:
         raise InputError(f"seeds must be at least 1, got {seeds}")
-    store = _data(data, root, base)
+    store = open_data(data, root, base)
     split, config = get_split(store), config or FamilyConfig(folds_by=FOLDS_BY.get(data))
     plan = _plan(base, split, config, tuple(MEMBERS if members is None else members), seeds)
     wanted, bar = {w.member for w in plan}, sys.stderr.isatty()
