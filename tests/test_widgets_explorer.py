@@ -13,9 +13,11 @@ from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.store import Store
 from c2vl_kit.methods.c2vl import pretrain, small
+from c2vl_kit.viz.concept_map import map_state
 from c2vl_kit.viz.explorer import Explorer, explorer_fragment, explorer_states
 from c2vl_kit.viz.player import player_state, widget_page
 from c2vl_kit.viz.report import report
+from c2vl_kit.viz.soft_targets import heatmap_state
 
 EVIL = "</script><script>window.ran=1</script>"
 
@@ -106,6 +108,11 @@ def test_answers_of_a_store_stand_at_their_moments(trained):
     states = explorer_states(run, prompts=prompts)
     meta = next(m for m in player_state(**states["player"])["metas"] if m["name"] == name)
     assert meta["prompts"] == ["", "walks", "", "sits"]
+    heat = heatmap_state(**states["heatmap"])
+    assert heat["texts"][heat["names"].index(name)] == meta["prompts"]
+    spots = map_state(**states["concept_map"])
+    said = np.frombuffer(spots["said"], "<u4").reshape(-1, spots["moments"])[spots["names"].index(name)]
+    assert [spots["sentences"][k - 1] for k in said] == meta["prompts"]
 
 
 @pytest.mark.parametrize("width", [400, 1300])

@@ -39,7 +39,7 @@ def facts(clips):
 @pytest.fixture(scope="module")
 def state(facts, clips):
     spaces, columns, said = facts
-    return lambda **how: map_state(spaces, **columns, prompts=said, clips=clips, **{"align": False, **how})
+    return lambda **how: map_state(spaces, **columns, clips=clips, **{"prompts": said, "align": False, **how})
 
 
 def see(page, tmp_path, state):
@@ -102,6 +102,16 @@ def test_hover_shows_clip_class_prompt_and_a_small_skeleton(page, tmp_path, clip
     away(page)
     settle(page)
     assert not tip.is_visible() and get(page, "hovered") == ""
+
+
+def test_a_moment_without_words_says_so(page, tmp_path, clips, state):
+    clip = clips[5]
+    see(page, tmp_path, state(prompts={clip.name: ["", "it moves"]}))
+    page.mouse.move(*place(page, clip.name))
+    words = role(page, "card-prompt")
+    until(page, f"{MAP}.querySelector('[data-role=card-prompt]').textContent === 'it moves'")
+    until(page, f"{MAP}.querySelector('[data-role=card-prompt]').textContent === 'nothing was said here'")
+    assert "c2vl-unsaid" in words.get_attribute("class")
 
 
 def test_a_click_picks_and_ctrl_picks_the_second(page, tmp_path, clips, state):

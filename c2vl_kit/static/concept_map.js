@@ -250,7 +250,7 @@ function renderConceptMap({ model, el }) {
     clear.hidden = list.hidden = !selection.length;
     title.textContent = selection.length ? `${selection.length.toLocaleString("en")} selected` : "";
     list.replaceChildren(...selection.slice(0, MOST_LISTED).filter((name) => index.has(name)).map((name) => {
-      const i = index.get(name), words = sentencesOf(i)[0];
+      const i = index.get(name), words = sentencesOf(i).find(Boolean);
       return h("button", { type: "button", class: "c2vl-line", "data-role": "listed", "data-name": name, onclick: (e) => pick(i, e), onpointerenter: () => point(i), onfocus: () => point(i),
         onpointerleave: unpoint, onblur: unpoint }, h("b", { dir: "auto" }, name), c ? h("span", { dir: "auto" }, wordOf(c, i)) : null, words ? h("small", { dir: "auto" }, words) : null);
     }), selection.length > MOST_LISTED ? h("small", {}, `and ${(selection.length - MOST_LISTED).toLocaleString("en")} more`) : "");
@@ -539,7 +539,7 @@ function renderConceptMap({ model, el }) {
         ctx.clearRect(0, 0, 150, 110);
         drawCard(ctx, clip, t, 0, 0, 150, 110, ui.theme());
       }
-      if (texts.length) words.textContent = texts[clip ? Math.min(texts.length - 1, Math.floor((t + 0.5) / clip.T * texts.length)) : Math.floor(ticks / 8) % texts.length];
+      if (texts.length) sayAt(words, texts, clip ? momentAt(t, clip.T, texts.length) : Math.floor(ticks / 8) % texts.length);
     };
     ticks = 0;
     clearInterval(beat);

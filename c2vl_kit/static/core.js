@@ -39,6 +39,7 @@ SKELETONS
   drawSkeleton(ctx, frame, layout, camera, {colours(m, v) → css, theme, persons: [bool], size, alpha, joints, halo: css, mark: {m, v}}) → Float32Array (M·V·3: px, py, depth; NaN where not drawn)
   drawGrid(ctx, scene, camera, theme), nearest(points, x, y, reach, V) → {m, v} | null, sideColours(layout, theme) / partColours / personColours → (m, v) → css
   drawCard(ctx, clip, f, x, y, w, h, theme)   a small skeleton for hover cards and lists
+  momentAt(f, T, n) → index of the text among n, -1 for none; sayAt(el, texts, at) → what it now says, UNSAID where the text is empty
 */
 
 const SHARED = (globalThis[Symbol.for("c2vl-kit")] ??= { groups: new Map(), clocks: new Map() });
@@ -543,7 +544,7 @@ function decodeClips(metas, data, layouts) {
       }
       return { xyz: mix, seen: flags, M, V };
     };
-    clip.moment = (f) => { const n = clip.prompts?.length ?? 0; return n ? Math.min(n - 1, Math.floor((f + 0.5) / T * n)) : -1; };   // moments are equal parts of a clip
+    clip.moment = (f) => momentAt(f, T, clip.prompts?.length ?? 0);
     return clip;
   });
 }
@@ -708,6 +709,16 @@ function nearest(points, x, y, reach, V) {
     if (d < best || (d === best && found && points[j * 3 + 2] > points[(found.m * V + found.v) * 3 + 2])) { best = d; found = { m: Math.floor(j / V), v: j % V }; }
   }
   return found;
+}
+
+const UNSAID = "nothing was said here";
+
+function momentAt(f, T, n) { return n ? Math.min(n - 1, Math.floor((f + 0.5) / T * n)) : -1; }   // moments are equal parts of a clip
+
+function sayAt(el, texts, at) {
+  el.textContent = texts[at] || UNSAID;
+  el.classList.toggle("c2vl-unsaid", !texts[at]);
+  return el.textContent;
 }
 
 function drawCard(ctx, clip, f, x, y, w, tall, theme = themeOf()) {

@@ -271,7 +271,7 @@ function renderHeatmap({ model, el }) {
     const half = (i, what) => {
       const clip = cardOf(i), canvas = clip ? h("canvas", { class: "c2vl-card", width: 150 * ratio, height: 96 * ratio, "aria-hidden": "true" }) : null, p_ = texts[i]?.length ? h("p", { dir: "auto", "data-role": `${what}-prompt` }) : null;
       if (canvas) canvases.push([canvas, clip]);
-      if (p_) paragraphs.push([p_, texts[i]]);
+      if (p_) paragraphs.push([p_, texts[i], clip]);
       return h("div", {}, h("span", {}, (what === "row") === skeletonFirst() ? `${what}: skeleton of` : `${what}: words of`), h("b", { dir: "auto", "data-role": `${what}-name` }, names[i]), classes[i] ? h("span", { dir: "auto" }, classes[i]) : null, canvas, p_);
     };
     const H = entropy(over.kind)[over.row], e = clock.index;
@@ -288,7 +288,7 @@ function renderHeatmap({ model, el }) {
         ctx.clearRect(0, 0, 150, 96);
         drawCard(ctx, clip, ticks % clip.T, 0, 0, 150, 96, ui.theme());
       }
-      for (const [p_, list] of paragraphs) p_.textContent = list[Math.floor(ticks / 8 * Math.min(8, list.length)) % list.length];
+      for (const [p_, list, clip] of paragraphs) sayAt(p_, list, clip ? momentAt(ticks % clip.T, clip.T, list.length) : Math.floor(ticks / 8) % list.length);
     };
     paint();
     tip.show(x, y, content);

@@ -2,7 +2,7 @@
    el.c2vl = {clock, camera, face, panels} is there for tests and for pages that embed a player. */
 
 function renderPlayer({ model, el }) {
-  const SPEEDS = [0.25, 0.5, 1, 2, 4], UNSAID = "nothing was said here";
+  const SPEEDS = [0.25, 0.5, 1, 2, 4];
   const ui = rootOf(el, "c2vl-player", "skeleton player"), { root } = ui;
   const bus = joinGroup(model, "player");
   const clock = sharedClock(model.get("key"), {});
@@ -87,12 +87,10 @@ function renderPlayer({ model, el }) {
       if (!p.words) return;
       const at = p.clip.moment(local(p.clip, clock.index));
       if (at === p.said) return;
-      const words = p.clip.prompts[at] || UNSAID;
+      const words = sayAt(p.words, p.clip.prompts, at);
       if (p.said !== -2) heard.push(panels.length > 1 ? `${p.clip.title || p.clip.name}: ${words}` : words);
       p.said = at;
       p.count.textContent = `moment ${at + 1} / ${p.clip.prompts.length}`;
-      p.words.textContent = words;
-      p.words.classList.toggle("c2vl-unsaid", words !== p.clip.prompts[at]);
     });
     if (heard.length && !clock.playing) ui.say(heard.join("; "));   // for those who hear it, while it stands still
   };

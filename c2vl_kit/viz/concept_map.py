@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLOURS', 'MOST', 'mark', 'split_groups', 'neighbour_share', 'map_figure', 'umap_figure', 'skeleton_map', 'Places',
-           'places', 'one_map', 'texts_of', 'few_moments', 'hover_cards', 'map_state', 'WidgetFrame', 'map_page',
-           'serve_cards', 'loader_of', 'ConceptMap']
+           'places', 'one_map', 'few_moments', 'hover_cards', 'map_state', 'WidgetFrame', 'map_page', 'serve_cards',
+           'loader_of', 'ConceptMap']
 
 # %% ../../nbs/81_viz.concept_map.ipynb #55cf82b6
 import functools
@@ -20,7 +20,7 @@ import numpy as np
 
 from ..concepts.space import ConceptSpace, umap_2d
 from ..skeleton import Clip, InputError
-from .player import InlinePage, pack_clips, widget_class, widget_fragment, widget_page
+from .player import InlinePage, pack_clips, texts_of, widget_class, widget_fragment, widget_page
 
 # %% ../../nbs/81_viz.concept_map.ipynb #191ba0ab
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#66727f")  # Okabe–Ito, for a white ground
@@ -382,24 +382,11 @@ def _as_column(
     return {"name": name, "kind": "category", "levels": levels}, np.array([code[w] for w in words], dtype="<u2")
 
 # %% ../../nbs/81_viz.concept_map.ipynb #e2e1f508
-def texts_of(
-    prompts,               # None, mapping name -> texts or one text, or a PromptStore
-    names: Sequence[str],  # N clips
-) -> list[list[str]]:  # the texts of each, in order of time
-    "What was said of each clip; an empty list where nothing was."
-    if prompts is not None and not isinstance(prompts, Mapping):
-        if not hasattr(prompts, "answers"):
-            raise InputError(f"prompts are a mapping of clip name to texts, or a PromptStore, got {type(prompts).__name__}.")
-        there = set(prompts.names)
-        prompts = {n: prompts.answers(n) for n in names if n in there}
-    return [[t] if isinstance(t := (prompts or {}).get(n, ()), str) else [str(a) for a in t] for n in names]
-
-
 def _words(
     prompts,               # None, mapping name -> texts or one text, or a PromptStore
     names: Sequence[str],  # N clips
     most_mb: float,        # room for distinct sentences; moments are left out evenly until they fit
-) -> dict:  # "sentences", "said" (N, moments) uint32 as bytes: 0 nothing, else number of the sentence + 1; "moments", "hint"
+) -> dict:  # "sentences", "said" (N, moments) uint32 as bytes: 0 no such moment, else number of the sentence + 1; "moments", "hint"
     "What was said of each clip."
     texts = texts_of(prompts, names)
     every = keep = max(map(len, texts), default=0)

@@ -18,8 +18,8 @@ from ..concepts.space import ConceptSpace
 from ..data.store import Store
 from ..skeleton import Clip, InputError
 from ..train.runs import Run
-from .concept_map import ConceptMap, WidgetFrame, map_state, places, texts_of
-from .player import SkeletonPlayer, player_state, widget_fragment, widget_page
+from .concept_map import ConceptMap, WidgetFrame, map_state, places
+from .player import SkeletonPlayer, player_state, texts_of, widget_fragment, widget_page
 from .soft_targets import SoftTargetHeatmap, all_records, heatmap_state, read_targets
 
 # %% ../../nbs/83_viz.explorer.ipynb #02919c7f
@@ -125,7 +125,6 @@ def explorer_states(
     words = {n: c.label_name for n, c in clips.items() if c.label_name}
     said = dict(zip(names, texts_of(prompts, names))) if prompts is not None else None
     of_player = [_light(clips[n], 10_000 if n in batched else frames) for n in [*batch, *(n for n in names if n not in batched)]]
-    spoken = prompts if hasattr(prompts, "answers") else said  # a store knows at which moment each answer was given
     states = {}
     if recorded:
         states["heatmap"] = {"records": all_records(run), "labels": words or None, "prompts": said, "clips": clips, "epoch": -1,
@@ -135,7 +134,7 @@ def explorer_states(
     clusters = min(len(names), len(set(words.values())) or 8, *(len(p.names) for p in parts.values()))
     map_ = {"spaces": parts, "labels": words or None, "clusters": clusters, "split": split,
             "loss": _target_loss(records) or None, "prompts": said, "clips": clips, "group": group}
-    player = {"clips": of_player, "prompts": spoken, "shown": 0, "group": group}
+    player = {"clips": of_player, "prompts": said, "shown": 0, "group": group}
     return states | {"concept_map": map_, "player": player}
 
 

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['COLOURINGS', 'VIEWS', 'ALIGN', 'SCALES', 'FRONTS', 'STATIC', 'FilmStrip', 'at_moments', 'filmstrip', 'side_by_side',
-           'from_tensor', 'pack_clips', 'Scalar', 'joint_speed', 'joint_error', 'player_state', 'widget_source',
-           'widget_style', 'widget_fragment', 'widget_scripts', 'widget_policy', 'widget_page', 'project', 'save_gif',
-           'save_mp4', 'InlinePage', 'player_page', 'widget_class', 'SkeletonPlayer']
+           'from_tensor', 'pack_clips', 'Scalar', 'joint_speed', 'joint_error', 'texts_of', 'player_state',
+           'widget_source', 'widget_style', 'widget_fragment', 'widget_scripts', 'widget_policy', 'widget_page',
+           'project', 'save_gif', 'save_mp4', 'InlinePage', 'player_page', 'widget_class', 'SkeletonPlayer']
 
 # %% ../../nbs/80_viz.player.ipynb #64d6f1b4
 import base64
@@ -273,22 +273,31 @@ def _pack_scalars(
     return {"scalars": plain, "values": b"".join(blocks)}
 
 # %% ../../nbs/80_viz.player.ipynb #99fb9b2b
+def texts_of(
+    prompts,               # None, mapping name -> texts or one text, or prompts with .clip .moment .answer, such as a PromptStore
+    names: Sequence[str],  # N clips
+) -> list[list[str]]:  # texts of each by moment, "" where it has none; [] for a clip of which nothing was said
+    "What was said of each clip, moment by moment."
+    if prompts is None or isinstance(prompts, Mapping):
+        return [[t] if isinstance(t := (prompts or {}).get(n, ()), str) else list(map(str, t)) for n in names]
+    said: dict[str, dict[int, list[str]]] = {n: {} for n in names}
+    for p in prompts if hasattr(prompts, "__iter__") else [prompts]:
+        if not hasattr(p, "moment"):
+            raise InputError(f"prompts are a mapping of clip name to texts, or a PromptStore, got {type(prompts).__name__}.")
+        if p.clip in said:
+            said[p.clip].setdefault(p.moment, []).extend([p.answer] if p.answer.strip() else [])
+    return [[" · ".join(m.get(i, ())) for i in range(max(m) + 1)] if any(m.values()) else [] for m in map(said.get, names)]
+
+
 def _texts(
-    prompts,                # None, texts of the only clip, one list per clip, mapping name -> texts, or prompts with .clip .moment .answer
+    prompts,                # also: texts of the only clip, or one list per clip
     clips: Sequence[Clip],  # the player's clips
-) -> list[list[str]]:  # texts of every clip by moment, [] for none
-    "Sort prompts by clip and moment; raises InputError where they belong to no clip in particular."
-    if prompts is None:
-        return [[] for _ in clips]
-    if isinstance(prompts, Mapping):
-        return [list(map(str, prompts.get(c.name, ()))) for c in clips]
-    prompts = list(prompts)
-    if prompts and all(hasattr(p, "moment") for p in prompts):
-        said: dict[str, dict[int, list[str]]] = {c.name: {} for c in clips}
-        for p in prompts:
-            if p.clip in said:
-                said[p.clip].setdefault(p.moment, []).extend([p.answer] if p.answer.strip() else [])
-        return [[" · ".join(m.get(i, ())) for i in range(max(m) + 1)] if any(m.values()) else [] for m in (said[c.name] for c in clips)]
+) -> list[list[str]]:  # as `texts_of`
+    "The same for clips at hand; raises InputError where prompts belong to no clip in particular."
+    if prompts is not None and not isinstance(prompts, Mapping):
+        prompts = list(prompts)
+    if not prompts or isinstance(prompts, Mapping) or all(hasattr(p, "moment") for p in prompts):
+        return texts_of(prompts or None, [c.name for c in clips])
     if all(isinstance(p, str) for p in prompts) and len(clips) == 1:
         return [prompts]
     if len(prompts) != len(clips) or any(isinstance(p, str) for p in prompts):

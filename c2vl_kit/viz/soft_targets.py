@@ -18,8 +18,8 @@ import numpy as np
 
 from ..skeleton import InputError
 from ..train.runs import load_tensors
-from .concept_map import WidgetFrame, hover_cards, loader_of, serve_cards, texts_of
-from .player import widget_class, widget_fragment, widget_page
+from .concept_map import WidgetFrame, hover_cards, loader_of, serve_cards
+from .player import texts_of, widget_class, widget_fragment, widget_page
 
 # %% ../../nbs/82_viz.soft_targets.ipynb #374713a4
 INK, MUTED, RULE = "#1d2733", "#66727f", "#d5dbe1"                                    # text, secondary text, thin lines
