@@ -10,6 +10,7 @@ import argparse
 import ast
 import json
 import os
+import re
 import platform
 import shutil
 import sys
@@ -454,7 +455,7 @@ def _table(
 def _plain(markdown: str) -> str:  # Markdown with tables → text for a terminal
     "Markdown as plain text."
     out, rows = [], []
-    for line in [*markdown.replace("**", "").replace("`", "").splitlines(), ""]:
+    for line in [*re.sub(r"[*]{2}|`|</?(?:details|summary)>", "", markdown).splitlines(), ""]:
         if line.startswith("|"):
             cells = tuple(cell.strip() for cell in line.strip("|").split("|"))
             if not all(set(cell) <= set(":-") for cell in cells) or not any(cells):

@@ -49,7 +49,13 @@ def test_whole_family(tmp_path):
         assert row["cells"], row
     assert all(o["tests"]["official"]["verdict"] != "no figures" for o in table.orderings)
     assert json.loads((base / "table.json").read_text())["orderings"] == json.loads(json.dumps(list(table.orderings)))
-    assert "MMCL, refined by text, no image" in (base / "table.md").read_text()
+    shown = [line.split(" | ") for line in (base / "table.md").read_text().splitlines()]
+    lines = {line[0].removeprefix("| "): line for line in shown if line[0].startswith("| ") and len(line) == 10}
+    cells = {(r["member"], r["line"]): r["cells"]["official|linear"]["mean"] for r in table.rows if "official|linear" in r["cells"]}
+    assert set(lines) == {"method", "---"} | {m.title for m in MEMBERS.values()}
+    assert lines["method"][2:8] == ["joint", "motion", "bone", "fused, equal", "fused, fitted", "own classifier"]
+    assert lines["C2VL, each view alone"][4] == f"{100 * cells['C2VL, each view alone', 'bone']:.1f}"
+    assert lines["1 student of IKEM, 3 views"][2:6] == ["", "", "", f"{100 * cells['1 student of IKEM, 3 views', 'joint+motion+bone']:.1f} †"]
     own = figures(base / "jobs/students-3-s0")
     assert "fused fitted" in own and "linear bone" in own
 

@@ -208,7 +208,7 @@ def passes(
     own = f"{half} + {half} key" if member.keys else str(config.budget)
     return f"{member.encoders} × ({own})" + (f", teacher {member.frozen} × {config.budget}" if member.frozen else "")
 
-# %% ../../nbs/75_evaluate.family.ipynb #5df9efa7
+# %% ../../nbs/75_evaluate.family.ipynb #db06ff16
 def run_job(
     work: Work,  # one member, one seed
 ) -> float:  # seconds of training, over all sittings
@@ -440,7 +440,7 @@ def _judged(o: Ordering, done: Mapping, tests: Sequence[str]) -> dict:
         out["tests"][t] = {"verdict": verdict(gaps, o.slack), **(_spread(gaps) or {})}
     return out
 
-# %% ../../nbs/75_evaluate.family.ipynb #733eb87d
+# %% ../../nbs/75_evaluate.family.ipynb #7478ce35
 def _cell(s: Mapping | None, sign: str = "") -> str:
     "Percent, with the standard deviation where it is one."
     if not s or s.get("mean") is None:
@@ -448,33 +448,60 @@ def _cell(s: Mapping | None, sign: str = "") -> str:
     return f"{100 * s['mean']:{sign}.1f}" + (f" ± {100 * s['sd']:.1f}" if s.get("sd") else "")
 
 
-def _markdown(table: FamilyTable) -> str:
-    "Two tables and what one must know of them."
+def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:  # lines of a markdown table
+    return ["| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *rows)]
+
+
+def _by_method(table: FamilyTable, test: str) -> list[str]:
+    "One line a method: linear probes of the three common views and of views fused, then nearest neighbours."
+    columns = {v: (v, "linear") for v in THREE} | {f"fused, {w}": (f"fused, {w} weights", "linear") for w in ("equal", "fitted")}
+    columns |= {"own classifier": ("own classifier joint", "linear"), "1-NN, joint": ("joint", "1-NN"), "1-NN, fused": ("fused, equal weights", "1-NN")}
+    of = {(r["member"], r["line"], c): _cell(s) for r in table.rows for c in ("linear", "1-NN") if (s := r["cells"].get(f"{test}|{c}"))}
+    rows, beside = {}, []
+    for r in table.rows:
+        if r["passes"] == "–" and r["member"] != MEMBERS["untrained"].title:
+            beside += [f"{', '.join(filter(None, (r['member'], r['line'], c * (c != 'linear'))))} {s}"
+                       for c in ("linear", "1-NN") if (s := of.get((r["member"], r["line"], c)))]
+        elif r["member"] not in rows:
+            rows[r["member"]] = [r["member"], r["passes"], *(of.get((r["member"], *where), "") for where in columns.values())]
+            if "+" in r["line"]:  # one encoder for several views: what it says stands where theirs, fused, would
+                for head, c in (("fused, equal", "linear"), ("1-NN, fused", "1-NN")):
+                    rows[r["member"]][2 + list(columns).index(head)] = of[r["member"], r["line"], c] + " †"
+    keep = [i for i in range(len(columns) + 2) if i < 2 or any(row[i] for row in rows.values())]
+    grid = _grid([["method", "passes per clip", *columns][i] for i in keep], [[row[i] for i in keep] for row in rows.values()])
+    return [f"**{test}**, {table.head['clips'][test]} test clips, linear probes and nearest neighbours in percent:", "", *grid, "",
+            *([f"Without training, {test}: {'; '.join(beside)}.", ""] if beside else [])]
+
+# %% ../../nbs/75_evaluate.family.ipynb #75d197bb
+def _in_full(table: FamilyTable) -> list[str]:
+    "Every view of every method on every test."
     columns = [f"{t}|{c}" for t in table.tests for c in ("linear", "1-NN", "10-NN")]
-    heads = ["method", "view", "passes per clip", *(c.replace("|", ": ") for c in columns), "training, s"]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    before = None
+    rows, before = [], None
     for r in table.rows:
         title, spent = (r["member"], r["passes"]) if r["member"] != before else ("", "")
-        seconds = "" if not r["seconds"] else f"{r['seconds']:.0f}"
-        lines.append("| " + " | ".join([title, r["line"], spent, *(_cell(r["cells"].get(c)) for c in columns), seconds]) + " |")
+        rows.append([title, r["line"], spent, *(_cell(r["cells"].get(c)) for c in columns), "" if not r["seconds"] else f"{r['seconds']:.0f}"])
         before = r["member"]
-    heads = ["what papers say, or their design implies", "source", *(h for t in table.tests for h in (f"{t}: difference", t))]
-    lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for o in table.orderings:
-        found = " | ".join(f"{_cell(o['tests'][t], '+')} | {o['tests'][t]['verdict']}" for t in table.tests)
-        lines.append(f"| {o['says']} | {o['source']} | {found} |")
+    return _grid(["method", "view", "passes per clip", *(c.replace("|", ": ") for c in columns), "training, s"], rows)
+
+
+def _markdown(table: FamilyTable) -> str:
+    "What one must know, a table for each test, the orderings, and everything in full."
     c, h = table.head["config"], table.head
-    sizes = ", ".join(f"{n} {t}" for t, n in h["clips"].items())
     seeds = max((s["seeds"] for r in table.rows for s in r["cells"].values()), default=0)
-    said = (f"{h['dataset']} {h['split']} `{h['split_hash']}`, {sizes} test clips; seeds: {seeds}, mean ± standard deviation; ST-GCN of "
+    one = any("+" in r["line"] for r in table.rows)
+    said = (f"**{h['dataset']}**, {h['split']} `{h['split_hash']}`; seeds: {seeds}, mean ± standard deviation; ST-GCN of "
             f"width {c['width']}, {c['dim']} numbers, {c['frames']} frames, {c['persons']} person; AdamW, learning rate {c['lr']:g}, batch "
             f"{c['batch_size']}; budget: {c['budget']} passes of each clip through each trained encoder, half of them through "
             "the key encoder of contrast methods, which so make half as many updates; learning rate and augmentation were chosen for C2VL. "
-            f"The words of C2VL and MMCL are those of: {h['words']}. There are no images, so MMCL is refined and not aligned.")
-    return "\n".join([*lines, "", said])
+            f"The words of C2VL and MMCL are those of: {h['words']}. There are no images, so MMCL is refined and not aligned."
+            + (" †: one encoder reads all three views, so nothing is fused." if one else ""))
+    said_by = [[o["says"], o["source"], *(f"{o['tests'][t]['verdict']} {_cell(o['tests'][t], '+').replace('-', '−')}".strip() for t in table.tests)]
+               for o in table.orderings]
+    orderings = _grid(["what papers say, or their design implies", "source", *(f"here, {t}" for t in table.tests)], said_by)
+    methods = [line for t in table.tests for line in _by_method(table, t)]
+    return "\n".join([said, "", *methods, *orderings, "", "<details><summary>every view and figure</summary>", "", *_in_full(table), "", "</details>"])
 
-# %% ../../nbs/75_evaluate.family.ipynb #9413a2d2
+# %% ../../nbs/75_evaluate.family.ipynb #e0d05ac4
 def open_data(
     data: str,  # name of the catalogue
     root: str | Path | None,  # folder with the raw recordings; None: `base` has a store already
