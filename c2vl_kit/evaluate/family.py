@@ -452,23 +452,25 @@ def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:  # 
     return ["| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *rows)]
 
 
+_BY_METHOD = ({v: (v, "linear") for v in THREE} | {f"fused, {w}": (f"fused, {w} weights", "linear") for w in ("equal", "fitted")}
+              | {"own classifier": ("own classifier joint", "linear"), "1-NN, joint": ("joint", "1-NN"),
+                 "1-NN, fused": ("fused, equal weights", "1-NN")})  # heading -> line and column of the table in full
+
+
 def _by_method(table: FamilyTable, test: str) -> list[str]:
-    "One line a method: linear probes of the three common views and of views fused, then nearest neighbours."
-    columns = {v: (v, "linear") for v in THREE} | {f"fused, {w}": (f"fused, {w} weights", "linear") for w in ("equal", "fitted")}
-    columns |= {"own classifier": ("own classifier joint", "linear"), "1-NN, joint": ("joint", "1-NN"), "1-NN, fused": ("fused, equal weights", "1-NN")}
-    of = {(r["member"], r["line"], c): _cell(s) for r in table.rows for c in ("linear", "1-NN") if (s := r["cells"].get(f"{test}|{c}"))}
+    "One line a method, and a sentence on what needs no training."
     rows, beside = {}, []
     for r in table.rows:
+        shown = {c: _cell(s) for c in ("linear", "1-NN") if (s := r["cells"].get(f"{test}|{c}"))}
         if r["passes"] == "–" and r["member"] != MEMBERS["untrained"].title:
-            beside += [f"{', '.join(filter(None, (r['member'], r['line'], c * (c != 'linear'))))} {s}"
-                       for c in ("linear", "1-NN") if (s := of.get((r["member"], r["line"], c)))]
-        elif r["member"] not in rows:
-            rows[r["member"]] = [r["member"], r["passes"], *(of.get((r["member"], *where), "") for where in columns.values())]
-            if "+" in r["line"]:  # one encoder for several views: what it says stands where theirs, fused, would
-                for head, c in (("fused, equal", "linear"), ("1-NN, fused", "1-NN")):
-                    rows[r["member"]][2 + list(columns).index(head)] = of[r["member"], r["line"], c] + " †"
-    keep = [i for i in range(len(columns) + 2) if i < 2 or any(row[i] for row in rows.values())]
-    grid = _grid([["method", "passes per clip", *columns][i] for i in keep], [[row[i] for i in keep] for row in rows.values()])
+            beside += [f"{', '.join(filter(None, (r['member'], r['line'], c * (c != 'linear'))))} {s}" for c, s in shown.items()]
+            continue
+        row = rows.setdefault(r["member"], {"method": r["member"], "passes per clip": r["passes"]})
+        row |= {head: shown[c] for head, (line, c) in _BY_METHOD.items() if line == r["line"] and c in shown}
+        if "+" in r["line"]:  # one encoder for several views: what it says stands where theirs, fused, would
+            row |= {"fused, equal": f"{shown['linear']} †", "1-NN, fused": f"{shown['1-NN']} †"}
+    heads = ["method", "passes per clip", *(h for h in _BY_METHOD if any(h in row for row in rows.values()))]
+    grid = _grid(heads, [[row.get(h, "") for h in heads] for row in rows.values()])
     return [f"**{test}**, {table.head['clips'][test]} test clips, linear probes and nearest neighbours in percent:", "", *grid, "",
             *([f"Without training, {test}: {'; '.join(beside)}.", ""] if beside else [])]
 
@@ -479,7 +481,8 @@ def _in_full(table: FamilyTable) -> list[str]:
     rows, before = [], None
     for r in table.rows:
         title, spent = (r["member"], r["passes"]) if r["member"] != before else ("", "")
-        rows.append([title, r["line"], spent, *(_cell(r["cells"].get(c)) for c in columns), "" if not r["seconds"] else f"{r['seconds']:.0f}"])
+        seconds = "" if not r["seconds"] else f"{r['seconds']:.0f}"
+        rows.append([title, r["line"], spent, *(_cell(r["cells"].get(c)) for c in columns), seconds])
         before = r["member"]
     return _grid(["method", "view", "passes per clip", *(c.replace("|", ": ") for c in columns), "training, s"], rows)
 
@@ -495,11 +498,12 @@ def _markdown(table: FamilyTable) -> str:
             "the key encoder of contrast methods, which so make half as many updates; learning rate and augmentation were chosen for C2VL. "
             f"The words of C2VL and MMCL are those of: {h['words']}. There are no images, so MMCL is refined and not aligned."
             + (" †: one encoder reads all three views, so nothing is fused." if one else ""))
-    said_by = [[o["says"], o["source"], *(f"{o['tests'][t]['verdict']} {_cell(o['tests'][t], '+').replace('-', '−')}".strip() for t in table.tests)]
-               for o in table.orderings]
-    orderings = _grid(["what papers say, or their design implies", "source", *(f"here, {t}" for t in table.tests)], said_by)
+    here = lambda found: f"{found['verdict']} {_cell(found, '+').replace('-', '−')}".strip()  # noqa: E731
+    judged = [[o["says"], o["source"], *(here(o["tests"][t]) for t in table.tests)] for o in table.orderings]
+    orderings = _grid(["what papers say, or their design implies", "source", *(f"here, {t}" for t in table.tests)], judged)
     methods = [line for t in table.tests for line in _by_method(table, t)]
-    return "\n".join([said, "", *methods, *orderings, "", "<details><summary>every view and figure</summary>", "", *_in_full(table), "", "</details>"])
+    full = ["<details><summary>every view and figure</summary>", "", *_in_full(table), "", "</details>"]
+    return "\n".join([said, "", *methods, *orderings, "", *full])
 
 # %% ../../nbs/75_evaluate.family.ipynb #e0d05ac4
 def open_data(
