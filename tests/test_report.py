@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from c2vl_kit.concepts.prompts import Prompt, PromptStore
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
@@ -140,6 +141,15 @@ def test_hostile_class_names_and_settings(job, tmp_path):
     html = report(run.path).read_text(encoding="utf-8")
     assert "<script" not in html and "<img src=http" not in html
     assert not Page(html).wrong
+
+
+def test_an_empty_answer_keeps_its_time(job):
+    folder, said = job
+    name, prompts = next(iter(said)), PromptStore()
+    prompts.append(Prompt(name, m, "what?", text, "test") for m, text in ((0, "walks"), (1, ""), (2, "sits"), (3, "rises")))
+    html = report(folder / "run", prompts=prompts, clip=name, out=folder / "quiet.html", explore=0).read_text(encoding="utf-8")
+    shown = re.findall(r"<li><time>(\S+) s</time>(.*?)</li>", html)
+    assert [w for _, w in shown] == ["walks"] * 2 + ["<i>nothing was said here</i>"] * 2 + ["sits"] * 2 + ["rises"] * 2
 
 
 @pytest.mark.parametrize("gone", ["store", "space", "targets.safetensors", "results.json", "log.jsonl"])

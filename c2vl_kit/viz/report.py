@@ -21,7 +21,7 @@ import numpy as np
 from ..skeleton import InputError
 from ..train.runs import Run
 from .explorer import explorer_fragment, explorer_states
-from .player import at_moments, filmstrip, widget_policy, widget_scripts
+from .player import at_moments, filmstrip, texts_of, widget_policy, widget_scripts
 from .soft_targets import INK, MUTED, PALETTE, RULE, confusion, curves, figure_style, heatmaps, history_series, read_targets
 
 # %% ../../nbs/84_viz.report.ipynb #0226bb78
@@ -412,7 +412,8 @@ def _clip(m: Material) -> str:
     texts, n = m.answers(clip.name), min(8, clip.T)
     if texts:
         times = np.unique(np.linspace(0, clip.T - 1, n).round()) / clip.fps
-        said = "".join(f"<li><time>{t:.2f} s</time>{escape(str(a))}</li>" for t, a in zip(times, at_moments(texts, n)))
+        words = at_moments(texts_of(m.prompts, [clip.name])[0], n)  # with empty answers, so that the others stand at their times
+        said = "".join(f"<li><time>{t:.2f} s</time>{escape(a) or '<i>nothing was said here</i>'}</li>" for t, a in zip(times, words))
         said = f"<ol class='said'>{said}</ol>"
     else:
         said = f"<p class='note'>{escape(m.missing.get('prompts') or 'No description of this clip was found beside the run.')}</p>"
