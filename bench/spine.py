@@ -25,7 +25,7 @@ from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.family import open_data
 from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
 from c2vl_kit.methods.c2vl import C2VLConfig, full, pretrain, small
-from c2vl_kit.skeleton import InputError, sha256_of, write_json_atomic
+from c2vl_kit.core import InputError, sha256_of, write_json_atomic
 from c2vl_kit.train.trainer import first_difference
 
 EPOCHS = {"nw-ucla": 40, "utd-mhad": 80}  # small budget; equal for all rows of a table

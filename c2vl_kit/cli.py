@@ -23,7 +23,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from .skeleton import InputError
+from .core import InputError, whole_file
 
 # %% ../nbs/90_cli.ipynb #abbe5daf
 @dataclass(frozen=True)
@@ -61,12 +61,8 @@ def _simulate(
 
     made = simulate(SimulatorConfig(**size))
     store, report = Store.build(job.store, made.clips, dataset="simulated", overwrite=overwrite, progress=progress)
-    aside = job.prompts.with_name(f"{job.prompts.name}.tmp-{os.getpid()}")
-    try:
+    with whole_file(job.prompts) as aside:
         PromptStore(aside).append(prompts_from({name: made.descriptions[name] for name in store.names}, "simulator", settings=size))
-        os.replace(aside, job.prompts)
-    finally:
-        aside.unlink(missing_ok=True)
     return store, report
 
 # %% ../nbs/90_cli.ipynb #32c31500

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -80,3 +81,18 @@ def tiny_clips() -> list:
     from c2vl_kit.data.simulate import SimulatorConfig, simulate
 
     return simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2, seed=0)).clips
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of 1 MB of its own; skips where this user may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", folder], capture_output=True, text=True)
+    except OSError as why:
+        pytest.skip(f"a full disk needs a small file system, and there is no mount here ({why})")
+    if done.returncode:
+        pytest.skip(f"a full disk needs a small file system, and mounting one failed ({done.stderr.strip().splitlines()[-1]})")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

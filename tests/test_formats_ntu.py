@@ -30,7 +30,8 @@ from c2vl_kit.data.formats import (
     write_nwucla,
     write_utd,
 )
-from c2vl_kit.skeleton import KINECT20, NTU25, UTD20, Clip, InputError
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import KINECT20, NTU25, UTD20, Clip
 
 NTU_NAME = "S001C001P001R001A050"
 

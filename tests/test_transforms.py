@@ -16,7 +16,8 @@ from c2vl_kit.data.transforms import (
     LEGACY_PIPELINES, PIPELINES, align_each, align_first, centre, centre_each, centre_frames, compare_pipelines, face, fill_missing,
     get_pipeline, resample, seen, stretch, to_array, two_actors,
 )
-from c2vl_kit.skeleton import COCO17, KINECT20, LAYOUTS, NTU25, OPENPOSE25, Clip, InputError, _rest_pose
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import COCO17, KINECT20, LAYOUTS, NTU25, OPENPOSE25, Clip, _rest_pose
 
 ALL = (*PIPELINES, *LEGACY_PIPELINES)
 NAMES = [p.name for p in ALL]

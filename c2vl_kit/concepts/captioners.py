@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 
 from .prompts import Prompt, PromptStore, get_question, part_question
 from ..data.transforms import fill_missing, order_bodies
-from ..skeleton import Clip, InputError, Layout
+from ..core import InputError
+from ..skeleton import Clip, Layout
 
 # %% ../../nbs/21_concepts.captioners.ipynb #3c48edc5
 def _smooth(

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..skeleton import Clip, InputError
+from ..core import InputError
+from ..skeleton import Clip
 
 # %% ../../nbs/21a_concepts.frames.ipynb #69fc5186
 def moment_frames(

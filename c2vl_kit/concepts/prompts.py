@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 import numpy as np
-from ..skeleton import InputError
+from ..core import InputError, whole_file
 
 # %% ../../nbs/20_concepts.prompts.ipynb #4e56e99b
 @dataclass(frozen=True)
@@ -353,12 +353,8 @@ def _merge(
                                  f"{p.answer[:40]!r}; merge with conflicts='first' or 'last' to choose.")
             if there is None or conflicts == "last":
                 joined._keep(p)
-    aside = out.with_name(f"{out.name}.tmp-{os.getpid()}")
-    try:
+    with whole_file(out) as aside:
         PromptStore(aside).append(joined)
-        os.replace(aside, out)
-    finally:
-        aside.unlink(missing_ok=True)
     return PromptStore(out)
 
 

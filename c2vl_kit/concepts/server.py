@@ -30,7 +30,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from .prompts import Prompt, question_words
-from ..skeleton import Clip, InputError
+from ..core import InputError
+from ..skeleton import Clip
 
 # %% ../../nbs/21c_concepts.server.ipynb #4720738d
 def _data_url(

@@ -8,7 +8,6 @@ __all__ = ['POOLINGS', 'MODALITIES', 'pool', 'ConceptSpace', 'umap_2d', 'umap_mo
 # %% ../../nbs/23_concepts.space.ipynb #3d06ba90
 import hashlib
 import html
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as stn
 
 from .towers import EmbeddingCache, ImageTower, TextTower
-from ..skeleton import InputError, sha256_of, write_json_atomic
+from ..core import InputError, sha256_of, write_json_atomic, write_whole
 
 # %% ../../nbs/23_concepts.space.ipynb #f078e105
 def _unit(
@@ -418,17 +417,11 @@ def _save(
     self: ConceptSpace,
     path: str | Path,  # folder
 ) -> Path:
-    "Write the space; each file is written aside and renamed."
+    "Write the space; each file is there whole or not at all."
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
     arrays = {m: np.ascontiguousarray(getattr(self, m)) for m in self.modalities}
     facts = {"version": 1, "names": list(self.names), "info": self.info, "checksum": self.checksum}
-    aside = path / f"space.safetensors.tmp-{os.getpid()}"
-    try:
-        aside.write_bytes(stn.save(arrays, metadata={"space": dumps(facts)}))
-        os.replace(aside, path / "space.safetensors")
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(path / "space.safetensors", stn.save(arrays, metadata={"space": dumps(facts)}))
     write_json_atomic(path / "space.json", {**facts, "modalities": {m: list(x.shape) for m, x in arrays.items()}})
     return path
 

@@ -17,7 +17,7 @@ import numpy as np
 from .prompts import PromptStore
 from .space import ConceptSpace, umap_model
 from .towers import EmbeddingCache, TextTower
-from ..skeleton import InputError
+from ..core import InputError
 
 # %% ../../nbs/24_concepts.study.ipynb #bcaa3c96
 def vector_probe(

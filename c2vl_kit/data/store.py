@@ -25,7 +25,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .formats import ReadReport, _cell, read_all
-from ..skeleton import Clip, InputError, Layout, get_layout, sha256_of, write_json_atomic
+from ..core import InputError, cannot_write, process_alive, sha256_of, write_json_atomic
+from ..skeleton import Clip, Layout, get_layout
 
 try:
     import fcntl
@@ -266,8 +267,7 @@ def _only_one(out: Path):  # yields the folder to build in
         yield folder
     except OSError as e:
         kept = (folder / "journal").exists()
-        fix = "make room, and the same call goes on from what is kept" if kept else "choose another place or make room"
-        raise InputError(f"{out} cannot be written ({(e.strerror or 'error').lower()}); {fix}.") from e
+        raise cannot_write(out, e, fix="make room, and the same call goes on from what is kept" if kept else "") from e
     finally:
         if lock is not None and not (folder / "journal").exists():
             _remove(folder)
@@ -293,25 +293,12 @@ def _swap(made: Path, out: Path):
     shutil.rmtree(old, ignore_errors=True)
 
 # %% ../../nbs/11_data.store.ipynb #e0c08046
-def _alive(pid: int) -> bool:
-    "Whether a process of this id runs here (where that cannot be asked: yes)."
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it runs and belongs to somebody else
-        return True
-    return True
-
-
 def _clean_stale(out: Path):  # the store that will be built
     "Bring back an old store that a dead build had moved aside; remove what is left of builds that died after their last rename."
     for kind in ("old", "tmp"):  # earlier versions of the kit built in `tmp` folders
         for p in out.parent.glob(f"{out.name}.{kind}-*"):
             pid = p.name.rpartition("-")[2]
-            if not pid.isdecimal() or not p.is_dir() or (int(pid) != os.getpid() and _alive(int(pid))):
+            if not pid.isdecimal() or not p.is_dir() or (int(pid) != os.getpid() and process_alive(int(pid))):
                 continue
             if kind == "old" and not out.exists():
                 os.replace(p, out)

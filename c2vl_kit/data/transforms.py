@@ -18,7 +18,8 @@ from html import escape
 
 import numpy as np
 
-from ..skeleton import Clip, InputError, facing, interpolate_missing
+from ..core import InputError
+from ..skeleton import Clip, facing, interpolate_missing
 
 # %% ../../nbs/13_data.transforms.ipynb #0a8b0c32
 def trim(

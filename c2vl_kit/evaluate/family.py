@@ -29,7 +29,7 @@ from .fusion import evaluate_views
 from .probes import Results, evaluate
 from ..methods import c2vl, crosclr, ikem, mmcl, skeletonclr, supervised
 from ..models.zoo import Backbone
-from ..skeleton import InputError, write_json_atomic
+from ..core import InputError, write_json_atomic, write_whole
 from ..train.runs import Run
 from ..train.task import Config, seeded
 from ..train.trainer import first_difference
@@ -554,7 +554,5 @@ def family(
     run_all(plan, workers, say)
     table = collect(plan)
     write_json_atomic(base / "table.json", table.to_dict())
-    aside = base / f"table.md.tmp-{os.getpid()}"
-    aside.write_text(_markdown(table) + "\n", encoding="utf-8")
-    os.replace(aside, base / "table.md")
+    write_whole(base / "table.md", _markdown(table) + "\n")
     return table

@@ -16,7 +16,7 @@ from torch import nn
 
 from ..data.loader import ClipSet
 from ..data.streams import stream as make_stream
-from ..skeleton import InputError, sha256_of
+from ..core import InputError, sha256_of
 from ..train.runs import load_tensors, save_tensors
 
 # %% ../../nbs/70_evaluate.features.ipynb #4f3c29a8

@@ -21,7 +21,7 @@ from c2vl_kit.evaluate.probes import (
     KS, VIEW, ProbeConfig, Result, Results, Score, Scores, _checked, fit_linear, knn, linear_probe, retrieval, standardizer,
 )
 from ..methods.supervised import classify
-from ..skeleton import InputError
+from ..core import InputError
 from ..train.runs import Run
 from ..train.task import generator_for
 from ..train.trainer import pick_device

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from ..data.loader import ClipSet, epoch_order
 from .features import Features, extract, raw_features
 from ..models.zoo import Backbone
-from ..skeleton import InputError, sha256_of, write_json_atomic
+from ..core import InputError, sha256_of, write_json_atomic
 from ..train.runs import Run
 from ..train.task import Config, generator_for, seeded
 from ..train.trainer import pick_device

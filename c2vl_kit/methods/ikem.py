@@ -22,7 +22,8 @@ from .crosclr import QUIRKS, CrosSCLR, CrosSCLRConfig
 from .skeletonclr import LEGACY, LEGACY_BACKBONE, Seen, _published, _small, make_heads, roomy
 from ..models.stgcn import init_weights
 from ..models.zoo import Backbone
-from ..skeleton import InputError, Layout, sha256_of
+from ..core import InputError, sha256_of
+from ..skeleton import Layout
 from ..train.runs import Run
 from ..train.task import Progress, generator_for
 from ..train.trainer import TrainConfig

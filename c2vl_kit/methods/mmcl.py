@@ -23,7 +23,8 @@ from ..data.transforms import motion_energy
 from ..losses.multimodal import FeatureRefinement, fam_loss
 from .supervised import Supervised, SupervisedConfig, labels_of
 from ..models.zoo import Backbone
-from ..skeleton import Clip, InputError, Layout, sha256_of
+from ..core import InputError, sha256_of
+from ..skeleton import Clip, Layout
 from ..train.runs import Run
 from ..train.task import Progress
 from ..train.views import pretrain_task

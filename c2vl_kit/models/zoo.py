@@ -17,7 +17,8 @@ from torch import nn
 from .ctrgcn import CTRGCN
 from .sequence import GRUEncoder, TransformerEncoder
 from .stgcn import STGCN, calibrate
-from ..skeleton import NTU25, PARTITIONS, InputError, Layout
+from ..core import InputError
+from ..skeleton import NTU25, PARTITIONS, Layout
 
 # %% ../../nbs/33_models.zoo.ipynb #97cc2c5e
 _MODELS = {

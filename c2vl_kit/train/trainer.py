@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 from tqdm import tqdm
 
-from ..skeleton import InputError, sha256_of
+from ..core import InputError, sha256_of
 from .task import Config, Progress, Task, generator_for, seeded
 
 # %% ../../nbs/51_train.trainer.ipynb #2cfca51a

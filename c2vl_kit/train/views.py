@@ -17,7 +17,8 @@ from ..data.augment import Augment
 from ..data.loader import Batch, ClipSet
 from ..data.streams import STREAMS, stream
 from ..models.zoo import Backbone
-from ..skeleton import InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout
 from .runs import Run
 from .task import Config, Task, seeded
 from .trainer import TrainConfig, Trainer

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from ..concepts.space import ConceptSpace, umap_2d
-from ..skeleton import Clip, InputError
+from ..core import InputError
+from ..skeleton import Clip
 from .player import InlinePage, pack_clips, texts_of, widget_class, widget_fragment, widget_page
 
 # %% ../../nbs/81_viz.concept_map.ipynb #191ba0ab

@@ -16,7 +16,8 @@ import numpy as np
 from ..concepts.prompts import PromptStore
 from ..concepts.space import ConceptSpace
 from ..data.store import Store
-from ..skeleton import Clip, InputError
+from ..core import InputError
+from ..skeleton import Clip
 from ..train.runs import Run
 from .concept_map import ConceptMap, WidgetFrame, map_state, places
 from .player import SkeletonPlayer, player_state, texts_of, widget_fragment, widget_page

@@ -13,7 +13,6 @@ import base64
 import functools
 import hashlib
 import json
-import os
 import re
 import uuid
 import warnings
@@ -25,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from ..skeleton import Clip, InputError, Layout, facing, filmstrip_svg, interpolate_missing
+from ..core import InputError, whole_file, write_whole
+from ..skeleton import Clip, Layout, facing, filmstrip_svg, interpolate_missing
 
 # %% ../../nbs/80_viz.player.ipynb #8b7af434
 @dataclass(frozen=True)
@@ -40,19 +40,13 @@ class FilmStrip:
     def save(
         self,
         path: str | Path,  # file that ends in .svg, or in .html for a page with the strip alone
-    ) -> Path:  # the same path; written aside and renamed, so never half there
+    ) -> Path:  # the same path; whole or not there
         "Write the strip to a file."
         path = Path(path)
         if path.suffix not in (".svg", ".html"):
             raise InputError(f"a film strip is saved as .svg or .html, got {path.name!r}; change the file's ending.")
         page = f"<!doctype html><meta charset='utf-8'><title>{escape(self.alt)}</title>\n{self.svg}\n"
-        aside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-        try:
-            aside.write_text(self.svg if path.suffix == ".svg" else page, encoding="utf-8")
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
-        return path
+        return write_whole(path, self.svg if path.suffix == ".svg" else page)
 
 # %% ../../nbs/80_viz.player.ipynb #8ecd756a
 def at_moments(
@@ -441,7 +435,7 @@ def widget_page(
     kinds: Sequence[str],    # every kind of widget in it
     title: str,              # title of the page; any text
     heading: bool = True,    # whether the title also stands on the page
-    path: str | Path | None = None,  # where to write it, aside first; None = nowhere
+    path: str | Path | None = None,  # where to write it; None = nowhere
 ) -> str:  # the page
     "A page that works with no kernel and no network."
     page = ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -450,13 +444,7 @@ def widget_page(
             f'<title>{escape(title)}</title><style>{_PAGE_STYLE}</style></head>\n'
             f'<body>{f"<h1>{escape(title)}</h1>" if heading else ""}\n{body}\n{widget_scripts(*kinds)}\n</body></html>\n')
     if path is not None:
-        path = Path(path)
-        aside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-        try:
-            aside.write_text(page, encoding="utf-8")
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
+        write_whole(path, page)
     return page
 
 # %% ../../nbs/80_viz.player.ipynb #c0079ce0
@@ -666,11 +654,11 @@ def _body_marks(state, i, at, seen, colours, paper, draw) -> None:
         areas.append((max(thick * 1.4, 0.12 * at[m, v, 3] * (v == layout["head"])) * 0.72) ** 2)
 
 # %% ../../nbs/80_viz.player.ipynb #bb857d8a
-def _beside(path: str | Path, ending: str, what: str) -> tuple[Path, Path]:  # the file, and the name it is written under first
+def _named(path: str | Path, ending: str, what: str) -> Path:
     path = Path(path)
     if path.suffix != ending:
         raise InputError(f"{what} is saved as {ending}, got {path.name!r}; change the file's ending.")
-    return path, path.with_name(f"{path.stem}.tmp-{os.getpid()}{ending}")
+    return path
 
 
 def save_gif(
@@ -679,18 +667,15 @@ def save_gif(
     fps: float = 15,      # pictures per second
     size: tuple[int, int] = (480, 400),  # width and height, pixels
     theme: str = "light",  # "light" or "dark"
-) -> Path:  # the same path; written aside and renamed
+) -> Path:  # the same path; whole or not there
     "Film a player's clips as a GIF that loops."
-    path, aside = _beside(path, ".gif", "a GIF")
+    path = _named(path, ".gif", "a GIF")
     pictures = list(_pictures(state, fps, size, theme))
     from PIL import Image
     images = [Image.fromarray(p).quantize(64) for p in pictures]
     ends = np.rint(np.arange(len(images) + 1) * 100 / fps).astype(int) * 10  # a GIF counts hundredths; rounded so, the sum is right
-    try:
-        images[0].save(aside, save_all=True, append_images=images[1:], duration=np.diff(ends).tolist(), loop=0, optimize=False)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as aside:
+        images[0].save(aside, "GIF", save_all=True, append_images=images[1:], duration=np.diff(ends).tolist(), loop=0, optimize=False)
     return path
 
 # %% ../../nbs/80_viz.player.ipynb #a0bd63c1
@@ -700,9 +685,9 @@ def save_mp4(
     fps: int = 30,        # pictures per second
     size: tuple[int, int] = (640, 480),  # width and height, even numbers of pixels
     theme: str = "light",  # "light" or "dark"
-) -> Path:  # the same path; written aside and renamed
+) -> Path:  # the same path; whole or not there
     "Film a player's clips as H.264; raises InputError where the package av is not installed."
-    path, aside = _beside(path, ".mp4", "a film")
+    path = _named(path, ".mp4", "a film")
     if size[0] % 2 or size[1] % 2:
         raise InputError(f"a film needs an even number of pixels each way, got {size[0]} × {size[1]}; round them up.")
     try:
@@ -710,16 +695,12 @@ def save_mp4(
     except ImportError:
         raise InputError('MP4 is written by the package av, which is not installed; '
                          'pip install "c2vl_kit[video]", or use to_gif().') from None
-    try:
-        with av.open(str(aside), "w") as film:
-            stream = film.add_stream("libx264", rate=fps, options={"crf": "20"})
-            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-            for picture in _pictures(state, fps, size, theme):
-                film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            film.mux(stream.encode())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as aside, av.open(str(aside), "w", format="mp4") as film:
+        stream = film.add_stream("libx264", rate=fps, options={"crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for picture in _pictures(state, fps, size, theme):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        film.mux(stream.encode())
     return path
 
 # %% ../../nbs/80_viz.player.ipynb #6b17264f

@@ -16,7 +16,8 @@ from ..concepts.answers import answer_faults
 from ..concepts.frames import VideoFrames, moment_frames, strip
 from ..concepts.prompts import PromptStore
 from ..concepts.space import ConceptSpace
-from ..skeleton import InputError, filmstrip_svg
+from ..core import InputError
+from ..skeleton import filmstrip_svg
 
 # %% ../../nbs/81a_viz.prompt_card.ipynb #1c68cc93
 def _framed(picture: np.ndarray, box: Sequence[int], line: int = 4) -> np.ndarray:

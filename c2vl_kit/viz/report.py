@@ -9,7 +9,6 @@ __all__ = ['inline_svg', 'figure_svg', 'Material', 'gather', 'read_results', 're
 import base64
 import io
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..skeleton import InputError
+from ..core import InputError, write_whole
 from ..train.runs import Run
 from .explorer import explorer_fragment, explorer_states
 from .player import at_moments, filmstrip, texts_of, widget_policy, widget_scripts
@@ -639,11 +638,4 @@ def report(
     "Write one self-contained HTML page about a run; raises InputError where there is no run."
     html = page(gather(run_dir, store, prompts, space, clip, explore))
     out = Path(out) if out is not None else Path(run_dir) / "report.html"
-    aside = out.with_name(f"{out.name}.tmp-{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(html, encoding="utf-8")
-        os.replace(aside, out)
-    finally:
-        aside.unlink(missing_ok=True)
-    return out
+    return write_whole(out, html)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..skeleton import InputError
+from ..core import InputError
 from ..train.runs import load_tensors
 from .concept_map import WidgetFrame, hover_cards, loader_of, serve_cards
 from .player import texts_of, widget_class, widget_fragment, widget_page
