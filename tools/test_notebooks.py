@@ -31,7 +31,8 @@ def main() -> int:
     args = parser.parse_args()
     heed()
     limit, before, open_pages, count = args.limit, litter(), {}, 0
-    command = [Path(sys.executable).parent / "nbdev_test", "--n_workers", "2", "--do_print", *(["--path", args.notebook] if args.notebook else [])]
+    one = ["--path", args.notebook] if args.notebook else []
+    command = [Path(sys.executable).parent / "nbdev_test", "--n_workers", "2", "--do_print", *one]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": os.environ | {"PYTHONUNBUFFERED": "1"}}
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
     expired = threading.Event()
