@@ -25,6 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .formats import ReadReport, _cell, read_all
+from ..progress import Meter
 from ..skeleton import Clip, InputError, Layout, get_layout, sha256_of, write_json_atomic
 
 try:
@@ -622,7 +623,7 @@ def _build(
         _target(out, overwrite)  # another process may have finished meanwhile
         w, journal, done = _begin(folder, job, files, report, layout, progress)
         candidates = _from_files(files, reader, workers, done) if files else _from_clips(clips)
-        bar = tqdm(total=total, initial=done, desc="reading", unit="file" if files else "clip", delay=1, disable=not progress)
+        bar = Meter(total, "reading", "file" if files else "clip", done, bool(progress))
         try:
             with bar, closing(candidates):
                 _fill(w, journal, candidates, done, job is not None, bar)

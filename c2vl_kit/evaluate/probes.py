@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['KS', 'VIEW', 'Score', 'Scores', 'standardizer', 'held_out', 'ProbeConfig', 'fit_linear', 'linear_probe', 'knn',
-           'retrieval', 'majority', 'words_alone', 'Result', 'Results', 'over_seeds', 'evaluate']
+           'retrieval', 'majority', 'words_alone', 'Result', 'Results', 'over_seeds', 'trained_on', 'refuse_seen',
+           'results_file', 'evaluate']
 
 # %% ../../nbs/71_evaluate.probes.ipynb #3fdae3b3
 import json
@@ -24,7 +25,7 @@ from ..skeleton import InputError, sha256_of, write_json_atomic
 from ..train.runs import Run
 from ..train.task import Config, generator_for, seeded
 from ..train.trainer import pick_device
-from ..train.views import _table, load_encoders, view_of
+from ..train.views import _table, load_encoders, trained_elsewhere, view_of
 
 # %% ../../nbs/71_evaluate.probes.ipynb #4de0edd4
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class Scores:
         return "\n".join(["| test | figure | accuracy % | class mean % | clips |", "|---|---|---|---|---|", *rows])
 
 # %% ../../nbs/71_evaluate.probes.ipynb #846aaae3
+_ONE = ("store", "weights", "stream", "frames", "pipeline")  # facts in which the sides of a probe must agree
+
+
 def _checked(train: Features, y, tests: Mapping) -> tuple[np.ndarray, dict, int]:
     "Training labels, tests as (x, labels), and the number of classes; InputError names what does not fit."
     if not len(train):
@@ -82,6 +86,9 @@ def _checked(train: Features, y, tests: Mapping) -> tuple[np.ndarray, dict, int]
             raise InputError(f"the test set {name!r} is empty: leave it out, or take another split")
         if features.dim != train.dim:
             raise InputError(f"{name}: features of size {features.dim} do not fit the training's {train.dim}: use one encoder for both")
+        if off := next((k for k in _ONE if len({f.info[k] for f in (train, features) if f.info.get(k) is not None}) > 1), None):
+            raise InputError(f"{name}: its features are of {off} {features.info[off]}, the training's of {off} {train.info[off]}: extract "
+                             "both alike, or set info={} on one of them if they belong together all the same")
         if given.dtype.kind not in "iu" or given.min() < 0:
             bad = next((n for n, v in zip(features.names, given) if not (isinstance(v, int | np.integer) and v >= 0)), features.names[0])
             raise InputError(f"{name}: clip {bad!r} has no label: labels are class numbers from 0, so leave unlabelled clips out")
@@ -423,7 +430,7 @@ def _words(run, prompts, parts: dict, labels: dict, seed: int, info: dict) -> Sc
 VIEW = dict(frames=50, persons=1, pipeline="centre", stream="joint")  # for encoders without a run
 
 
-def _subject(run, store, split, seed: int, view: Mapping | None, cleared: bool = False) -> tuple[nn.Module, nn.Module | None, dict, dict]:
+def _subject(run, store, seed: int, view: Mapping | None, notes: list) -> tuple[nn.Module, nn.Module | None, dict, dict]:
     "The encoder, one of the same shape with fresh weights, how clips are prepared for it, and facts."
     if isinstance(run, nn.Module):
         if unknown := sorted(set(view or {}) - set(VIEW)):
@@ -432,10 +439,8 @@ def _subject(run, store, split, seed: int, view: Mapping | None, cleared: bool =
     if view:
         raise InputError(f"a view was given together with the run {run.path}: the run knows its own, so leave view out")
     name, encoder, untrained = _encoder_of(run, store, seed)
-    trained_on = run.config.get("split", {})
-    notes = [] if cleared or trained_on.get("hash") == split.hash else [
-        f"Careful: pre-trained on the split {trained_on.get('name')} `{trained_on.get('hash')}`, which may hold clips tested here."]
-    facts = {"run": run.path.name, "method": run.config["method"], "epochs": run.load_checkpoint("last")["epoch"], "notes": notes}
+    facts = {"run": run.path.name, "method": run.config["method"], "epochs": run.load_checkpoint("last")["epoch"],
+             "trained_on": trained_on(run), "notes": notes}
     return encoder, untrained, view_of(run, name), facts
 
 
@@ -448,23 +453,55 @@ def _encoder_of(run: Run, store, seed: int) -> tuple[str, nn.Module, nn.Module]:
     with seeded(seed, "init"):
         return name, net, Backbone.from_dict(entry["backbone"]).make(store.layout, entry["in_channels"])
 
+# %% ../../nbs/71_evaluate.probes.ipynb #d7b3c5a1
+def trained_on(run: Run) -> dict:  # plain values
+    "The hashes of store and split that a run was trained on."
+    split = run.config.get("split")
+    return {"store": run.config.get("store_checksum"), "split": split.get("hash") if isinstance(split, Mapping) else None}
+
+
+def refuse_seen(
+    run: Run,
+    store,  # Store of the recordings
+    split,  # Split that is tested
+    cut_from=None,  # Split of which it is a part; None: it is none
+    allow: bool = False,  # test all the same
+) -> list[str]:  # remarks: one where other data are allowed
+    "InputError where test clips may have been trained on."
+    if cut_from is not None and (both := set(cut_from.train) & {n for names in split.tests.values() for n in names}):
+        raise InputError(f"{len(both)} test clips of {split.name} were trained on, {min(both)!r} first: they stand in the training list of "
+                         f"{cut_from.name} `{cut_from.hash}`, so take them out of the tests")
+    if not (said := trained_elsewhere(run, store, cut_from or split)):
+        return []
+    if not allow:
+        raise InputError(f"{said}, so clips tested here may have been trained on: train on these, or test on those; to test all the same "
+                         "say allow_other_store_or_split=True (at the command line --allow-other-store-or-split)")
+    return [f"Careful: {said}, so clips tested here may have been trained on."]
+
+
+def results_file(run: Run, store, split, remarks: Sequence[str] = ()) -> Path:
+    "Where figures of a run go: results.json, and beside it where remarks say that they are of other data."
+    return run.path / (f"results-{split.name}-{split.hash}-{store.checksum[:12]}.json" if remarks else "results.json")
+
 # %% ../../nbs/71_evaluate.probes.ipynb #fd2676f1
 def evaluate(
     run: Run | str | Path | nn.Module,  # a run of pretrain, its folder, or an encoder
     store,  # Store of the recordings
     split,  # Split: clips to train probes on, and test sets by name
-    out: str | Path | None = None,  # results.json; None: into the run folder, nowhere for an encoder
+    out: str | Path | None = None,  # file to write; None: results.json of the run (of other data: beside it), nowhere for an encoder
     seed: int = 0,  # of the probes and of the untrained encoder
     probe: ProbeConfig | None = None,  # settings of the linear probe; None: as published, on standardized features
     view: Mapping | None = None,  # for an encoder without a run: what differs from VIEW
     device: str = "auto",  # where features are computed
     progress: bool | None = None,  # show bars; None: on a terminal
     prompts="auto",  # PromptStore or its file, for what the words alone say; None: leave that out; "auto": prompts.jsonl beside the run
-    cleared: bool = False,  # no test clip was trained on, though the run names another split; else a note says that it may have been
+    cut_from=None,  # the run's own Split, where `split` is a part of it
+    allow_other_store_or_split: bool = False,  # test a run on other data than it was trained on; a remark says so
 ) -> Results:
     "All protocols and reference rows on every test set of a split; writes results.json into the run folder."
     run = run if isinstance(run, Run | nn.Module) else Run.open(run)
-    encoder, untrained, view, info = _subject(run, store, split, seed, view, cleared)
+    remarks = refuse_seen(run, store, split, cut_from, allow_other_store_or_split) if isinstance(run, Run) else []
+    encoder, untrained, view, info = _subject(run, store, seed, view, remarks)
     probe, where = (probe or ProbeConfig()).replace(seed=seed), pick_device(device)
     parts = {"train": tuple(split.train), **{k: tuple(v) for k, v in split.tests.items()}}
     every = tuple(dict.fromkeys(n for names in parts.values() for n in names))
@@ -488,5 +525,5 @@ def evaluate(
     rows = tuple(Result(k, s, store.dataset, split.name, split.hash, store.checksum, seed) for k, s in scores.items())
     results = Results(rows, tuple(store.label_names), {**info, "view": dict(view), "feature_std": learnt[0].std})
     if out is not None or isinstance(run, Run):
-        results.save(out if out is not None else run.path / "results.json")
+        results.save(out if out is not None else results_file(run, store, split, remarks))
     return results
