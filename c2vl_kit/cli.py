@@ -354,14 +354,16 @@ def _evaluate(
     device: str = "auto",  # where features are computed
     labels: float | None = None,  # percent of the training labels that the probes learn from; None: all
     draw: int = 0,  # which of the draws of so many labels
+    allow_other: bool = False,  # test all the same where store or split are others than the run's
+    progress: bool | None = None,  # say how far it is; None: on a terminal
 ):  # -> Results
     "Every protocol on the split that the run was trained on."
     from c2vl_kit.data.catalog import Split, get_split, semi_supervised
     from c2vl_kit.evaluate.probes import evaluate
-    from c2vl_kit.train.runs import Run
 
-    store, run = job.open_store(), Run.open(job.run)
-    split, out = get_split(store, run.config["split"]["name"]), None
+    store, run = job.open_store(), job.open_run()
+    whole, out = get_split(store, run.config["split"]["name"]), None
+    split = whole
     if unseen := split.tests.get("unseen"):
         print(f"{len(unseen):,} test clips of unseen classes are left out: probes know the classes they were shown")
         split = Split(split.dataset, split.name, split.train, {k: v for k, v in split.tests.items() if k != "unseen"})
@@ -369,7 +371,8 @@ def _evaluate(
         split = semi_supervised(split, store, labels, draw)
         out = job.run / f"results-{split.name}.json"
         print(f"{len(split.train):,} training clips keep their label; figures in {out}")
-    return evaluate(run, store, split, out, seed=run.config["seed"], device=device, cleared=True)
+    return evaluate(run, store, split, out, run.config["seed"], device=device, progress=progress, cut_from=whole,
+                    allow_other_store_or_split=allow_other)
 
 
 def _report(job: Job) -> Path:  # the job's folder → report.html

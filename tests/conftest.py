@@ -1,7 +1,6 @@
 """Shared by all tests: where real recordings lie, a quiet environment, and one tiny simulated store."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +9,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
+from signals import heed  # noqa: E402
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
-
-
-# A job that was started in the background ignores SIGINT, and so would every process a test starts and interrupts.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+heed()  # a job in the background ignores Ctrl-C, and so would every process that a test starts and interrupts
 
 
 TOLD = []  # (title, text)

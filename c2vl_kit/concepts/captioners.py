@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from .prompts import Prompt, PromptStore, get_question, part_question
 from ..data.transforms import fill_missing, order_bodies
 from ..core import InputError
+from ..progress import Meter
 from ..skeleton import Clip, Layout
 
 # %% ../../nbs/21_concepts.captioners.ipynb #3c48edc5
@@ -532,7 +532,6 @@ def caption(
         for name, moments in prompts.missing(names, captioner.moments, question).items():
             todo.setdefault(name, {})[question] = moments
     total = sum(len(m) for asked in todo.values() for m in asked.values())
-    bar = tqdm(_ask(captioner, store, todo), desc="caption", unit="answer", total=total, disable=None if progress is None else not progress)
-    with bar:
-        prompts.append(bar)
+    with Meter(total, "caption", "answer", show=progress) as meter:
+        prompts.append(meter.over(_ask(captioner, store, todo)))
     return prompts

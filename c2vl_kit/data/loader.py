@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from .store import _code
 from .transforms import CENTRE, Pipeline, get_pipeline, to_array
 from ..core import InputError, clear_leftovers, sha256_of, whole_file
+from ..progress import Meter
 from ..skeleton import Layout, interpolate_missing
 
 # %% ../../nbs/16_data.loader.ipynb #aa3e560d
@@ -78,6 +78,7 @@ class ClipSet:
     goes_to: torch.device | None = None  # streamed: where batches are sent; None: `x` itself is there
     file: Path | None = None  # streamed from this file
     frames_raw: Tensor | None = None  # (N,) int64, frames of each clip before it was brought to `frames`; None: not known
+    store: str | None = None  # checksum of the store that the clips are of; None: not known
 
     def __len__(self) -> int:  # number of clips
         return len(self.names)
@@ -169,7 +170,7 @@ def _prepare(
     count = len(job[0])
     parts = [(i, min(i + 64, count)) for i in range(0, count, 64)]
     workers = _workers(workers, count)
-    bar = tqdm(total=count, desc="preparing", unit="clip", delay=1, disable=None if progress is None else not progress)
+    bar = Meter(count, "preparing", "clip", show=progress)
     if workers == 1:
         with bar:
             return np.concatenate([_prepare_rows(job, *part) for part in parts if not bar.update(part[1] - part[0])])
@@ -329,11 +330,12 @@ def _load(cls, store, names, frames, persons, pipeline, device, progress, reside
     if resident:
         x = _in_memory(shape, shared=_workers(workers, len(names)) > 1)
         present = _prepare((names, prepare, lambda start, stop: x[start:stop]), workers, progress)
-        return cls(torch.from_numpy(x), torch.from_numpy(present), names, store.layout, frames, pipeline.name, frames_raw=counts).to(device)
+        tensors, of = (torch.from_numpy(x), torch.from_numpy(present)), getattr(store, "checksum", None)
+        return cls(*tensors, names, store.layout, frames, pipeline.name, frames_raw=counts, store=of).to(device)
     key = _key(store, names, frames, persons, pipeline)
     file = Path(folder or Path(store.path).parent / "prepared") / f"{key}.npy"
     x, present = _prepared(file, shape, lambda rows: _prepare((names, prepare, rows), workers, progress))
-    return cls(x, present, names, store.layout, frames, pipeline.name, device, file, counts)
+    return cls(x, present, names, store.layout, frames, pipeline.name, device, file, counts, store.checksum)
 
 # %% ../../nbs/16_data.loader.ipynb #71de8fa9
 def _batches(clips: ClipSet, batch_size: int, order: Tensor, drop_last: bool) -> Iterator[Batch]:

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from .formats import ReadReport, _cell, read_all
 from ..core import InputError, cannot_write, process_alive, sha256_of, write_json_atomic
+from ..progress import Meter
 from ..skeleton import Clip, Layout, get_layout
 
 try:
@@ -609,7 +610,7 @@ def _build(
         _target(out, overwrite)  # another process may have finished meanwhile
         w, journal, done = _begin(folder, job, files, report, layout, progress)
         candidates = _from_files(files, reader, workers, done) if files else _from_clips(clips)
-        bar = tqdm(total=total, initial=done, desc="reading", unit="file" if files else "clip", delay=1, disable=not progress)
+        bar = Meter(total, "reading", "file" if files else "clip", done, bool(progress))
         try:
             with bar, closing(candidates):
                 _fill(w, journal, candidates, done, job is not None, bar)

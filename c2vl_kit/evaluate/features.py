@@ -113,13 +113,19 @@ def extract(
     finally:
         encoder.train(was_training)
     weights = sha256_of(*(p.detach().cpu().float().numpy() for p in encoder.parameters()))[:12]
-    info = {"encoder": type(encoder).__name__, "weights": weights, "stream": stream, "frames": clips.frames, "pipeline": clips.pipeline}
+    info = {"encoder": type(encoder).__name__, "weights": weights, "stream": stream, "frames": clips.frames, "pipeline": clips.pipeline,
+            **_store(clips)}
     return Features(clips.names, torch.cat(parts).numpy(), info)
+
+
+def _store(clips: ClipSet) -> dict:
+    "The store that the clips are of, where it is known."
+    return {} if clips.store is None else {"store": clips.store[:12]}
 
 # %% ../../nbs/70_evaluate.features.ipynb #48f8cdf4
 def raw_features(
     clips: ClipSet,  # prepared clips: resampled to one length, centred
 ) -> Features:  # (N, C·T·V·M)
     "The joints of each clip as one long vector, in metres."
-    info = {"encoder": "none: raw joints", "frames": clips.frames, "pipeline": clips.pipeline}
+    info = {"encoder": "none: raw joints", "frames": clips.frames, "pipeline": clips.pipeline, **_store(clips)}
     return Features(clips.names, clips.x.flatten(1).cpu().numpy(), info)

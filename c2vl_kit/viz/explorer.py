@@ -7,6 +7,7 @@ __all__ = ['explorer_states', 'explorer_fragment', 'explorer_page', 'Explorer']
 
 # %% ../../nbs/83_viz.explorer.ipynb #d51a148b
 import uuid
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ..data.store import Store
 from ..core import InputError
 from ..skeleton import Clip
 from ..train.runs import Run
+from ..train.views import trained_elsewhere
 from .concept_map import ConceptMap, WidgetFrame, map_state, places
 from .player import SkeletonPlayer, player_state, texts_of, widget_fragment, widget_page
 from .soft_targets import SoftTargetHeatmap, all_records, heatmap_state, read_targets
@@ -130,8 +132,7 @@ def explorer_states(
     if recorded:
         states["heatmap"] = {"records": all_records(run), "labels": words or None, "prompts": said, "clips": clips, "epoch": -1,
                              "group": group}
-    trained = _trained_on(run, store)
-    split = {n: "train" if n in trained else "not trained on" for n in names}
+    split = _sides(run, store, names)
     clusters = min(len(names), len(set(words.values())) or 8, *(len(p.names) for p in parts.values()))
     map_ = {"spaces": parts, "labels": words or None, "clusters": clusters, "split": split,
             "loss": _target_loss(records) or None, "prompts": said, "clips": clips, "group": group}
@@ -139,13 +140,19 @@ def explorer_states(
     return states | {"concept_map": map_, "player": player}
 
 
-def _trained_on(run: Run, store: Store) -> set[str]:
-    "Names of the training clips of a run, as far as its split can be found."
+def _sides(run: Run, store: Store, names: list[str]) -> dict[str, str]:  # clip name -> "train", "not trained on" or "not known"
+    "Which clips the run was trained on; a warning where the store or its split is not the run's, so that nobody knows."
     from c2vl_kit.data.catalog import get_split
     try:
-        return set(get_split(store, (run.config.get("split") or {}).get("name")).train)
-    except InputError:
-        return set()
+        split = get_split(store, (run.config.get("split") or {}).get("name"))
+        elsewhere = trained_elsewhere(run, store, split)
+    except InputError as why:
+        elsewhere = str(why)
+    if elsewhere:
+        warnings.warn(f"{elsewhere.rstrip('.')}, so the map cannot say which clips were trained on", stacklevel=4)
+        return dict.fromkeys(names, "not known")
+    trained = set(split.train)
+    return {n: "train" if n in trained else "not trained on" for n in names}
 
 # %% ../../nbs/83_viz.explorer.ipynb #79ed8c77
 _MAKE = {"heatmap": heatmap_state, "concept_map": map_state, "player": player_state}
