@@ -81,6 +81,11 @@ def _read_out(report, near: str) -> None:  # report: ReadReport; near: text of t
         print(f"  and {len(report.quarantined) - 20:,} more, see report.json in the store")
     if report.expected and report.expected != len(report.read):
         print(f"  the complete data set has {report.expected:,} clips")
+    for _, verdict, says in report.bodies.get("findings", []):
+        if verdict != "wrong":  # that was said aloud already, as a note
+            print(f"  bodies: {says}")
+    for says in report.notes:
+        print(f"  note: {says}")
     if near:
         print(f"\n{near}")
 

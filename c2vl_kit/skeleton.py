@@ -125,8 +125,8 @@ def _point(
         if all(name in names for name in choice):
             return tuple(names.index(name) for name in choice)
     wanted = " or ".join(" + ".join(choice) for choice in choices)
-    raise InputError(f"layout {name or '…'} has no joint for the body point {role!r} ({wanted}); it has {', '.join(names)}. If one of "
-                     "these is meant, rename it; else use what needs no such point, such as the pipeline 'centre'.")
+    raise InputError(f"layout {name or '…'} has no joint for the body point {role!r} ({wanted}); it has {', '.join(names)}. "
+                     "If one of these is meant, rename it; else choose what does without (the pipeline 'centre', captions of your own).")
 
 # %% ../nbs/00_skeleton.ipynb #d0f015d7
 @dataclass(frozen=True, repr=False)

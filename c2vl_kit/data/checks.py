@@ -260,11 +260,12 @@ def _judge(clips: list[Clip]) -> BodyCheck:
     "The check of some clips."
     layout, numbers = clips[0].layout, {}
     bodies = [_bodies(c) for c in clips]
-    bones, strange = _order(_distances([x for some in bodies for x in some], layout.V), layout)
+    every = [x for some in bodies for x in some]
+    bones, strange = _order(_distances(every[:: -(-len(every) // 30) or 1], layout.V), layout)
     if not np.isnan(bones):
         numbers["bones"] = round(bones, 2)
     findings = [("order", "wrong", strange)] if strange else []
-    ups = [_unit(v) for some in bodies for x in some if (v := _line(x, layout, _UPRIGHT)) is not None]
+    ups = [_unit(v) for x in every if (v := _line(x, layout, _UPRIGHT)) is not None]
     ups = np.concatenate(ups) if ups else np.zeros((0, 3))
     ups = ups[np.isfinite(ups).all(axis=1)]
     if len(ups):

@@ -944,6 +944,8 @@ class ReadReport:
     quarantined: dict[str, str] = field(default_factory=dict)  # file -> why it was set aside
     missing: list[str] = field(default_factory=list)  # left out: on the data set's own list of samples without a usable skeleton
     expected: int | None = None  # clips that the complete data set has, where known
+    bodies: dict = field(default_factory=dict)  # what `check_bodies` saw in the store that was made of them (its to_dict)
+    notes: list[str] = field(default_factory=list)  # what else was noticed, in sentences
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -966,8 +968,12 @@ class ReadReport:
             "quarantined": f"{len(self.quarantined):,}" + (" (set aside: see below)" if self.quarantined else ""),
         }
 
+    def _seen(self) -> list:  # of sentences, those to act on marked
+        return [("wrong? " if verdict == "wrong" else "") + says for _, verdict, says in self.bodies.get("findings", [])]
+
     def __str__(self):
         lines = [self.dataset or "clips", *(f"  {k:12} {v}" for k, v in self._facts().items())]
+        lines += [f"  {'bodies':12} {says}" for says in self._seen()] + [f"  {'note':12} {says}" for says in self.notes]
         for file, why, n in self.reasons()[:20]:
             lines.append(f"  - {Path(file).name}: {why}" + (f" ({n - 1:,} more like this)" if n > 1 else ""))
         more = len(self.reasons()) - 20
@@ -977,6 +983,8 @@ class ReadReport:
         facts = self._facts()
         lines = [f"**{_cell(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * 4 + "|",
                  f"| {' | '.join(facts.values())} |"]
+        said = [f"- bodies: {_cell(says)}" for says in self._seen()] + [f"- {_cell(says)}" for says in self.notes]
+        lines += ["", *said] if said else []
         if self.quarantined:
             lines += ["", "| files | why they were set aside | for example |", "|---:|---|---|"]
         lines += [f"| {n:,} | {_cell(why)} | `{_cell(Path(file).name)}` |" for file, why, n in self.reasons()[:20]]
