@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PARTITIONS', 'ROLES', 'NTU25', 'KINECT20', 'UTD20', 'MSR20', 'SBU15', 'COCO17', 'OPENPOSE25', 'LAYOUTS',
-           'SIDE_COLOURS', 'UP_AXES', 'InputError', 'write_json_atomic', 'sha256_of', 'Layout', 'get_layout',
+           'SIDE_COLOURS', 'UP_AXES', 'InputError', 'write_json_atomic', 'sha256_of', 'md_text', 'Layout', 'get_layout',
            'layout_svg', 'Clip', 'reorient', 'facing', 'interpolate_missing', 'filmstrip_svg']
 
 # %% ../nbs/00_skeleton.ipynb #1d673bd4
@@ -54,6 +54,16 @@ def sha256_of(
         total.update(head.encode() + b"\n")
         total.update(body)
     return total.hexdigest()
+
+# %% ../nbs/00_skeleton.ipynb #62648648
+_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", "|": "\\|", "`": "'", "*": "&#42;", "[": "&#91;", "$": "&#36;", "\n": " ", "\r": " "})
+
+
+def md_text(
+    text,  # a name or sentence from outside, any object
+) -> str:  # one line that a markdown page shows as it is, in a table as well
+    "Text that cannot break out of a table or turn into markup."
+    return str(text).translate(_MARKUP)
 
 # %% ../nbs/00_skeleton.ipynb #e41a82ee
 def _hop_matrix(
@@ -737,13 +747,14 @@ def filmstrip_svg(
     every = int(np.ceil(54 / cell))  # a time takes up to 54 pixels: where moments stand closer, some go without
     for i, frame in enumerate(frames):
         time = f"{frame / clip.fps:.2f} s"
+        under = [time if i % every == 0 else "", *lines[i]]
         for m in reversed(range(clip.M)):
             if seen[i, m].any():
                 draw.append(_figure(xy[i, m] + (0, top), view[i, m, :, 2], seen[i, m], colours[m], clip.layout, unit,
                                     f"frame {frame}, {time}" + (f", person {m + 1}" if clip.M > 1 else ""),
                                     faint=m > 0 and colour_by != "person"))
         draw += [f"<text x='{(i + .5) * cell:.1f}' y='{ground + 22 + 13 * k:.1f}' text-anchor='middle' font-size='{11 if k else 12}' "
-                 f"fill='{'#333' if k else '#5A5A5A'}'>{escape(text)}</text>" for k, text in enumerate([time if i % every == 0 else "", *lines[i]])]
+                 f"fill='{'#333' if k else '#5A5A5A'}'>{escape(text)}</text>" for k, text in enumerate(under)]
     height = ground + 32 + 13 * max(map(len, lines))
     return (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height:.0f}' width='{width}' role='img' {_FONT} "
             f"style='max-width:100%;height:auto' aria-label='film strip of clip {escape(clip.name, quote=True)}'>"

@@ -77,13 +77,11 @@ def test_the_advice_is_the_right_one(tmp_path, tiny_clips):
         np.testing.assert_allclose(store[tiny_clips[0].name].joints, tiny_clips[0].joints, atol=1e-5)
     _, said = entered(lambda x: x, up="z")                                  # up="z" on data whose y is up
     assert len(said) == 1 and "leave out up='z'" in said[0]
-    for axis, sign in ((1, -1), (-1, 1)):                                   # x up, x down: the line that is given mends it
-        def lying(x, sign=sign):
-            return x[..., [1, 0, 2]] * [-sign, sign, 1] if sign > 0 else x[..., [1, 0, 2]] * [1, -1, 1]
-        _, said = entered(lying)
+    for lying in (lambda x: x[..., [1, 0, 2]] * [1, -1, 1], lambda x: x[..., [1, 0, 2]] * [-1, 1, 1]):
+        _, said = entered(lying)                                            # x points up, or down: the line that is given mends it
         assert len(said) == 1 and "turn them with x[..., [1, 0, 2]]" in said[0]
-        line = said[0].split("turn them with ")[1].split(" (in a")[0]
-        store, said = entered(lambda x: eval(line, {"x": lying(x)}))        # noqa: S307, B023
+        line = said[0].split("turn them with ")[1].split("; in a")[0]
+        _, said = entered(lambda x, lying=lying, line=line: eval(line, {"x": lying(x)}))
         assert not said
 
 
@@ -118,7 +116,8 @@ def test_where_nothing_can_be_known_nothing_is_claimed(tmp_path, tiny_clips):
         "flat": [c.replace(joints=c.joints * np.float32([1, 1, 0])) for c in tiny_clips],
         "one frame": [tiny_clips[0].replace(joints=tiny_clips[0].joints[:1])],
         "hands": [c.replace(joints=np.ascontiguousarray(c.joints[:, :, three]), layout=hands) for c in tiny_clips],
-        "no limbs": [c.replace(joints=np.ascontiguousarray(c.joints[:, :, six]) * np.float32([1, 1, -1]), layout=legless) for c in tiny_clips],
+        "no limbs": [c.replace(joints=np.ascontiguousarray(c.joints[:, :, six] * np.float32([1, 1, -1])), layout=legless)
+                     for c in tiny_clips],
     }
     for name, clips in cases.items():
         store, _, said = built(tmp_path, clips, name)
@@ -136,9 +135,8 @@ def test_half_of_the_recordings_mirrored(tmp_path, tiny_clips):
 
 def test_a_build_in_two_halves_says_the_same(tmp_path, tiny_clips):
     """The check looks at what was stored, so a store made by several processes or continued after a stop has the same answer."""
-    for c in tiny_clips:
-        write_csv(c, tmp_path / "csv") if (tmp_path / "csv").mkdir(exist_ok=True) is None else None
-    files = sorted((tmp_path / "csv").glob("*.csv"))
+    (tmp_path / "csv").mkdir()
+    files = [write_csv(c, tmp_path / "csv") for c in tiny_clips[::3]]
     one, a = Store.build(tmp_path / "one", files, _read, progress=False)
     two, b = Store.build(tmp_path / "two", files, _read, progress=False, workers=2)
     assert a == b and one.bodies == two.bodies and one.checksum == two.checksum
@@ -156,8 +154,8 @@ def spread(files, n):
 def real(root, name):
     from c2vl_kit.data import formats, kinect, mocap
     pattern, reader, n = {
-        "nw_ucla": ("all_sqe/*.json", formats.read_nwucla, 100), "utd_mhad": ("Skeleton/*.mat", formats.read_utd, 100),
-        "sbu": ("*/*/*/skeleton_pos.txt", kinect.read_sbu, 60), "ntu_samples": ("*.skeleton", formats.read_ntu, 9),
+        "nw_ucla": ("all_sqe/*.json", formats.read_nwucla, 50), "utd_mhad": ("Skeleton/*.mat", formats.read_utd, 60),
+        "sbu": ("*/*/*/skeleton_pos.txt", kinect.read_sbu, 30), "ntu_samples": ("*.skeleton", formats.read_ntu, 9),
         "msr_action3d_samples": ("*.txt", kinect.read_msr, 9), "hdm05_samples": ("*.amc", mocap.read_amc, 9),
         "bvh_samples": ("*run*.bvh", mocap.read_bvh, 9),
     }[name]
@@ -170,7 +168,7 @@ def test_real_recordings(data_root, tmp_path, name):
     clips = real(data_root, name)
     store, _, said = built(tmp_path, clips)
     assert not said and store.bodies.verdict("side") == store.bodies.verdict("up") == "good"
-    for how in AXES:
+    for how in ("left-handed", "upside down", "y taken for z", "reversed joints"):
         bad, _, said = built(tmp_path, spoiled(clips, how), how)
         assert len(said) == 1 and bad.bodies.verdict(AXES[how][1]) == "wrong", how
     mirrored = Store.open(tmp_path / "left-handed")
@@ -183,5 +181,5 @@ def test_knees_of_a_real_set(data_root, tmp_path):
     clips = real(data_root, "utd_mhad")
     store, _, _ = built(tmp_path, clips)
     mirrored, _, _ = built(tmp_path, spoiled(clips, "left-handed"), "mirrored")
-    assert store.bodies.numbers["knees"][1] > 200
+    assert store.bodies.numbers["knees"][1] > 150
     assert 0.92 < share(store, "knees") <= 1 and 0 <= share(mirrored, "knees") < 0.08

@@ -12,7 +12,7 @@ from itertools import islice
 
 import numpy as np
 
-from ..skeleton import LAYOUTS, ROLES, Clip, Layout
+from ..skeleton import LAYOUTS, ROLES, Clip, Layout, md_text
 
 # %% ../../nbs/10f_data.checks.ipynb #36e41590
 @dataclass(frozen=True)
@@ -41,12 +41,7 @@ class BodyCheck:
         return "\n".join(("WRONG? " if v == "wrong" else "") + says for _, v, says in self.findings)
 
     def _repr_markdown_(self) -> str:
-        return "\n".join(f"- {'**wrong?** ' if v == 'wrong' else ''}{_plain(says)}" for _, v, says in self.findings)
-
-
-def _plain(text: str) -> str:
-    "Text that stays text in markdown: names of layouts and joints come from people."
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("`", "'").replace("*", "\\*")
+        return "\n".join(f"- {'**wrong?** ' if v == 'wrong' else ''}{md_text(says)}" for _, v, says in self.findings)
 
 # %% ../../nbs/10f_data.checks.ipynb #8b779d93
 def _shortest_tree(
@@ -117,7 +112,8 @@ def _order(d: np.ndarray, layout: Layout) -> tuple[float, str | None]:
         return own, None
     says = (f"The joints do not fit layout {layout.name}: its bones are {own:.1f} times as long as the shortest ways between these "
             "joints (1.0 to 1.3 in real bodies), so the joints stand in another order, or hang from wrong parents")
-    return own, says + (f". They fit {how}: {others[how]:.1f} times." if others[how] * _BETTER < own else "; compare both lists, joint by joint.")
+    better = others[how] * _BETTER < own
+    return own, says + (f". They fit {how}: {others[how]:.1f} times." if better else "; compare both lists, joint by joint.")
 
 # %% ../../nbs/10f_data.checks.ipynb #380db9f6
 def _mean_of(x: np.ndarray, layout: Layout, *roles: str) -> np.ndarray | None:  # (t, 3); None when a role has no joint
@@ -147,7 +143,7 @@ _UPRIGHT = [(_FEET, ("head",)), (_FEET, ("neck",)), (("hips",), ("head",)), (("h
 
 # %% ../../nbs/10f_data.checks.ipynb #b43d2166
 _TURN = {  # where the head is -> the line that mends it
-    (1, -1): "Their y points down: read with up='-y' (or leave it out if you gave it)",
+    (1, -1): "Their y points down: read with up='-y', or leave that out if you gave it",
     (2, 1): "Their z points up: read with up='z'",
     (2, -1): "Their z points down: read with up='-z', or leave out up='z' if you gave it to data whose y is up",
     (0, 1): "Their x points up: turn them with x[..., [1, 0, 2]] * (-1, 1, 1)",
@@ -165,7 +161,7 @@ def _up(v: np.ndarray) -> tuple[float, str, str]:  # v: (n, 3) unit vectors from
     if np.abs(mean[axis]) < 0.6:
         return share, "unsure", says + "; if these people do not lie or tumble, y is not up: look at a clip."
     fix = _TURN[axis, int(np.sign(mean[axis]))]
-    return share, "wrong", f"{says}. {fix} (in a reader of your own: reorient), unless these people lie."
+    return share, "wrong", f"{says}. {fix}; in a reader of your own: reorient. Unless these people lie."
 
 # %% ../../nbs/10f_data.checks.ipynb #933de7e3
 _BENT = np.cos(np.radians(140))  # a knee is bent below this angle
@@ -191,7 +187,8 @@ def _votes(x: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:  # x: (t, V,
         return {}
     amounts = {"knees": [], "feet": [], "forearms": []}
     for side in ("left", "right"):
-        hip, knee, ankle, foot, elbow, wrist = (_mean_of(x, layout, f"{side} {p}") for p in ("hip", "knee", "ankle", "foot", "elbow", "wrist"))
+        at = {p: _mean_of(x, layout, f"{side} {p}") for p in ("hip", "knee", "ankle", "foot", "elbow", "wrist")}
+        hip, knee, ankle, foot, elbow, wrist = at.values()
         if hip is not None and knee is not None and ankle is not None:
             along = _unit(ankle - hip)
             off = (knee - hip) - ((knee - hip) * along).sum(-1, keepdims=True) * along
@@ -215,18 +212,19 @@ def _side(votes: dict, clips: list) -> tuple[str, str]:  # votes by kind; (votes
     n, good = sum(map(len, votes.values())), sum(int(v.sum()) for v in votes.values())
     seen = ", ".join(f"{v.mean():.0%} of {len(v):,} {_SAID[k]} forward" for k, v in votes.items() if len(v))
     if n < _LEAST:
-        return "unsure", (f"Left and right cannot be checked: {seen or 'no knee, foot or forearm shows where the front is'}. Look at a clip that you "
-                          "know: its left side is drawn blue.")
+        seen = seen or "no knee, foot or forearm shows where the front is"
+        return "unsure", f"Left and right cannot be checked: {seen}. Look at a clip that you know: its left side is drawn blue."
     if good >= 0.65 * n:
         return "good", f"Left and right fit: {seen}."
     turned = sum(c <= 0.2 * of for c, of in clips if of >= 10)
-    fix = ("read again with mirror='z' (in a reader of your own: reorient(x, mirror='z')), or swap the names left and right if these "
-           "are exchanged")
+    fix = ("read again with mirror='z', in a reader of your own reorient(x, mirror='z'); or, if only the names left and right are "
+           "exchanged, swap these")
     if good <= 0.35 * n:
         return "wrong", (f"Left and right are mirrored: {seen}, where real bodies have over 70 %. The axes are left-handed (x to the "
                          f"right, y up, z away from the viewer?), or the names are exchanged; {fix}.")
     if turned >= 2 and sum(c >= 0.8 * of for c, of in clips if of >= 10) >= 2:
-        return "wrong", f"Some recordings are mirrored: {seen}, and {turned} of {len(clips)} clips have it all the other way round; for these, {fix}."
+        return "wrong", (f"Some recordings are mirrored: {seen}, and {turned} of {len(clips)} clips have it all the other way round; for "
+                         f"these, {fix}.")
     return "unsure", f"Left and right cannot be told: {seen}. Look at a clip that you know: its left side is drawn blue."
 
 # %% ../../nbs/10f_data.checks.ipynb #711f88d4
@@ -237,8 +235,8 @@ def _points(layout: Layout) -> list[tuple[str, str, str]]:
         return []
     sided = any(layout.answers(f"left {limb}", f"right {limb}") for limb in ("shoulder", "hip"))
     turns = "" if sided else ", and the pipeline 'facing', which needs left and right shoulders or hips"
-    return [("points", "note", f"Layout {layout.name} has no joint for {', '.join(lost)}. What asks for one of them refuses it: captions by rules, the "
-             f"pipelines that align a trunk{turns}. Looking and the pipeline 'centre' work.")]
+    return [("points", "note", f"Layout {layout.name} has no joint for {', '.join(lost)}. What asks for one of them refuses it: "
+             f"captions by rules, the pipelines that align a trunk{turns}. Looking and the pipeline 'centre' work.")]
 
 
 def check_bodies(

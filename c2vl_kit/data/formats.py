@@ -25,7 +25,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ..skeleton import KINECT20, NTU25, UTD20, Clip, InputError
+from ..skeleton import KINECT20, NTU25, UTD20, Clip, InputError, md_text
 
 # %% ../../nbs/10_data.formats.ipynb #4291266f
 NWUCLA_CLASSES = MappingProxyType({  # raw action number -> class name; the label is the position
@@ -739,7 +739,7 @@ class NtuColumns:
 
     def _repr_markdown_(self):
         rows = [f"| `{k}` | {tuple(v.shape)} | {v.dtype} |" for k, v in vars(self).items() if isinstance(v, np.ndarray)]
-        bodies = f"**{self.clip.name}**: bodies {', '.join(map(str, self.ids.tolist()))}"
+        bodies = f"**{md_text(self.clip.name)}**: bodies {', '.join(map(str, self.ids.tolist()))}"
         return "\n".join([bodies, "", "| column | shape | type |", "|---|---|---|", *rows])
 
 # %% ../../nbs/10_data.formats.ipynb #f37692c0
@@ -922,11 +922,6 @@ def read_all(
     yield from _read_together(chain(first, paths), reader, workers)
 
 # %% ../../nbs/10_data.formats.ipynb #6b3621a3
-def _cell(text) -> str:
-    "Text that cannot break out of a markdown table or turn into html."
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'").replace("\n", " ")
-
-
 def _alike(file: str, why: str) -> str:
     "A reason without what is particular to its file: its name, quotes and numbers."
     for said in (file, Path(file).name):
@@ -981,13 +976,13 @@ class ReadReport:
 
     def _repr_markdown_(self):
         facts = self._facts()
-        lines = [f"**{_cell(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * 4 + "|",
+        lines = [f"**{md_text(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * 4 + "|",
                  f"| {' | '.join(facts.values())} |"]
-        said = [f"- bodies: {_cell(says)}" for says in self._seen()] + [f"- {_cell(says)}" for says in self.notes]
+        said = [f"- bodies: {md_text(says)}" for says in self._seen()] + [f"- {md_text(says)}" for says in self.notes]
         lines += ["", *said] if said else []
         if self.quarantined:
             lines += ["", "| files | why they were set aside | for example |", "|---:|---|---|"]
-        lines += [f"| {n:,} | {_cell(why)} | `{_cell(Path(file).name)}` |" for file, why, n in self.reasons()[:20]]
+        lines += [f"| {n:,} | {md_text(why)} | `{md_text(Path(file).name)}` |" for file, why, n in self.reasons()[:20]]
         if (more := len(self.reasons()) - 20) > 0:
             lines += ["", f"and {more:,} other reasons: see report.json"]
         return "\n".join(lines)

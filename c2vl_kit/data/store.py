@@ -26,8 +26,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .checks import BodyCheck, check_bodies
-from .formats import ReadReport, _cell, read_all
-from ..skeleton import Clip, InputError, Layout, get_layout, sha256_of, write_json_atomic
+from .formats import ReadReport, read_all
+from ..skeleton import Clip, InputError, Layout, get_layout, md_text, sha256_of, write_json_atomic
 
 try:
     import fcntl
@@ -506,9 +506,10 @@ def _label_by_name(w: _Writer):
     bare = [n for label, n in zip(labels, names) if label is None and n is not None]
     if not bare:
         return
-    if len(bare) < sum(n is not None for n in names) or any(label is not None for label in labels):
+    if any(label is not None for label in labels):
         some = ", ".join(map(repr, sorted(set(bare))[:3]))
-        w.report.notes.append(f"{len(bare):,} clips have a class name and no label ({some}): add these names to classes=, or leave the clips out.")
+        w.report.notes.append(f"{len(bare):,} clips have a class name and no label ({some}): add these names to classes=, "
+                              "or leave the clips out.")
         return
     number = {n: k for k, n in enumerate(sorted(set(bare)))}
     w.table["label"] = [number.get(n) for n in names]
@@ -744,18 +745,18 @@ def _markdown(self: Store) -> str:
 
     facts = [
         ("clips", f"{len(self):,}"),
-        ("layout", f"{_cell(self.layout.name)} ({self.layout.V} joints)"),
+        ("layout", f"{md_text(self.layout.name)} ({self.layout.V} joints)"),
         ("frames", f"{span(T)}, median {int(np.median(T))}"),
         ("people", span(M)),
         ("seconds", f"{float((T / self.column('fps')).sum()):,.0f}"),
         ("size", f"{size / 1e6:,.1f} MB, {size / (len(self) * 2 * 300 * self.layout.V * 12):.0%} of the array padded to 2 × 300 frames"),
     ]
     facts += [(k + "s", f"{len(set(v))}") for k in ("subject", "camera", "setup") if (v := [s for s in self._table[k] if s is not None])]
-    lines = [f"**Store** {_cell(self.dataset)} · checksum `{self.checksum[:12]}`", "", "| | |", "|---|---|"]
+    lines = [f"**Store** {md_text(self.dataset)} · checksum `{self.checksum[:12]}`", "", "| | |", "|---|---|"]
     lines += [f"| {k} | {v} |" for k, v in facts]
     count = np.bincount(self.labels[self.labels >= 0], minlength=len(self.label_names))
     if len(count):
-        lines += ["", "clips per class: " + ", ".join(f"{_cell(n)} {c}" for n, c in zip(self.label_names, count))]
+        lines += ["", "clips per class: " + ", ".join(f"{md_text(n)} {c}" for n, c in zip(self.label_names, count))]
     lines += ["", self.bodies._repr_markdown_()] if self.bodies else []
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ from html import escape
 
 import numpy as np
 
-from ..skeleton import Clip, InputError, facing, interpolate_missing
+from ..skeleton import Clip, InputError, facing, interpolate_missing, md_text
 
 # %% ../../nbs/13_data.transforms.ipynb #0a8b0c32
 def trim(
@@ -173,8 +173,8 @@ def face(
     if towards not in _DIRECTIONS:
         raise InputError(f"unknown direction {towards!r}; choose one of {', '.join(_DIRECTIONS)}.")
     if not any(clip.layout.answers(f"left {limb}", f"right {limb}") for limb in ("shoulder", "hip")):
-        raise InputError(f"layout {clip.layout.name} does not tell which way a body faces: it has neither left and right shoulder nor left and "
-                         f"right hip (it has {', '.join(clip.layout.joints)}); name these joints, or use the pipeline 'centre'.")
+        raise InputError(f"layout {clip.layout.name} does not tell which way a body faces: it has neither left and right shoulder nor "
+                         f"left and right hip (it has {', '.join(clip.layout.joints)}); name these joints, or use the pipeline 'centre'.")
     front = facing(clip.joints, clip.layout)
     if front is None:
         return clip
@@ -476,8 +476,8 @@ class Pipeline:
 
     def _repr_markdown_(self) -> str:
         about = [(getattr(s, "func", s).__doc__ or "").split(";")[0].rstrip(".") for s in self.steps]
-        lines = [f"{i}. `{_step_name(step)}`: {does}" for i, (step, does) in enumerate(zip(self.steps, about), 1)]
-        return "\n".join([f"**Pipeline `{self.name}`** {self.about} (up to {self.bodies} bodies of a file)", "", *lines])
+        lines = [f"{i}. `{md_text(_step_name(step))}`: {md_text(does)}" for i, (step, does) in enumerate(zip(self.steps, about), 1)]
+        return "\n".join([f"**Pipeline `{md_text(self.name)}`** {md_text(self.about)} (up to {self.bodies} bodies of a file)", "", *lines])
 
 
 def _step_name(step: Callable) -> str:
@@ -573,8 +573,8 @@ def _facts(clip: Clip) -> tuple:
         angle = np.unwrap(np.arctan2(*(right - left).T))
     apart = np.linalg.norm(hips[0] - hips[1], axis=-1).mean() if len(hips) > 1 else np.nan
     travel = np.linalg.norm(np.diff(hips[0], axis=0), axis=-1).sum()
-    return (clip.T, int(clip.mask.any(axis=(0, 2)).sum()), float(travel), float(np.degrees(np.abs(np.diff(angle)).sum() + 0 * angle[0])), float(apart),
-            ("−" if mean[up] < 0 else "") + "xyz"[up])
+    turning = float(np.degrees(np.abs(np.diff(angle)).sum() + 0 * angle[0]))
+    return (clip.T, int(clip.mask.any(axis=(0, 2)).sum()), float(travel), turning, float(apart), ("−" if mean[up] < 0 else "") + "xyz"[up])
 
 # %% ../../nbs/13_data.transforms.ipynb #2fefe3b1
 def _strip(

@@ -16,7 +16,7 @@ from torch import nn
 
 from ..data.loader import ClipSet
 from ..data.streams import stream as make_stream
-from ..skeleton import InputError, sha256_of
+from ..skeleton import InputError, md_text, sha256_of
 from ..train.runs import load_tensors, save_tensors
 
 # %% ../../nbs/70_evaluate.features.ipynb #4f3c29a8
@@ -90,7 +90,7 @@ def _markdown(features: Features) -> str:
     flat = float((features.x.std(axis=0) < 1e-6 * max(features.std, 1e-30)).mean())
     rows = {"clips": len(features), "size": features.dim, "standard deviation": f"{features.std:.4g}",
             "features equal for all clips": f"{flat:.0%}", **features.info}
-    return "\n".join(["| **Features** | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())])
+    return "\n".join(["| **Features** | |", "|---|---|", *(f"| {md_text(k)} | {md_text(v)} |" for k, v in rows.items())])
 
 # %% ../../nbs/70_evaluate.features.ipynb #2b3bfcaa
 @torch.no_grad()
