@@ -19,11 +19,13 @@ import warnings
 import webbrowser
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from html import unescape
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 from .core import InputError, whole_file
+from .skeleton import md_text
 
 # %% ../nbs/90_cli.ipynb #abbe5daf
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ def _read_out(report, near: str) -> None:  # report: ReadReport; near: text of t
         print(f"  and {len(report.quarantined) - 20:,} more, see report.json in the store")
     if report.expected and report.expected != len(report.read):
         print(f"  the complete data set has {report.expected:,} clips")
+    for _, verdict, says in report.bodies.get("findings", []):
+        if verdict != "wrong":  # that was said aloud already, as a note
+            print(f"  bodies: {says}")
+    for says in report.notes:
+        print(f"  note: {says}")
     if near:
         print(f"\n{near}")
 
@@ -456,11 +463,11 @@ def _plain(markdown: str) -> str:  # Markdown with tables → text for a termina
     out, rows = [], []
     for line in [*re.sub(r"[*]{2}|`|</?(?:details|summary)>", "", markdown).splitlines(), ""]:
         if line.startswith("|"):
-            cells = tuple(cell.strip() for cell in line.strip("|").split("|"))
+            cells = tuple(unescape(cell.strip().replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", line.strip("|")))
             if not all(set(cell) <= set(":-") for cell in cells) or not any(cells):
                 rows.append(cells)
         else:
-            out += ([_table([row for row in rows if any(row)])] if rows else []) + [line]
+            out += ([_table([row for row in rows if any(row)])] if rows else []) + [unescape(line.replace("\\|", "|"))]
             rows = []
     return "\n".join(out).strip()
 
@@ -559,7 +566,7 @@ class Diagnosis:
         return _table([(f.mark, f.what, f.found + (f": {f.advice}" if f.advice else "")) for f in self.findings])
 
     def _repr_markdown_(self) -> str:
-        rows = (f"| {f.mark} | {f.what} | {f.found}{': ' + f.advice if f.advice else ''} |" for f in self.findings)
+        rows = (f"| {f.mark} | {md_text(f.what)} | {md_text(f.found + (': ' + f.advice if f.advice else ''))} |" for f in self.findings)
         return "\n".join(["| | | |", "|---|---|---|", *rows])
 
 # %% ../nbs/90_cli.ipynb #79d8639a

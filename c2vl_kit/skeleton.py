@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PARTITIONS', 'ROLES', 'NTU25', 'KINECT20', 'UTD20', 'MSR20', 'SBU15', 'COCO17', 'OPENPOSE25', 'LAYOUTS',
-           'SIDE_COLOURS', 'Layout', 'get_layout', 'layout_svg', 'Clip', 'facing', 'interpolate_missing',
-           'filmstrip_svg']
+           'SIDE_COLOURS', 'UP_AXES', 'md_text', 'Layout', 'get_layout', 'layout_svg', 'Clip', 'reorient', 'facing',
+           'interpolate_missing', 'filmstrip_svg']
 
 # %% ../nbs/01_skeleton.ipynb #1d673bd4
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,16 @@ import numpy as np
 from .core import InputError, sha256_of
 
 from .core import InputError, sha256_of
+
+# %% ../nbs/01_skeleton.ipynb #62648648
+_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", "|": "\\|", "`": "'", "*": "&#42;", "[": "&#91;", "$": "&#36;", "\n": " ", "\r": " "})
+
+
+def md_text(
+    text,  # a name or sentence from outside, any object
+) -> str:  # one line that a markdown page shows as it is, in a table as well
+    "Text that cannot break out of a table or turn into markup."
+    return str(text).translate(_MARKUP)
 
 # %% ../nbs/01_skeleton.ipynb #e41a82ee
 def _hop_matrix(
@@ -77,6 +87,7 @@ ROLES = (*_MIDDLE, *(f"{side} {limb}" for side in ("left", "right") for limb in 
 def _point(
     names: Sequence[str],  # joint names of a layout
     role: str,  # one of ROLES
+    name: str = "",  # of the layout, for the message
 ) -> tuple[int, ...]:  # the joints whose mean stands for the role
     "First set of joints that answers `role`; raises InputError when none does."
     if role not in ROLES:
@@ -87,7 +98,8 @@ def _point(
         if all(name in names for name in choice):
             return tuple(names.index(name) for name in choice)
     wanted = " or ".join(" + ".join(choice) for choice in choices)
-    raise InputError(f"no joint answers the body point {role!r}; name one of the joints {wanted}.")
+    raise InputError(f"layout {name or '…'} has no joint for the body point {role!r} ({wanted}); it has {', '.join(names)}. "
+                     "If one of these is meant, rename it; else choose what does without (the pipeline 'centre', captions of your own).")
 
 # %% ../nbs/01_skeleton.ipynb #d0f015d7
 @dataclass(frozen=True, repr=False)
@@ -118,7 +130,14 @@ class Layout:
         return self.joints.index(name)
 
     def point(self, role: str) -> tuple[int, ...]:  # joints to average for a role of ROLES
-        return _point(self.joints, role)
+        return _point(self.joints, role, self.name)
+
+    def answers(self, *roles: str) -> bool:  # whether there is a joint for every one of these roles
+        return not _missing_points(self, roles)
+
+    @property
+    def middle(self) -> tuple[int, ...]:  # joints whose mean says where a body is: its hips, or the next best of any layout
+        return next((self.point(r) for r in ("hips", "spine", "chest") if self.answers(r)), (self.centre,))
 
     def hops(self) -> np.ndarray:  # (V, V) int64, bones between two joints
         return _hop_matrix(self.parents)
@@ -143,6 +162,19 @@ class Layout:
 
     def _repr_html_(self) -> str:
         return _layout_html(self)
+
+# %% ../nbs/01_skeleton.ipynb #e0e64ee2
+def _missing_points(layout, roles: Sequence[str]) -> list[str]:
+    "Those of `roles` that no joint of the layout answers."
+    def lost(role):
+        if role not in ROLES:
+            layout.point(role)  # says so
+        try:
+            return not layout.point(role)
+        except InputError:
+            return True
+
+    return [role for role in roles if lost(role)]
 
 # %% ../nbs/01_skeleton.ipynb #9fb46084
 def _check_layout(layout) -> None:
@@ -461,6 +493,25 @@ def _check_clip(clip):
         raise InputError(f"{who} has {clip.fps} frames per second; give a positive number.")
     return clip
 
+# %% ../nbs/01_skeleton.ipynb #8371275b
+UP_AXES = {  # axis that points up in the data -> which axes become x, y, z, and their signs; a left-handed system stays one
+    "y": ([0, 1, 2], [1, 1, 1]), "-y": ([0, 1, 2], [1, -1, -1]), "z": ([0, 2, 1], [1, 1, -1]), "-z": ([0, 2, 1], [1, -1, 1]),
+}
+
+
+def reorient(
+    x: np.ndarray,  # (…, 3) positions in their maker's axes
+    up: str = "y",  # the axis that points up there: "y", "z", "-y" (images) or "-z"
+    mirror: str | None = None,  # "x" or "z": turn this axis round, counted after `up`; for left-handed axes
+) -> np.ndarray:  # (…, 3), y is up
+    "Bring positions to axes with y up, and mirror them if wanted; InputError on another axis."
+    if up not in UP_AXES:
+        raise InputError(f"up={up!r} is no axis that can point up; choose one of {', '.join(UP_AXES)}.")
+    if mirror not in (None, "x", "z"):
+        raise InputError(f"mirror={mirror!r}; give 'x' or 'z' (y is up by then: a body that stands on its head needs up='-y').")
+    axes, signs = UP_AXES[up]
+    return x[..., axes] * np.array([-s if "xyz"[i] == mirror else s for i, s in enumerate(signs)], dtype=np.result_type(x, np.float32))
+
 # %% ../nbs/01_skeleton.ipynb #74b60c56
 def facing(
     joints: np.ndarray,  # (T, M, V, 3) metres, y up; only the first body is asked
@@ -472,7 +523,10 @@ def facing(
         right, left = (joints[:, 0, list(layout.point(f"{side} {limb}"))].mean(axis=1) for side in ("right", "left"))
         return (right - left)[:, [0, 2]]
 
-    line = across("shoulder") + across("hip")
+    limbs = [limb for limb in ("shoulder", "hip") if layout.answers(f"left {limb}", f"right {limb}")]
+    if not limbs:
+        return None
+    line = sum(map(across, limbs))
     line = line[~np.isnan(line).any(axis=1)]
     mean = line.mean(axis=0) if len(line) else np.zeros(2)
     length = float(np.hypot(*mean))
@@ -502,7 +556,7 @@ def _viewpoint(
     "Before the first body, a little to the side; for two bodies apart, across the line between them."
     front = facing(joints, layout)
     front = np.array([0.0, -1.0]) if front is None else front  # without an answer: a camera at the origin
-    hips = joints[:, :2, list(layout.point("hips"))].mean(axis=2)[..., [0, 2]]
+    hips = joints[:, :2, list(layout.middle)].mean(axis=2)[..., [0, 2]]
     apart = _middle(hips[:, 1] - hips[:, 0]) if joints.shape[1] > 1 else np.zeros(2)
     if np.hypot(*apart) > 0.3:
         across = np.array([-apart[1], apart[0]]) / np.hypot(*apart)
@@ -523,7 +577,7 @@ def _project(
     whole = interpolate_missing(clip.joints)[frames].astype(float)
     whole[~seen.any(axis=2)] = np.nan  # a body that is wholly absent is not drawn
     view = whole @ axes
-    hips = list(clip.layout.point("hips"))
+    hips = list(clip.layout.middle)
     middle = np.stack([_middle(body[:, hips], body) for body in view]) * (1, 0, 1)
     return view - middle[:, None, None], seen
 
@@ -556,7 +610,7 @@ def _figure(
         dash = "" if seen[c] and seen[p] else f" stroke-dasharray='{bone:.1f} {2 * bone:.1f}' opacity='.6'"
         draw.append(f"<path d='M{xy[c, 0]:.1f} {xy[c, 1]:.1f}L{xy[p, 0]:.1f} {xy[p, 1]:.1f}' stroke='{colours[c]}' "
                     f"stroke-width='{bone:.1f}'{dash}/>")
-    head = layout.point("head")[0]
+    head = layout.point("head")[0] if layout.answers("head") else -1
     for v in np.argsort(depth):
         if np.isnan(xy[v]).any():
             continue
@@ -566,21 +620,31 @@ def _figure(
     return "".join(draw) + "</g>"
 
 # %% ../nbs/01_skeleton.ipynb #e8bfd908
+def _ems(text: str) -> float:
+    "About how wide a text is, in heights of its letters."
+    return sum(1.0 if ord(c) > 0x2E80 else 0.9 if c in "mwMW@%…" else 0.4 if c in "fijlrt .,:;'|!()[]-" else 0.75 if c.isupper() else 0.64
+               for c in text)
+
+
 def _wrap(
     text: str,  # a caption
-    width: int,  # characters a line can hold
-    most: int = 4,  # lines
+    width: float,  # ems that a line can hold
+    most: int = 5,  # lines
 ) -> list[str]:  # at most `most` lines; the last ends in … if something was cut
     "Break a caption into short lines at spaces."
+    def cut(line):
+        while line and _ems(line + "…") > width:
+            line = line[:-1]
+        return line + "…"
+
     lines: list[str] = []
     for word in str(text).split():
-        if lines and len(lines[-1]) + 1 + len(word) <= width:
+        if lines and _ems(f"{lines[-1]} {word}") <= width:
             lines[-1] += " " + word
         else:
-            lines.append(word if len(word) <= width else word[: width - 1] + "…")
-    if len(lines) > most:
-        lines = [*lines[: most - 1], lines[most - 1][: width - 1] + "…"]
-    return lines
+            lines.append(word if _ems(word) <= width else cut(word))
+    return lines if len(lines) <= most else [*lines[: most - 1], cut(lines[most - 1])]
+
 
 # %% ../nbs/01_skeleton.ipynb #e34eb2f4
 def _palette(
@@ -642,16 +706,18 @@ def filmstrip_svg(
         legend = {**legend, "paler: other bodies": "#BDBDBD"}
     draw = [_legend(legend, bool((~seen & ~np.isnan(xy[..., 0])).any()))]
     draw.append(f"<path d='M10 {ground + 4:.1f}H{width - 10}' stroke='#C9CDD2' stroke-width='1.5'/>")
-    lines = [_wrap(c, max(6, int(cell / 5.6))) for c in captions] if captions is not None else [[]] * len(frames)
+    lines = [_wrap(c, max(2, (cell - 10) / 11)) for c in captions] if captions is not None else [[]] * len(frames)
+    every = int(np.ceil(54 / cell))  # a time takes up to 54 pixels: where moments stand closer, some go without
     for i, frame in enumerate(frames):
         time = f"{frame / clip.fps:.2f} s"
+        under = [time if i % every == 0 else "", *lines[i]]
         for m in reversed(range(clip.M)):
             if seen[i, m].any():
                 draw.append(_figure(xy[i, m] + (0, top), view[i, m, :, 2], seen[i, m], colours[m], clip.layout, unit,
                                     f"frame {frame}, {time}" + (f", person {m + 1}" if clip.M > 1 else ""),
                                     faint=m > 0 and colour_by != "person"))
         draw += [f"<text x='{(i + .5) * cell:.1f}' y='{ground + 22 + 13 * k:.1f}' text-anchor='middle' font-size='{11 if k else 12}' "
-                 f"fill='{'#333' if k else '#5A5A5A'}'>{escape(text)}</text>" for k, text in enumerate([time, *lines[i]])]
+                 f"fill='{'#333' if k else '#5A5A5A'}'>{escape(text)}</text>" for k, text in enumerate(under)]
     height = ground + 32 + 13 * max(map(len, lines))
     return (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height:.0f}' width='{width}' role='img' {_FONT} "
             f"style='max-width:100%;height:auto' aria-label='film strip of clip {escape(clip.name, quote=True)}'>"

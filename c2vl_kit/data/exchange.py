@@ -24,7 +24,19 @@ import numpy as np
 
 from .formats import _NAMES, NTU_CLASSES, _bytes
 from ..core import InputError, whole_file
-from ..skeleton import COCO17, LAYOUTS, NTU25, ROLES, Clip, Layout, _make_layout, get_layout, interpolate_missing
+from c2vl_kit.skeleton import (
+    COCO17,
+    Clip,
+    LAYOUTS,
+    Layout,
+    NTU25,
+    ROLES,
+    UP_AXES,
+    _make_layout,
+    get_layout,
+    interpolate_missing,
+    reorient,
+)
 
 # %% ../../nbs/10d_data.exchange.ipynb #7847b855
 def _layout(layout) -> Layout:  # a Layout or the name of a built-in one
@@ -995,9 +1007,6 @@ def _bytes_at_least(path: Path):
 
 # %% ../../nbs/10d_data.exchange.ipynb #24f5bf4f
 _UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_UP = {  # axis that points up in the data -> which axes become x, y, z, and their signs; all stay right-handed
-    "y": ([0, 1, 2], [1, 1, 1]), "-y": ([0, 1, 2], [1, -1, -1]), "z": ([0, 2, 1], [1, 1, -1]), "-z": ([0, 2, 1], [1, -1, 1]),
-}
 
 
 def _shape_advice(shape, V) -> str:
@@ -1050,7 +1059,7 @@ def _missing(where, x, zeros_missing):
 
 # %% ../../nbs/10d_data.exchange.ipynb #003c6d99
 @np.errstate(over="ignore", invalid="ignore")  # odd numbers are complained about in words
-def _own(where, x, layout, name, unit="m", up="y", img_shape=None, zeros_missing=True, confidence=None, **facts) -> Clip:
+def _own(where, x, layout, name, unit="m", up="y", mirror=None, img_shape=None, zeros_missing=True, confidence=None, **facts) -> Clip:
     "A user's array as a clip; every complaint begins with `where`."
     layout = _layout(layout)
     try:
@@ -1065,10 +1074,11 @@ def _own(where, x, layout, name, unit="m", up="y", img_shape=None, zeros_missing
         raise InputError(f"{where} {what}; {_shape_advice(x.shape, layout.V)}.")
     x = x if x.ndim == 4 else x[:, None]
     scale = _UNITS.get(unit) if isinstance(unit, str) else unit
-    if up not in _UP or not isinstance(scale, (int, float)) or not 0 < scale < np.inf:
+    if up not in UP_AXES or not isinstance(scale, (int, float)) or not 0 < scale < np.inf:
         raise InputError(f"{where}: unit={unit!r}, up={up!r}; expected m, cm, mm or metres per unit, and y, -y, z or -z.")
-    axes, signs = _UP[up]
-    x = _missing(where, x, zeros_missing)[..., axes] * (scale * np.array(signs))
+    if mirror not in (None, "x", "z"):
+        raise InputError(f"{where}: mirror={mirror!r}; give 'x' or 'z', counted after up={up!r}, when y is up.")
+    x = reorient(_missing(where, x, zeros_missing), up, mirror) * scale
     if advice := _unit_advice(x):
         raise InputError(f"{where}: {advice}.")
     if confidence is not None:
@@ -1096,6 +1106,7 @@ def from_numpy(
     confidence=None,  # (T, V) or (T, M, V), larger is surer
     unit="m",  # "m", "cm", "mm", or metres per unit
     up="y",  # axis that points up: "y", "z", or "-y" (images), "-z"
+    mirror=None,  # "x" or "z" (after `up`): turn this axis round, for left-handed data such as x right, y up, z away
     img_shape=None,  # (height, width): x holds pixels, (T, V, 2) or (T, M, V, 2)
     zeros_missing=True,  # exact (0, 0, 0) means not seen
 ) -> Clip:
@@ -1103,7 +1114,7 @@ def from_numpy(
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"the clip's name is {name!r}; give every clip a name of its own.")
     facts = dict(label=label, label_name=label_name, subject=subject, camera=camera, setup=setup, repetition=repetition, fps=float(fps))
-    how = dict(unit=unit, up=up, img_shape=img_shape, zeros_missing=zeros_missing, confidence=confidence)
+    how = dict(unit=unit, up=up, mirror=mirror, img_shape=img_shape, zeros_missing=zeros_missing, confidence=confidence)
     return _own(f"the array of clip {name!r}", x, layout, name, **how, **facts)
 
 # %% ../../nbs/10d_data.exchange.ipynb #b2a292be
@@ -1158,7 +1169,7 @@ def read_npz(
     name=None,  # the clip's name; None: the file's
     joints="joints",  # the array that holds the positions
     limit=256 << 20,  # bytes that an array may unpack to
-    **how,  # label, subject, …, and unit, up, img_shape, zeros_missing as in `from_numpy`
+    **how,  # label, subject, …, and unit, up, mirror, img_shape, zeros_missing as in `from_numpy`
 ) -> Clip:
     "A clip from an npz or npy file; `InputError` names what is wrong with it."
     path = Path(path)
@@ -1387,7 +1398,7 @@ def read_csv(
     layout,  # Layout (see `own_layout`) or name
     name=None,  # the clip's name; None: the file's
     columns="name",  # "name": find joints by their names; "order": take the columns as they stand
-    **how,  # label, subject, fps, …, and unit, up, zeros_missing as in `from_numpy`
+    **how,  # label, subject, fps, …, and unit, up, mirror, zeros_missing as in `from_numpy`
 ) -> Clip:
     "One recording from a table, wide or long; `InputError` names line and column of what is wrong."
     path, layout = Path(path), _layout(layout)

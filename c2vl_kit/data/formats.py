@@ -26,7 +26,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from ..core import InputError
-from ..skeleton import KINECT20, NTU25, UTD20, Clip
+from ..skeleton import Clip, KINECT20, NTU25, UTD20, md_text
 
 # %% ../../nbs/10_data.formats.ipynb #4291266f
 NWUCLA_CLASSES = MappingProxyType({  # raw action number -> class name; the label is the position
@@ -740,7 +740,7 @@ class NtuColumns:
 
     def _repr_markdown_(self):
         rows = [f"| `{k}` | {tuple(v.shape)} | {v.dtype} |" for k, v in vars(self).items() if isinstance(v, np.ndarray)]
-        bodies = f"**{self.clip.name}**: bodies {', '.join(map(str, self.ids.tolist()))}"
+        bodies = f"**{md_text(self.clip.name)}**: bodies {', '.join(map(str, self.ids.tolist()))}"
         return "\n".join([bodies, "", "| column | shape | type |", "|---|---|---|", *rows])
 
 # %% ../../nbs/10_data.formats.ipynb #f37692c0
@@ -923,11 +923,6 @@ def read_all(
     yield from _read_together(chain(first, paths), reader, workers)
 
 # %% ../../nbs/10_data.formats.ipynb #6b3621a3
-def _cell(text) -> str:
-    "Text that cannot break out of a markdown table or turn into html."
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'").replace("\n", " ")
-
-
 def _alike(file: str, why: str) -> str:
     "A reason without what is particular to its file: its name, quotes and numbers."
     for said in (file, Path(file).name):
@@ -945,6 +940,8 @@ class ReadReport:
     quarantined: dict[str, str] = field(default_factory=dict)  # file -> why it was set aside
     missing: list[str] = field(default_factory=list)  # left out: on the data set's own list of samples without a usable skeleton
     expected: int | None = None  # clips that the complete data set has, where known
+    bodies: dict = field(default_factory=dict)  # what `check_bodies` saw in the store that was made of them (its to_dict)
+    notes: list[str] = field(default_factory=list)  # what else was noticed, in sentences
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -967,8 +964,12 @@ class ReadReport:
             "quarantined": f"{len(self.quarantined):,}" + (" (set aside: see below)" if self.quarantined else ""),
         }
 
+    def _seen(self) -> list:  # of sentences, those to act on marked
+        return [("wrong? " if verdict == "wrong" else "") + says for _, verdict, says in self.bodies.get("findings", [])]
+
     def __str__(self):
         lines = [self.dataset or "clips", *(f"  {k:12} {v}" for k, v in self._facts().items())]
+        lines += [f"  {'bodies':12} {says}" for says in self._seen()] + [f"  {'note':12} {says}" for says in self.notes]
         for file, why, n in self.reasons()[:20]:
             lines.append(f"  - {Path(file).name}: {why}" + (f" ({n - 1:,} more like this)" if n > 1 else ""))
         more = len(self.reasons()) - 20
@@ -976,11 +977,13 @@ class ReadReport:
 
     def _repr_markdown_(self):
         facts = self._facts()
-        lines = [f"**{_cell(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * 4 + "|",
+        lines = [f"**{md_text(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * 4 + "|",
                  f"| {' | '.join(facts.values())} |"]
+        said = [f"- bodies: {md_text(says)}" for says in self._seen()] + [f"- {md_text(says)}" for says in self.notes]
+        lines += ["", *said] if said else []
         if self.quarantined:
             lines += ["", "| files | why they were set aside | for example |", "|---:|---|---|"]
-        lines += [f"| {n:,} | {_cell(why)} | `{_cell(Path(file).name)}` |" for file, why, n in self.reasons()[:20]]
+        lines += [f"| {n:,} | {md_text(why)} | `{md_text(Path(file).name)}` |" for file, why, n in self.reasons()[:20]]
         if (more := len(self.reasons()) - 20) > 0:
             lines += ["", f"and {more:,} other reasons: see report.json"]
         return "\n".join(lines)

@@ -19,7 +19,7 @@ from html import escape
 import numpy as np
 
 from ..core import InputError
-from ..skeleton import Clip, facing, interpolate_missing
+from ..skeleton import Clip, facing, interpolate_missing, md_text
 
 # %% ../../nbs/13_data.transforms.ipynb #0a8b0c32
 def trim(
@@ -119,10 +119,10 @@ def _on_neighbours(x: np.ndarray, layout) -> np.ndarray:
 # %% ../../nbs/13_data.transforms.ipynb #f4ee658a
 def centre(
     clip: Clip,  # any clip
-    point: str = "hips",  # which body point comes to the origin, see Layout.point
+    point: str = "hips",  # which body point comes to the origin, see Layout.point; a layout without hips has a next best
 ) -> Clip:  # one shift for all frames and bodies
     "Put a point of the first body, in the first frame that has it, at the origin."
-    at = _where(clip, point, 0)  # (T, 3)
+    at = clip.joints[:, 0, list(clip.layout.middle)].mean(axis=1) if point == "hips" else _where(clip, point, 0)  # (T, 3)
     known = np.flatnonzero(~np.isnan(at).any(axis=1))
     if len(known):
         return clip.replace(joints=clip.joints - at[known[0]])
@@ -170,9 +170,12 @@ def face(
     clip: Clip,  # any clip, y up
     towards: str = "+z",  # "+z", "-z", "+x" or "-x"
 ) -> Clip:  # the same clip, all bodies turned together about the y axis
-    "Turn the clip so that the first body looks one way on average; raises InputError on an unknown direction."
+    "Turn the clip so that the first body looks one way on average; InputError for an unknown direction, or a layout without sides."
     if towards not in _DIRECTIONS:
         raise InputError(f"unknown direction {towards!r}; choose one of {', '.join(_DIRECTIONS)}.")
+    if not any(clip.layout.answers(f"left {limb}", f"right {limb}") for limb in ("shoulder", "hip")):
+        raise InputError(f"layout {clip.layout.name} does not tell which way a body faces: it has neither left and right shoulder nor "
+                         f"left and right hip (it has {', '.join(clip.layout.joints)}); name these joints, or use the pipeline 'centre'.")
     front = facing(clip.joints, clip.layout)
     if front is None:
         return clip
@@ -474,8 +477,8 @@ class Pipeline:
 
     def _repr_markdown_(self) -> str:
         about = [(getattr(s, "func", s).__doc__ or "").split(";")[0].rstrip(".") for s in self.steps]
-        lines = [f"{i}. `{_step_name(step)}`: {does}" for i, (step, does) in enumerate(zip(self.steps, about), 1)]
-        return "\n".join([f"**Pipeline `{self.name}`** {self.about} (up to {self.bodies} bodies of a file)", "", *lines])
+        lines = [f"{i}. `{md_text(_step_name(step))}`: {md_text(does)}" for i, (step, does) in enumerate(zip(self.steps, about), 1)]
+        return "\n".join([f"**Pipeline `{md_text(self.name)}`** {md_text(self.about)} (up to {self.bodies} bodies of a file)", "", *lines])
 
 
 def _step_name(step: Callable) -> str:
@@ -560,16 +563,19 @@ _FACTS = ("frames", "bodies", "hips travel (m)", "turning (°)", "two bodies apa
 
 def _facts(clip: Clip) -> tuple:
     "What _FACTS name: travel of the hips, summed turning of the shoulder line, mean distance of the first two bodies, up axis."
-    full = fill_missing(clip)
-    up = np.abs(mean := np.nanmean(_where(full, "head", 0) - _where(full, "hips", 0), axis=0)).argmax()
+    full, has = fill_missing(clip), clip.layout.answers
+    hips = [full.joints[:, m, list(clip.layout.middle)].mean(axis=1).astype(np.float64) for m in range(min(2, full.M))]
+    mean = np.nanmean(_where(full, "head", 0) - hips[0], axis=0) if has("head") else np.array([0.0, 1.0, 0.0])
+    up = np.abs(mean).argmax()
     floor = [2, 0] if up == 1 else [0, 1]
-    hips = [_where(full, "hips", m).astype(np.float64) for m in range(min(2, full.M))]
-    right, left = (_where(full, f"{side} shoulder", 0).astype(np.float64)[:, floor] for side in ("right", "left"))
-    angle = np.unwrap(np.arctan2(*(right - left).T))
+    angle = np.full(1, np.nan)  # a layout without shoulders does not say
+    if has("left shoulder", "right shoulder"):
+        right, left = (_where(full, f"{side} shoulder", 0).astype(np.float64)[:, floor] for side in ("right", "left"))
+        angle = np.unwrap(np.arctan2(*(right - left).T))
     apart = np.linalg.norm(hips[0] - hips[1], axis=-1).mean() if len(hips) > 1 else np.nan
     travel = np.linalg.norm(np.diff(hips[0], axis=0), axis=-1).sum()
-    return (clip.T, int(clip.mask.any(axis=(0, 2)).sum()), float(travel), float(np.degrees(np.abs(np.diff(angle)).sum())), float(apart),
-            ("−" if mean[up] < 0 else "") + "xyz"[up])
+    turning = float(np.degrees(np.abs(np.diff(angle)).sum() + 0 * angle[0]))
+    return (clip.T, int(clip.mask.any(axis=(0, 2)).sum()), float(travel), turning, float(apart), ("−" if mean[up] < 0 else "") + "xyz"[up])
 
 # %% ../../nbs/13_data.transforms.ipynb #2fefe3b1
 def _strip(
@@ -598,8 +604,8 @@ def _one_figure(view: np.ndarray, layout, colour: str) -> str:
     def line(*points):
         return "M" + "L".join(f"{a:.0f} {b:.0f}" for a, b in points)
 
-    at, head = view[-1], layout.point("head")[0]
-    way = view[:: -max(4, len(view) // 8), list(layout.point("hips"))].mean(axis=1) + (0, 42)
+    at, head = view[-1], layout.point("head")[0] if layout.answers("head") else layout.centre
+    way = view[:: -max(4, len(view) // 8), list(layout.middle)].mean(axis=1) + (0, 42)
     way = way[~np.isnan(way).any(axis=1)]
     bones = "".join(line(at[a], at[b]) for a, b in layout.bones if not np.isnan(at[[a, b]]).any())
     cx, cy = at[head]

@@ -33,6 +33,7 @@ from ..methods import c2vl, crosclr, ikem, mmcl, skeletonclr, supervised
 from ..models.zoo import Backbone
 from ..core import InputError, write_json_atomic, write_whole
 from ..progress import clock
+from ..skeleton import md_text
 from ..train.runs import Run
 from ..train.task import Config, seeded
 from ..train.trainer import autocast, first_difference, pick_device
@@ -537,7 +538,7 @@ def _cell(s: Mapping | None, sign: str = "") -> str:
 
 
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:  # lines of a markdown table
-    return ["| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *rows)]
+    return ["| " + " | ".join(map(md_text, line)) + " |" for line in (heads, ["---"] * len(heads), *rows)]
 
 
 _BY_METHOD = ({v: (v, "linear") for v in THREE} | {f"fused, {w}": (f"fused, {w} weights", "linear") for w in ("equal", "fitted")}
@@ -551,7 +552,7 @@ def _by_method(table: FamilyTable, test: str) -> list[str]:
     for r in table.rows:
         shown = {c: _cell(s) for c in ("linear", "1-NN") if (s := r["cells"].get(f"{test}|{c}"))}
         if r["passes"] == "–" and r["member"] != MEMBERS["untrained"].title:
-            beside += [f"{', '.join(filter(None, (r['member'], r['line'], c * (c != 'linear'))))} {s}" for c, s in shown.items()]
+            beside += [f"{md_text(', '.join(filter(None, (r['member'], r['line'], c * (c != 'linear')))))} {s}" for c, s in shown.items()]
             continue
         row = rows.setdefault(r["member"], {"method": r["member"], "passes per clip": r["passes"]})
         row |= {head: shown[c] for head, (line, c) in _BY_METHOD.items() if line == r["line"] and c in shown}
@@ -559,8 +560,8 @@ def _by_method(table: FamilyTable, test: str) -> list[str]:
             row |= {"fused, equal": f"{shown['linear']} †", "1-NN, fused": f"{shown['1-NN']} †"}
     heads = ["method", "passes per clip", *(h for h in _BY_METHOD if any(h in row for row in rows.values()))]
     grid = _grid(heads, [[row.get(h, "") for h in heads] for row in rows.values()])
-    return [f"**{test}**, {table.head['clips'][test]} test clips, linear probes and nearest neighbours in percent:", "", *grid, "",
-            *([f"Without training, {test}: {'; '.join(beside)}.", ""] if beside else []), *_beaten(table, test)]
+    return [f"**{md_text(test)}**, {table.head['clips'][test]} test clips, linear probes and nearest neighbours in percent:", "", *grid, "",
+            *([f"Without training, {md_text(test)}: {'; '.join(beside)}.", ""] if beside else []), *_beaten(table, test)]
 
 
 def _beaten(table: FamilyTable, test: str) -> list[str]:  # lines
@@ -577,7 +578,7 @@ def _beaten(table: FamilyTable, test: str) -> list[str]:  # lines
         return []
     top = max(references, key=references.get)
     above = [name for name, mean in methods.items() if mean > references[top]]
-    return [f"The best reference, {test}, is {top}, with {100 * references[top]:.1f}. Above it with any of their figures stand "
+    return [f"The best reference, {md_text(test)}, is {md_text(top)}, with {100 * references[top]:.1f}. Above it with any of their figures stand "
             f"{len(above)} of {len(methods)} methods{': ' + '; '.join(above) if above else ''}.", ""]
 
 # %% ../../nbs/75_evaluate.family.ipynb #511ca567
@@ -590,7 +591,8 @@ def _in_full(table: FamilyTable) -> list[str]:
         seconds = "" if not r["seconds"] else f"{r['seconds']:.0f}"
         rows.append([title, r["line"], spent, *(_cell(r["cells"].get(c)) for c in columns), seconds])
         before = r["member"]
-    return _grid(["method", "view", "passes per clip", *(c.replace("|", ": ") for c in columns), "training, s (quickest seed)"], rows)
+    heads = [c.replace("|", ": ") for c in columns]
+    return _grid(["method", "view", "passes per clip", *heads, "training, s (quickest seed)"], rows)
 
 
 def _markdown(table: FamilyTable) -> str:
@@ -598,11 +600,11 @@ def _markdown(table: FamilyTable) -> str:
     c, h = table.head["config"], table.head
     seeds = max((s["seeds"] for r in table.rows for s in r["cells"].values()), default=0)
     one = any("+" in r["line"] for r in table.rows)
-    said = (f"**{h['dataset']}**, {h['split']} `{h['split_hash']}`; seeds: {seeds}, mean ± standard deviation; ST-GCN of "
+    said = (f"**{md_text(h['dataset'])}**, {md_text(h['split'])} `{h['split_hash']}`; seeds: {seeds}, mean ± standard deviation; ST-GCN of "
             f"width {c['width']}, {c['dim']} numbers, {c['frames']} frames, {c['persons']} person; AdamW, learning rate {c['lr']:g}, batch "
             f"{c['batch_size']}; budget: {c['budget']} passes of each clip through each trained encoder, half of them through "
             "the key encoder of contrast methods, which so make half as many updates; learning rate and augmentation were chosen for C2VL. "
-            f"The words of C2VL and MMCL are those of: {h['words']}. There are no images, so MMCL is refined and not aligned."
+            f"The words of C2VL and MMCL are those of: {md_text(h['words'])}. There are no images, so MMCL is refined and not aligned."
             + (" †: one encoder reads all three views, so nothing is fused." if one else ""))
     here = lambda found: f"{found['verdict']} {_cell(found, '+').replace('-', '−')}".strip()  # noqa: E731
     judged = [[o["says"], o["source"], *(here(o["tests"][t]) for t in table.tests)] for o in table.orderings]

@@ -17,6 +17,7 @@ from torch import nn
 from ..data.loader import ClipSet
 from ..data.streams import stream as make_stream
 from ..core import InputError, sha256_of
+from ..skeleton import md_text
 from ..train.runs import load_tensors, save_tensors
 
 # %% ../../nbs/70_evaluate.features.ipynb #4f3c29a8
@@ -90,7 +91,7 @@ def _markdown(features: Features) -> str:
     flat = float((features.x.std(axis=0) < 1e-6 * max(features.std, 1e-30)).mean())
     rows = {"clips": len(features), "size": features.dim, "standard deviation": f"{features.std:.4g}",
             "features equal for all clips": f"{flat:.0%}", **features.info}
-    return "\n".join(["| **Features** | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())])
+    return "\n".join(["| **Features** | |", "|---|---|", *(f"| {md_text(k)} | {md_text(v)} |" for k, v in rows.items())])
 
 # %% ../../nbs/70_evaluate.features.ipynb #2b3bfcaa
 @torch.no_grad()

@@ -22,6 +22,7 @@ from ..data.loader import ClipSet, epoch_order
 from .features import Features, extract, raw_features
 from ..models.zoo import Backbone
 from ..core import InputError, sha256_of, write_json_atomic
+from ..skeleton import md_text
 from ..train.runs import Run
 from ..train.task import Config, generator_for, seeded
 from ..train.trainer import pick_device
@@ -64,7 +65,7 @@ class Scores:
         return self.table[test]
 
     def _repr_markdown_(self) -> str:
-        rows = [f"| {test} | {figure} | {100 * s.accuracy:.2f} | {100 * s.mean_class:.2f} | {s.clips} |"
+        rows = [f"| {md_text(test)} | {md_text(figure)} | {100 * s.accuracy:.2f} | {100 * s.mean_class:.2f} | {s.clips} |"
                 for test, figures in self.table.items() for figure, s in figures.items()]
         return "\n".join(["| test | figure | accuracy % | class mean % | clips |", "|---|---|---|---|---|", *rows])
 
@@ -381,21 +382,22 @@ class Results:
 def _results_markdown(results: Results) -> str:
     "Protocols in rows, test sets in columns, and the provenance underneath."
     first = results.rows[0]
-    tests = list(first.scores.table)
-    lines = ["| protocol | figure | " + " | ".join(f"{t} % (class mean)" for t in tests) + " |", "|---" * (2 + len(tests)) + "|"]
+    tests, plain = list(first.scores.table), md_text
+    lines = ["| protocol | figure | " + " | ".join(f"{plain(t)} % (class mean)" for t in tests) + " |", "|---" * (2 + len(tests)) + "|"]
     for row in results.rows:
         for figure in row.scores[tests[0]]:
             cells = [row.scores[t][figure] for t in tests]
             numbers = " | ".join(f"{100 * s.accuracy:.2f} ({100 * s.mean_class:.2f})" for s in cells)
             epoch = f" (epoch {row.scores.facts['best_epoch']})" if figure == "best" and "best_epoch" in row.scores.facts else ""
-            lines.append(f"| {row.protocol} | {figure}{epoch} | {numbers} |")
-    sizes = ", ".join(f"{s.clips} {t}" for t in tests for s in [next(iter(first.scores[t].values()))])
-    lines += ["", f"{first.dataset} {first.split} `{first.split_hash}`, tested on {sizes} clips; store `{first.store_checksum[:12]}`, "
-              f"probe seed {first.seed}; feature standard deviation {results.info.get('feature_std', float('nan')):.3g}"]
+            lines.append(f"| {plain(row.protocol)} | {plain(figure)}{epoch} | {numbers} |")
+    sizes = ", ".join(f"{s.clips} {plain(t)}" for t in tests for s in [next(iter(first.scores[t].values()))])
+    lines += ["", f"{plain(first.dataset)} {plain(first.split)} `{first.split_hash}`, tested on {sizes} clips; "
+              f"store `{first.store_checksum[:12]}`, probe seed {first.seed}; "
+              f"feature standard deviation {results.info.get('feature_std', float('nan')):.3g}"]
     untrained = {c for r in results.rows for t in tests for s in r.scores[t].values() for c in s.untrained}
-    names = [results.label_names[c] if c < len(results.label_names) else str(c) for c in sorted(untrained)]
+    names = [plain(results.label_names[c]) if c < len(results.label_names) else str(c) for c in sorted(untrained)]
     return "\n".join(lines + ([f"\nTested without a training clip: {', '.join(names)}"] if names else [])
-                     + [f"\n{note}" for note in results.info.get("notes", [])])
+                     + [f"\n{plain(note)}" for note in results.info.get("notes", [])])
 
 # %% ../../nbs/71_evaluate.probes.ipynb #079efe18
 def over_seeds(

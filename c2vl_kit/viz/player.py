@@ -141,15 +141,15 @@ def _to_int16(
 def _layout_facts(layout: Layout) -> dict:  # what the browser needs to know of a layout
     side = {l: "left" for l, _ in layout.pairs} | {r: "right" for _, r in layout.pairs}
     part = {v: name for name, joints in layout.parts.items() for v in joints}
-    ends = [f"{s} {limb}" for s in ("left", "right") for limb in ("hand", "foot")]
+    ends = [end for s in ("left", "right") for limb in ("hand", "foot") if layout.answers(end := f"{s} {limb}")]
     return {"name": layout.name, "joints": list(layout.joints), "parents": list(layout.parents), "centre": layout.centre,
-            "head": layout.point("head")[0], "tips": sorted({layout.point(end)[0] for end in ends}),
+            "head": layout.point("head")[0] if layout.answers("head") else -1, "tips": sorted({layout.point(end)[0] for end in ends}),
             "side": [side.get(v, "trunk") for v in range(layout.V)], "part": [part[v] for v in range(layout.V)]}
 
 
 def _front(clip: Clip) -> list[float]:  # unit (x, z): where the first viewer stands
     "Before the first body; for two bodies apart, across the line between them."
-    hips = clip.joints[:, :2, list(clip.layout.point("hips"))].mean(axis=2)[..., [0, 2]]
+    hips = clip.joints[:, :2, list(clip.layout.middle)].mean(axis=2)[..., [0, 2]]
     front = facing(clip.joints, clip.layout)
     front = np.array([0.0, -1.0]) if front is None else front  # without an answer: a camera at the origin
     both = ~np.isnan(hips).any(axis=(1, 2)) if clip.M > 1 else np.zeros(clip.T, dtype=bool)
