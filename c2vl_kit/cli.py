@@ -71,7 +71,7 @@ def _simulate(
 
 # %% ../nbs/90_cli.ipynb #32c31500
 def _read_out(report, near: str) -> None:  # report: ReadReport; near: text of the search for copies, or ""
-    "Found, expected, missing, quarantined, in that order."
+    "Found, expected, missing, quarantined, bodies, in that order."
     of = f" of {report.expected:,} expected" if report.expected else ""
     print(f"found {report.found:,}: {len(report.read):,} read{of}, {len(report.missing):,} missing by the data set's own list,", end=" ")
     print(f"{len(report.quarantined):,} quarantined")
@@ -81,6 +81,8 @@ def _read_out(report, near: str) -> None:  # report: ReadReport; near: text of t
         print(f"  and {len(report.quarantined) - 20:,} more, see report.json in the store")
     if report.expected and report.expected != len(report.read):
         print(f"  the complete data set has {report.expected:,} clips")
+    if report.tracks > len(report.read):
+        print(f"bodies: {report.bodies()}")
     if near:
         print(f"\n{near}")
 
@@ -170,13 +172,12 @@ def _captioners(
 def _frames(given: dict, moments: int):  # -> VideoFrames; InputError where a folder is not there
     "The pictures of a clip: its video, and where the person is in it."
     from c2vl_kit.concepts.frames import VideoFrames
-    from c2vl_kit.data.formats import read_ntu_columns
 
     for option in ("video", "pixels"):
         if option in given and not Path(given[option]).is_dir():
             files = "videos" if option == "video" else ".skeleton files"
             raise InputError(f"--{option} {given[option]} is no folder: name the one with the {files}")
-    pixels = (lambda name: read_ntu_columns(Path(given["pixels"]) / f"{name}.skeleton").colour) if "pixels" in given else None
+    pixels = (lambda name: _colour_pixels(Path(given["pixels"]) / f"{name}.skeleton")) if "pixels" in given else None
     frames = VideoFrames(Path(given["video"]), given.get("pattern", "{name}_rgb.avi"), pixels, moments=moments)
     try:
         frames.pattern.format(name="a01")
@@ -184,6 +185,16 @@ def _frames(given: dict, moments: int):  # -> VideoFrames; InputError where a fo
         raise InputError(f"--pattern {frames.pattern!r} cannot be filled in: write {{name}} where the clip's name stands, "
                          "as in '{name}.mp4'") from None
     return frames
+
+
+def _colour_pixels(path: Path):  # an NTU file -> (T, M, V, 2)
+    "Where the two people who move most stand in the video; ghosts and furniture would widen the box."
+    from c2vl_kit.data.formats import read_ntu_columns
+    from c2vl_kit.data.transforms import join_tracks, most_moving, people
+
+    columns = read_ntu_columns(path)
+    who = people(columns.clip)
+    return columns.colour[:, [body for person in most_moving(join_tracks(columns.clip)) for body in who[person]]]
 
 # %% ../nbs/90_cli.ipynb #210af6bf
 def _caption(

@@ -807,7 +807,7 @@ def prepare(
     "Read a data set's raw files into a store; broken files are quarantined and listed, `InputError` when nothing is left."
     d = dataset if isinstance(dataset, Dataset) else get_dataset(dataset)
     files, skipped, reader = d.locate(root)
-    report = ReadReport(d.name, missing=skipped, expected=d.expected)
+    report = ReadReport(d.name, found=len(skipped), missing=skipped, expected=d.expected)
     store, report = Store.build(out, files, reader, d.name, d.layout, overwrite, progress, workers, report)
     _keep_brought(d, root, store)
     return store, report

@@ -899,7 +899,8 @@ def _padded(clip: Clip, layout, frames, persons) -> np.ndarray:
         raise InputError(f"clip {clip.name!r} has layout {clip.layout.name} and label {clip.label}; all clips need one layout and a label.")
     if len(x) > frames or x.shape[1] > persons:
         what = f"has {len(x)} frames and {x.shape[1]} people, more than frames={frames} or persons={persons}"
-        raise InputError(f"clip {clip.name!r} {what}; raise them or cut the clip.")
+        fix = "raise them, cut the clip, or run a pipeline of data.transforms, which joins and chooses bodies"
+        raise InputError(f"clip {clip.name!r} {what}; {fix}.")
     absent = np.isnan(x).any(-1).all(2)
     x = np.nan_to_num(interpolate_missing(x))
     x[absent] = 0

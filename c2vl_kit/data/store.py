@@ -400,7 +400,7 @@ class _Writer:
         for c, value in zip(_COLUMNS, row):
             self.table[c].append(value)
         self.taken[row[0]] = source
-        self.report.read.append(row[0])
+        self.report.take(row[0], row[_COLUMNS.index("M")])
 
     def refuse(self, key: str, why: str):
         self.report.quarantined[key] = why
@@ -480,7 +480,7 @@ def _finish(w: _Writer, dataset: str):
     if w.confidence:
         digests["confidence.npy"] = w.confidence.close()
     if not w.report.read:
-        if not w.report.found:
+        if not w.report.quarantined:
             raise InputError("there is nothing to build a store from: no file and no clip was given.")
         where, why = next(iter(w.report.quarantined.items()))
         raise InputError(f"none of the {w.report.found} clips could be used, so no store was made; the first was {where}: {why}")

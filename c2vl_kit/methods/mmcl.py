@@ -86,7 +86,7 @@ def yes_no(
 
 # %% ../../nbs/66_methods.mmcl.ipynb #bfcd2cab
 def choose_persons(
-    clip: Clip,  # with any number of persons
+    clip: Clip,  # with any number of persons, each of them one body (`join_tracks`)
     most: int = 2,  # at most so many
     seen: float = 0.2,  # share of the clip's frames in which a person must be seen
     moves: float = 0.05,  # share of the liveliest person's motion energy

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..concepts.space import ConceptSpace, umap_2d
+from ..data.transforms import join_tracks
 from ..skeleton import Clip, InputError
 from .player import InlinePage, pack_clips, texts_of, widget_class, widget_fragment, widget_page
 
@@ -412,6 +413,7 @@ def few_moments(
     clip: Clip,  # any clip
 ) -> Clip:  # at most 8 of its frames, those in which somebody is; as long in seconds
     "A clip for a hover card."
+    clip = join_tracks(clip)
     there = np.flatnonzero(clip.mask.any(axis=(1, 2)))
     keep = there[np.unique(np.linspace(0, len(there) - 1, min(_MOMENTS, len(there))).round().astype(int))]
     return clip.replace(joints=clip.joints[keep], confidence=None, fps=clip.fps * len(keep) / clip.T)

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.transforms import join_tracks
 from ..skeleton import Clip, InputError, Layout, facing, filmstrip_svg, interpolate_missing
 
 # %% ../../nbs/80_viz.player.ipynb #8b7af434
@@ -75,7 +76,7 @@ def filmstrip(
     "Draw one clip as a strip; raises InputError where the clip cannot be drawn."
     n = max(1, min(moments, clip.T)) if moments > 0 else moments
     texts = None if captions is None else at_moments(captions, n)
-    svg = filmstrip_svg(clip, moments=n, width=width, captions=texts, colour_by=colour_by)
+    svg = filmstrip_svg(join_tracks(clip), moments=n, width=width, captions=texts, colour_by=colour_by)
     what = f" ({clip.label_name})" if clip.label_name else ""
     return FilmStrip(svg, f"{n} moments of clip {clip.name}{what}, {clip.seconds:.1f} seconds")
 
@@ -339,6 +340,7 @@ def _library(clips, titles=None, prompts=None, scalars=None) -> dict[str, Any]: 
     titles = [titles] if isinstance(titles, str) else titles
     if titles is not None and len(titles) != len(clips):
         raise InputError(f"got {len(titles)} titles for {len(clips)} clips; give one for each.")
+    clips = clips if scalars else list(map(join_tracks, clips))  # numbers of your own are counted by the bodies as they are
     packed = pack_clips(clips, titles, _texts(prompts, clips)) | _pack_scalars(clips, scalars or {})
     if (size := len(packed["data"]) / 1e6) > _MOST_MB:
         raise InputError(f"{len(clips)} clips take {size:.0f} MB and a player holds {_MOST_MB}; give fewer clips, "
