@@ -11,7 +11,7 @@ from c2vl_kit.data.catalog import prepare
 from c2vl_kit.data.formats import ReadReport, read_ntu, write_ntu
 from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.store import Store
-from c2vl_kit.data.transforms import LEGACY_PIPELINES, PIPELINES, get_pipeline, join_tracks, main_bodies, people, to_array
+from c2vl_kit.data.transforms import LEGACY_PIPELINES, PIPELINES, join_tracks, main_bodies, people, to_array
 from c2vl_kit.skeleton import NTU25, Clip, _rest_pose
 from c2vl_kit.viz.player import player_state
 

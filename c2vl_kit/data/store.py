@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .formats import ReadReport, _cell, read_all
-from ..skeleton import Clip, InputError, Layout, get_layout, sha256_of, write_json_atomic
+from ..skeleton import Clip, InputError, Layout, get_layout, sha256_of, write_json_atomic, as_label, MOST_CLASSES
 
 try:
     import fcntl
@@ -689,12 +689,22 @@ def _column(self: Store, key: str) -> np.ndarray:  # (N,); int64 with -1 for unk
 # %% ../../nbs/11_data.store.ipynb #3d4fd275
 def _label_names(self: Store) -> tuple[str, ...]:
     "Class names by label; a class without a clip here reads `class 5`."
-    names = {l: n for l, n in zip(self._table["label"], self._table["label_name"]) if l is not None}
+    names = {as_label(l, f"a clip of {self.path}"): n for l, n in zip(self._table["label"], self._table["label_name"]) if l is not None}
     return tuple(names.get(i) or f"class {i}" for i in range(max(names, default=-1) + 1))
 
 
+def _class_labels(self: Store) -> np.ndarray:  # (N,) int64, -1 for unknown
+    "The class of each clip; `InputError` where one is no class number, as in stores of earlier versions."
+    labels = self.column("label")
+    if len(labels) and (labels.dtype != np.int64 or labels.max() >= MOST_CLASSES):
+        for name, label in zip(self.names, self._table["label"]):
+            if label is not None:
+                as_label(label, f"clip {name!r} of {self.path}")
+    return labels
+
+
 Store.column = _column
-Store.labels = property(lambda self: self.column("label"))
+Store.labels = property(_class_labels)
 Store.label_names = property(_label_names)
 Store.digests = property(lambda self: dict(zip(self.names, self._table["digest"])))
 

@@ -18,7 +18,7 @@ from html import escape
 
 import numpy as np
 
-from ..skeleton import Clip, InputError, facing, interpolate_missing
+from ..skeleton import Clip, InputError, facing, interpolate_missing, unmasked
 
 # %% ../../nbs/13_data.transforms.ipynb #0a8b0c32
 def trim(
@@ -502,6 +502,7 @@ def resample(
     antialias: bool = False,  # average instead of picking when there are fewer new frames than old
 ) -> np.ndarray:  # (F, …), same type
     "Linear interpolation along the first axis to `frames`; raises InputError for no frames and no time."
+    x = unmasked(x)
     if frames < 1 or len(x) == 0:
         raise InputError(f"cannot bring {len(x)} frames to {frames}; both must be at least 1.")
     if seconds is not None and not (seconds > 0 and fps > 0):

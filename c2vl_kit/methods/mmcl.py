@@ -23,7 +23,7 @@ from ..data.transforms import motion_energy
 from ..losses.multimodal import FeatureRefinement, fam_loss
 from .supervised import Supervised, SupervisedConfig, labels_of
 from ..models.zoo import Backbone
-from ..skeleton import Clip, InputError, Layout, sha256_of
+from ..skeleton import Clip, InputError, Layout, sha256_of, unmasked
 from ..train.runs import Run
 from ..train.task import Progress
 from ..train.views import pretrain_task
@@ -41,7 +41,7 @@ class Instruction:
     source: str = ""  # whose words: model and question
 
     def __post_init__(self):
-        x = np.asarray(self.x, np.float32)
+        x = unmasked(self.x).astype(np.float32, copy=False)
         if self.kind not in KINDS:
             raise InputError(f"an instruction is one of {', '.join(KINDS)}, got {self.kind!r}")
         if x.ndim != 2 or len(x) != len(self.names) or not np.isfinite(x).all():

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..concepts.space import ConceptSpace, umap_2d
 from ..data.transforms import join_tracks
-from ..skeleton import Clip, InputError
+from ..skeleton import Clip, InputError, unmasked
 from .player import InlinePage, pack_clips, texts_of, widget_class, widget_fragment, widget_page
 
 # %% ../../nbs/81_viz.concept_map.ipynb #191ba0ab
@@ -287,7 +287,7 @@ def _one_place(given, seed: int) -> Places:  # given: Places, ConceptSpace, Feat
     if isinstance(given, ConceptSpace):
         return Places(given.names, given.umap(seed), given._anchors())
     names, x = (given.names, given.x) if hasattr(given, "names") else given
-    x = np.asarray(x)
+    x = unmasked(x)
     if x.ndim != 2 or len(x) != len(names):
         raise InputError(f"a space of {len(names)} clips needs one row for each, got an array of shape {x.shape}.")
     return Places(names, x) if x.shape[1] == 2 else Places(names, umap_2d(x, seed), x)
@@ -370,6 +370,8 @@ def _as_column(
         values = split_groups(values, names)
     if isinstance(values, Mapping):
         values = [values.get(n) for n in names]
+    if isinstance(values, np.ma.MaskedArray):
+        values = [None if v != v else v for v in unmasked(values).tolist()]
     if len(values) != len(names):
         raise InputError(f"column {name!r} has {len(values)} entries for {len(names)} clips; give one per clip, or a mapping by name.")
     if _is_number(name, [v for v in values if v is not None]):

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from ..data.transforms import join_tracks
-from ..skeleton import Clip, InputError, Layout, facing, filmstrip_svg, interpolate_missing
+from ..skeleton import Clip, InputError, Layout, facing, filmstrip_svg, interpolate_missing, unmasked
 
 # %% ../../nbs/80_viz.player.ipynb #8b7af434
 @dataclass(frozen=True)
@@ -114,12 +114,12 @@ def from_tensor(
     present=None,            # (M,) bool, which persons are there; None = those that are not all zero
 ) -> Clip:
     "Make a clip of what a network sees; raises InputError on a wrong shape."
-    x = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x, dtype=np.float32)
+    x = unmasked(x.detach().cpu() if hasattr(x, "detach") else x).astype(np.float32)
     if x.ndim != 4 or x.shape[0] < 3 or x.shape[2] != layout.V:
         raise InputError(f"a clip of layout {layout.name} needs a tensor (3, T, {layout.V}, M), got {x.shape}; "
                          "pick one clip of the batch first.")
     joints = np.ascontiguousarray(x[:3].transpose(1, 3, 2, 0))
-    there = np.abs(joints).sum((0, 2, 3)) > 0 if present is None else np.asarray(present, dtype=bool)
+    there = np.nansum(np.abs(joints), (0, 2, 3)) > 0 if present is None else np.asarray(present, dtype=bool)
     joints[:, ~there] = np.nan
     return Clip(name=name, joints=joints, layout=layout, fps=fps).check()
 
@@ -208,7 +208,7 @@ def _spread(
     name: str,   # what it is called, for the error
 ) -> np.ndarray:  # (T, M, V) float64
     "Numbers for every joint of `clip`; raises InputError where the shapes do not fit."
-    x = np.asarray(getattr(scalar, "values", scalar), dtype=np.float64)
+    x = unmasked(getattr(scalar, "values", scalar)).astype(np.float64)
     wide = x[:, None] if x.ndim == 2 else x
     try:
         return np.broadcast_to(wide, (clip.T, clip.M, clip.V))
