@@ -381,9 +381,10 @@ def _evaluate(
         print(f"{len(unseen):,} test clips of unseen classes are left out: probes know the classes they were shown")
         split = Split(split.dataset, split.name, split.train, {k: v for k, v in split.tests.items() if k != "unseen"})
     if labels is not None:
-        split = semi_supervised(split, store, labels, draw)
+        every, split = len(split.train), semi_supervised(split, store, labels, draw)
         out = job.run / f"results-{split.name}.json"
-        print(f"{len(split.train):,} training clips keep their label; figures in {out}")
+        print(f"{len(split.train):,} training clips keep their label, {len(split.train) / every:.1%} of {every:,}: {labels:g} % of each "
+              f"class, rounded to whole clips (halves up, at least one); figures in {out}")
     return evaluate(run, store, split, out, seed=run.config["seed"], device=device, cleared=True)
 
 
@@ -665,9 +666,10 @@ _DATA = (  # names of the catalogue, repeated here so that help does not have to
 )
 
 
-def _add_job(parser: argparse.ArgumentParser) -> None:
+def _add_job(parser: argparse.ArgumentParser, data: str | None = "simulated") -> None:
     "Which job."
-    parser.add_argument("--data", default="simulated", metavar="NAME", help=f"{', '.join(_DATA)} (default: simulated)")
+    default = f" (default: {data})" if data else ""
+    parser.add_argument("--data", default=data, metavar="NAME", help=f"{', '.join(_DATA)}{default}")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the job's folder (default: runs/NAME)")
 
 
@@ -808,12 +810,6 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes side by side, one core each (default: 2)")
 
 
-def _add_labels(parser: argparse.ArgumentParser) -> None:
-    "Semi-supervised probes."
-    parser.add_argument("--labels", type=float, metavar="PERCENT", help="share of labels that probes learn from, such as 1, 5, 10 or 20")
-    parser.add_argument("--draw", type=int, default=0, metavar="N", help="which draw of so many labels (default: 0)")
-
-
 def _add_device(parser: argparse.ArgumentParser) -> None:
     "Where to compute."
     parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
@@ -833,6 +829,14 @@ _HELP = {
     "schedule": "linear, cosine, step or fixed: how the soft targets grow",
 }
 
+# %% ../nbs/90_cli.ipynb #13cffd33
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    "Semi-supervised probes."
+    parser.add_argument("--labels", type=float, metavar="PERCENT",
+                        help="share of labels that probes learn from, such as 1, 5, 10 or 20: of each class, rounded to whole clips "
+                             "(halves up, at least one), so small classes keep a larger share")
+    parser.add_argument("--draw", type=int, default=0, metavar="N", help="which draw of so many labels (default: 0)")
+
 # %% ../nbs/90_cli.ipynb #08968890
 def _job(args) -> Job:
     return Job(args.out if args.out is not None else Path("runs") / args.data)
@@ -850,6 +854,13 @@ def _options(args) -> dict:  # what `_config` takes
 def _run_prepare(args) -> None:
     if args.folder is not None and args.root not in (None, args.folder):
         raise InputError(f"the raw files are said to lie in {args.folder} and in --root {args.root}: name one folder")
+    if args.name and args.data and args.name != args.data:
+        raise InputError(f"the data set is called {args.name} and, with --data, {args.data}: name one")
+    if not (args.name or args.data) and _size(args):  # so many classes, so many people: nothing but the simulator takes them
+        args.data = "simulated"
+    if not (args.name or args.data):
+        raise InputError(f"which data? c2vl prepare NAME FOLDER reads a data set (NAME is one of {', '.join(_DATA[1:])}), "
+                         "c2vl prepare simulated invents clips, and the page 'Your own data' shows how other recordings become a store")
     args.data = (args.name or args.data) + (f"-{args.part}" if args.part else "")
     root = args.folder if args.root is None else args.root
     progress = sys.stderr.isatty() if args.progress is None else args.progress
@@ -914,7 +925,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 _COMMANDS = {  # name → what it does, who adds options, what runs, an example
-    "prepare": ("raw recordings, or simulated ones, to a checked store", (_add_reading, _add_job, _add_recordings), _run_prepare,
+    "prepare": ("raw recordings, or simulated ones, to a checked store", (_add_reading, lambda p: _add_job(p, data=None), _add_recordings),
+                _run_prepare,
                 "c2vl prepare nw-ucla path/to/nw_ucla\n  c2vl prepare --data pku-mmd-2 --root path/to/pku --out runs/pku --workers 4"),
     "caption": ("ask a captioner, a model or a server what each clip shows", (_add_job, _add_captioner, _add_asking), _run_caption,
                 "c2vl caption --out runs/ntu --captioner llava-hf/llava-1.5-7b-hf --video rgb --pixels skeletons\n"
