@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from .prompts import Prompt, PromptStore, get_question, part_question
-from ..data.transforms import fill_missing, order_bodies
 from ..core import InputError
+from ..data.transforms import fill_missing, join_tracks, main_bodies, order_bodies
 from ..progress import Meter
 from ..skeleton import Clip, Layout
 
@@ -135,8 +135,8 @@ _Body._arm, _Body._leg, _Body._trunk = _arm, _leg, _trunk
 
 def _bodies(clip: Clip) -> list[_Body]:  # one or two, the most moving first
     "The bodies a captioner speaks of."
-    clip = order_bodies(clip)
-    x, seen = fill_missing(clip).joints[:, :2].astype(np.float64), clip.mask[:, :2].any(2)
+    clip = order_bodies(main_bodies(join_tracks(clip)))
+    x, seen = fill_missing(clip).joints.astype(np.float64), clip.mask.any(2)
     return [_Body(_smooth(x[:, m]), clip.layout, clip.fps, seen[:, m]) for m in range(x.shape[1]) if not np.isnan(x[:, m]).any()]
 
 # %% ../../nbs/21_concepts.captioners.ipynb #e6bd7b02

@@ -21,6 +21,7 @@ from safetensors import numpy as stn
 
 from .towers import EmbeddingCache, ImageTower, TextTower
 from ..core import InputError, sha256_of, write_json_atomic, write_whole
+from ..skeleton import unmasked
 
 # %% ../../nbs/23_concepts.space.ipynb #f078e105
 def _unit(
@@ -85,7 +86,7 @@ class ConceptSpace:
 
     def _checked(self, modality: str) -> np.ndarray:  # (N, D) float32, rows of length 1
         "One modality's vectors, or the reason why not."
-        x = np.asarray(getattr(self, modality), np.float32)
+        x = unmasked(getattr(self, modality)).astype(np.float32, copy=False)
         if x.ndim != 2 or len(x) != len(self.names):
             raise InputError(f"{modality} vectors have shape {x.shape}: ({len(self.names)}, D) is needed, one row per name")
         bad = ~np.isfinite(x).all(1) | (np.abs(x).sum(1) == 0)

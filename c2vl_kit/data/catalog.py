@@ -592,7 +592,7 @@ Split.holdout = _holdout
 def semi_supervised(
     split: Split,  # its training clips are drawn from
     store: Store,  # knows their labels
-    percent: float,  # share that keeps its label, 0 < percent < 100; the field uses 1, 5, 10, 20
+    percent: float,  # of each class, 0 < percent < 100, rounded to whole clips (halves up), at least one; the field uses 1, 5, 10, 20
     draw: int = 0,  # which of the draws, 0 to 4 in the field
 ) -> Split:  # train: the clips with labels; tests as before
     "A class-balanced list of training clips whose labels may be used."
@@ -812,7 +812,7 @@ def prepare(
     "Read a data set's raw files into a store; broken files are quarantined and listed, `InputError` when nothing is left."
     d = dataset if isinstance(dataset, Dataset) else get_dataset(dataset)
     files, skipped, reader = d.locate(root)
-    report = ReadReport(d.name, missing=skipped, expected=d.expected)
+    report = ReadReport(d.name, found=len(skipped), missing=skipped, expected=d.expected)
     store, report = Store.build(out, files, reader, d.name, d.layout, overwrite, progress, workers, report)
     _keep_brought(d, root, store)
     return store, report

@@ -29,13 +29,16 @@ from c2vl_kit.skeleton import (
     Clip,
     LAYOUTS,
     Layout,
+    MOST_CLASSES,
     NTU25,
     ROLES,
     UP_AXES,
     _make_layout,
+    as_label,
     get_layout,
     interpolate_missing,
     reorient,
+    unmasked,
 )
 
 # %% ../../nbs/10d_data.exchange.ipynb #7847b855
@@ -438,7 +441,7 @@ _Pickle.values = _values
 # %% ../../nbs/10d_data.exchange.ipynb #79776e43
 def _from_pixels(uv, shape) -> np.ndarray:  # uv: (…, 2) pixels, y down; shape: (height, width)
     "(…, 3): units of half the image's height, centred, y up, z = 0; (0, 0) is a joint that was not seen."
-    uv = np.asarray(uv, np.float64)
+    uv = unmasked(uv).astype(np.float64)
     h, w = shape
     out = np.stack([(uv[..., 0] - w / 2) / (h / 2), (h / 2 - uv[..., 1]) / (h / 2), np.zeros(uv.shape[:-1])], -1)
     out[(uv == 0).all(-1)] = np.nan
@@ -511,8 +514,8 @@ def _pyskl_facts(where, name, entry, classes):
     if type(entry.get("label_name")) is str:
         facts["label_name"] = entry["label_name"]
     label = entry.get("label")
-    if label is not None and not (type(label) is int and 0 <= label < (len(classes) if classes else 1_000_000)):
-        known = f"0 to {len(classes) - 1}" if classes else "a whole number from 0"
+    if label is not None and not (type(label) is int and 0 <= label < (len(classes) if classes else MOST_CLASSES)):
+        known = f"0 to {len(classes) - 1}" if classes else f"a whole number from 0 to {MOST_CLASSES - 1:,}"
         raise InputError(f"{where} has label {_shown(label, most=30)}, expected {known}; the file was made for another list of classes.")
     if found := re.fullmatch(_NAMES["ntu"][0], name.removesuffix(".skeleton")):
         numbers = {k: int(v) for k, v in found.groupdict().items()}
@@ -843,7 +846,7 @@ def _labels(where, y, n) -> np.ndarray:  # -> (n,) int64, -1 where a row names n
         raise InputError(f"{where} has shape {y.shape}, expected one label or one one-hot row for each of {n} clips.")
     if y.ndim == 2:
         return np.where((y > 0).sum(1) == 1, (y > 0).argmax(1), -1) if y.shape[1] else np.full(n, -1)
-    good = (y >= 0) & (y < 1_000_000) & (y == np.floor(y))
+    good = (y >= 0) & (y < MOST_CLASSES) & (y == np.floor(y))
     return np.where(good, np.nan_to_num(y), -1).astype(np.int64)
 
 # %% ../../nbs/10d_data.exchange.ipynb #4d0d5bb1
@@ -904,7 +907,8 @@ def _padded(clip: Clip, layout, frames, persons) -> np.ndarray:
         raise InputError(f"clip {clip.name!r} has layout {clip.layout.name} and label {clip.label}; all clips need one layout and a label.")
     if len(x) > frames or x.shape[1] > persons:
         what = f"has {len(x)} frames and {x.shape[1]} people, more than frames={frames} or persons={persons}"
-        raise InputError(f"clip {clip.name!r} {what}; raise them or cut the clip.")
+        fix = "raise them, cut the clip, or run a pipeline of data.transforms, which joins and chooses bodies"
+        raise InputError(f"clip {clip.name!r} {what}; {fix}.")
     absent = np.isnan(x).any(-1).all(2)
     x = np.nan_to_num(interpolate_missing(x))
     x[absent] = 0
@@ -933,9 +937,11 @@ def write_ctrgcn(
     "Write clips as CTR-GCN's npz: x_train, y_train (one-hot), x_test, y_test, and their names."
     path, parts = Path(path), {"train": list(train), "test": list(test)}
     everyone = [c for part in parts.values() for c in part]
+    if classes is not None:
+        as_label(classes - 1, f"the last class of classes={classes}")
     if not everyone or any(c.label is None for c in everyone):
         raise InputError(f"{path} needs clips and a label for each; got {len(everyone)} clips.")
-    layout, K = everyone[0].layout, max(c.label for c in everyone) + 1
+    layout, K = everyone[0].layout, max(as_label(c.label, f"clip {c.name!r}") for c in everyone) + 1
     if classes is not None and K > classes:
         raise InputError(f"a clip has label {K - 1}, but classes={classes} allows 0 to {classes - 1}.")
     K = classes or K
@@ -944,7 +950,7 @@ def write_ctrgcn(
         for part, clips in parts.items():
             rows = (_padded(c.check(), layout, frames, persons) for c in clips)
             _npz_put(z, f"x_{part}", "<f4", (len(clips), frames, persons * layout.V * 3), rows)
-            _npz_put(z, f"y_{part}", "<f8", (len(clips), K), [np.eye(K)[[c.label for c in clips]]])
+            _npz_put(z, f"y_{part}", "<f8", (len(clips), K), (np.arange(K) == c.label for c in clips))
             names = np.array([c.name for c in clips] or [""], dtype=str)[: len(clips)]
             _npz_put(z, f"name_{part}", names.dtype, names.shape, [names])
     return path
@@ -1063,7 +1069,7 @@ def _own(where, x, layout, name, unit="m", up="y", mirror=None, img_shape=None, 
     "A user's array as a clip; every complaint begins with `where`."
     layout = _layout(layout)
     try:
-        x = np.asarray(x)
+        x = unmasked(x)
     except ValueError:
         x = np.empty(0, object)
     if x.dtype.kind not in "fiu":
@@ -1082,14 +1088,26 @@ def _own(where, x, layout, name, unit="m", up="y", mirror=None, img_shape=None, 
     if advice := _unit_advice(x):
         raise InputError(f"{where}: {advice}.")
     if confidence is not None:
-        confidence = np.nan_to_num(np.asarray(confidence, np.float32)).reshape(-1, *np.shape(confidence)[1:])
+        confidence = np.nan_to_num(unmasked(confidence).astype(np.float32))
         confidence = confidence[:, None] if confidence.ndim == 2 else confidence
+    facts = {k: _known(v) for k, v in facts.items()}
     for k in ("label", "subject", "camera", "setup", "repetition"):
         if (v := facts.get(k)) is not None:
-            if not isinstance(v, (int, np.integer)) or isinstance(v, bool) or (k == "label" and not 0 <= v < 1_000_000):
+            if not isinstance(v, int) or isinstance(v, bool):
                 raise InputError(f"{where}: {k} is {str(v)[:30]!r}, expected a whole number" + (" from 0." if k == "label" else "."))
-            facts[k] = int(v)
+            facts[k] = v if k != "label" else as_label(v, where)
     return _checked(where, name, x, layout, confidence=confidence, **facts)
+
+
+def _known(value):
+    "A fact of a table's row as a plain value: None for NaN, NA and masked, an int for 3.0, which a column with gaps makes of 3."
+    if value is None or isinstance(value, str):
+        return value
+    value = unmasked(value)
+    value = value.item() if value.ndim == 0 else value
+    if isinstance(value, float):
+        return None if value != value else int(value) if value.is_integer() else value
+    return value
 
 # %% ../../nbs/10d_data.exchange.ipynb #27320d59
 def from_numpy(
@@ -1113,7 +1131,8 @@ def from_numpy(
     "A clip from an array; `InputError` says what is wrong with it and what probably happened."
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"the clip's name is {name!r}; give every clip a name of its own.")
-    facts = dict(label=label, label_name=label_name, subject=subject, camera=camera, setup=setup, repetition=repetition, fps=float(fps))
+    facts = dict(label=label, label_name=label_name, subject=subject, camera=camera, setup=setup, repetition=repetition)
+    facts["fps"] = float(unmasked(fps))
     how = dict(unit=unit, up=up, mirror=mirror, img_shape=img_shape, zeros_missing=zeros_missing, confidence=confidence)
     return _own(f"the array of clip {name!r}", x, layout, name, **how, **facts)
 
@@ -1223,7 +1242,7 @@ def _one_npy(path: Path, limit) -> np.ndarray:
         return np.frombuffer(f.read(), dtype).reshape(shape, order="F" if fortran else "C")
 
 # %% ../../nbs/10d_data.exchange.ipynb #a8bf1694
-_BLANK = {"", "nan", "na", "n/a", "null", "none", "-"}
+_BLANK = {"", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "-"}
 _FRAME = {"frame", "frameid", "frameindex", "framenumber", "frameno", "index", ""}
 _PERSON = {"person", "personid", "body", "bodyid", "track", "trackid", "id"}
 _TIME = {"time", "timestamp", "seconds", "sec", "ms"}

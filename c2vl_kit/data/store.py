@@ -29,7 +29,7 @@ from ..core import InputError, cannot_write, process_alive, sha256_of, write_jso
 from .checks import BodyCheck, check_bodies
 from .formats import ReadReport, read_all
 from ..progress import Meter
-from ..skeleton import Clip, Layout, get_layout, md_text
+from ..skeleton import Clip, Layout, MOST_CLASSES, as_label, get_layout, md_text
 
 try:
     import fcntl
@@ -390,7 +390,7 @@ class _Writer:
         for c, value in zip(_COLUMNS, row):
             self.table[c].append(value)
         self.taken[row[0]] = source
-        self.report.read.append(row[0])
+        self.report.take(row[0], row[_COLUMNS.index("M")])
 
     def refuse(self, key: str, why: str):
         self.report.quarantined[key] = why
@@ -470,7 +470,7 @@ def _finish(w: _Writer, dataset: str):
     if w.confidence:
         digests["confidence.npy"] = w.confidence.close()
     if not w.report.read:
-        if not w.report.found:
+        if not w.report.quarantined:
             raise InputError("there is nothing to build a store from: no file and no clip was given.")
         where, why = next(iter(w.report.quarantined.items()))
         raise InputError(f"none of the {w.report.found} clips could be used, so no store was made; the first was {where}: {why}")
@@ -713,12 +713,22 @@ def _column(self: Store, key: str) -> np.ndarray:  # (N,); int64 with -1 for unk
 # %% ../../nbs/11_data.store.ipynb #3d4fd275
 def _label_names(self: Store) -> tuple[str, ...]:
     "Class names by label; a class without a clip here reads `class 5`."
-    names = {l: n for l, n in zip(self._table["label"], self._table["label_name"]) if l is not None}
+    names = {as_label(l, f"a clip of {self.path}"): n for l, n in zip(self._table["label"], self._table["label_name"]) if l is not None}
     return tuple(names.get(i) or f"class {i}" for i in range(max(names, default=-1) + 1))
 
 
+def _class_labels(self: Store) -> np.ndarray:  # (N,) int64, -1 for unknown
+    "The class of each clip; `InputError` where one is no class number, as in stores of earlier versions."
+    labels = self.column("label")
+    if len(labels) and (labels.dtype != np.int64 or labels.max() >= MOST_CLASSES):
+        for name, label in zip(self.names, self._table["label"]):
+            if label is not None:
+                as_label(label, f"clip {name!r} of {self.path}")
+    return labels
+
+
 Store.column = _column
-Store.labels = property(lambda self: self.column("label"))
+Store.labels = property(_class_labels)
 Store.label_names = property(_label_names)
 Store.digests = property(lambda self: dict(zip(self.names, self._table["digest"])))
 

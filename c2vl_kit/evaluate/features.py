@@ -17,7 +17,7 @@ from torch import nn
 from ..data.loader import ClipSet
 from ..data.streams import stream as make_stream
 from ..core import InputError, sha256_of
-from ..skeleton import md_text
+from ..skeleton import md_text, unmasked
 from ..train.runs import load_tensors, save_tensors
 
 # %% ../../nbs/70_evaluate.features.ipynb #4f3c29a8
@@ -29,7 +29,7 @@ class Features:
     info: dict = field(default_factory=dict)  # plain facts: encoder, stream, frames, …
 
     def __post_init__(self):
-        self.names, self.x = tuple(self.names), np.asarray(self.x, dtype=np.float32)
+        self.names, self.x = tuple(self.names), unmasked(self.x).astype(np.float32, copy=False)
         _check(self.names, self.x)
 
     def __len__(self) -> int:

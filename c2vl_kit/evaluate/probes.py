@@ -22,7 +22,7 @@ from ..data.loader import ClipSet, epoch_order
 from .features import Features, extract, raw_features
 from ..models.zoo import Backbone
 from ..core import InputError, sha256_of, write_json_atomic
-from ..skeleton import md_text
+from ..skeleton import as_label, known_labels, md_text, unmasked
 from ..train.runs import Run
 from ..train.task import Config, generator_for, seeded
 from ..train.trainer import pick_device
@@ -80,7 +80,7 @@ def _checked(train: Features, y, tests: Mapping) -> tuple[np.ndarray, dict, int]
     sides = {"training": (train, y), **tests}
     labels = {}
     for name, (features, given) in sides.items():
-        given = np.asarray(given)
+        given = unmasked(given)
         if len(given) != len(features):
             raise InputError(f"{name}: {len(features)} clips came with {len(given)} labels: take both for the same names")
         if not len(features):
@@ -91,8 +91,9 @@ def _checked(train: Features, y, tests: Mapping) -> tuple[np.ndarray, dict, int]
             raise InputError(f"{name}: its features are of {off} {features.info[off]}, the training's of {off} {train.info[off]}: extract "
                              "both alike, or set info={} on one of them if they belong together all the same")
         if given.dtype.kind not in "iu" or given.min() < 0:
-            bad = next((n for n, v in zip(features.names, given) if not (isinstance(v, int | np.integer) and v >= 0)), features.names[0])
+            bad = next((n for n, v in zip(features.names, given.tolist()) if not (v == v and v == int(v) and v >= 0)), features.names[0])
             raise InputError(f"{name}: clip {bad!r} has no label: labels are class numbers from 0, so leave unlabelled clips out")
+        as_label(given.max(), f"{name}: clip {features.names[int(given.argmax())]!r}")
         labels[name] = given.astype(np.int64)
     shared = [(k, set(f.names) & set(train.names)) for k, (f, _) in tests.items()]
     for name, both in shared:
@@ -290,7 +291,8 @@ def words_alone(
     every = tuple(dict.fromkeys(n for part, _ in tests.values() for n in part))
     if bare := [n for n in (*names, *every) if n not in prompts]:
         raise InputError(f"{len(bare)} clips have no prompts, the first is {bare[0]!r}: caption them to learn what the words alone say")
-    y, classes = np.asarray(y_train), int(max(np.max(y_train), *(np.max(t) for _, t in tests.values()))) + 1
+    y, tests = known_labels(y_train, "y_train"), {k: (part, known_labels(t, k)) for k, (part, t) in tests.items()}
+    classes = 1 + max(as_label(t.max(), "a clip") for t in (y, *(t for _, t in tests.values())))
     said = {"own words": prompts, "shuffled words": prompts.select(names={*names, *every}).shuffled(seed)}
     guesses = {figure: guess_from_words(words, tuple(names), y, every) for figure, words in said.items()}
     noise = F.normalize(torch.randn(len(names) + len(every), 128, generator=generator_for(seed, "random vectors"))).numpy()
@@ -299,7 +301,7 @@ def words_alone(
     for figure, classes_guessed in guesses.items():
         guess = dict(zip(every, classes_guessed))
         for k, (part, truth) in tests.items():
-            table[k][figure] = Score.of(np.array([guess[n] for n in part]), np.asarray(truth), classes, y)
+            table[k][figure] = Score.of(np.array([guess[n] for n in part]), truth, classes, y)
     return Scores(table, {"prompts": prompts.checksum[:12], "leaks_labels": prompts.leaks_labels})
 
 # %% ../../nbs/71_evaluate.probes.ipynb #7094503e

@@ -18,6 +18,7 @@ from ..concepts.prompts import PromptStore
 from ..concepts.space import ConceptSpace
 from ..data.store import Store
 from ..core import InputError
+from ..data.transforms import join_tracks
 from ..skeleton import Clip
 from ..train.runs import Run
 from ..train.views import trained_elsewhere
@@ -124,7 +125,7 @@ def explorer_states(
     parts |= places(found, seed) if (found := _features(run, store, names)) else {}
     if not parts:
         raise InputError(f"{run.path.name} has neither a concept space beside it nor a checkpoint, so there is nothing to map.")
-    clips = {n: store[n] for n in names}
+    clips = {n: join_tracks(store[n]) for n in names}
     words = {n: c.label_name for n, c in clips.items() if c.label_name}
     said = dict(zip(names, texts_of(prompts, names))) if prompts is not None else None
     of_player = [_light(clips[n], 10_000 if n in batched else frames) for n in [*batch, *(n for n in names if n not in batched)]]

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from ..core import InputError, whole_file, write_whole
-from ..skeleton import Clip, Layout, facing, filmstrip_svg, interpolate_missing
+from ..data.transforms import join_tracks
+from ..skeleton import Clip, Layout, facing, filmstrip_svg, interpolate_missing, unmasked
 
 # %% ../../nbs/80_viz.player.ipynb #8b7af434
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def filmstrip(
     "Draw one clip as a strip; raises InputError where the clip cannot be drawn."
     n = max(1, min(moments, clip.T)) if moments > 0 else moments
     texts = None if captions is None else at_moments(captions, n)
-    svg = filmstrip_svg(clip, moments=n, width=width, captions=texts, colour_by=colour_by)
+    svg = filmstrip_svg(join_tracks(clip), moments=n, width=width, captions=texts, colour_by=colour_by)
     what = f" ({clip.label_name})" if clip.label_name else ""
     return FilmStrip(svg, f"{n} moments of clip {clip.name}{what}, {clip.seconds:.1f} seconds")
 
@@ -107,12 +108,12 @@ def from_tensor(
     present=None,            # (M,) bool, which persons are there; None = those that are not all zero
 ) -> Clip:
     "Make a clip of what a network sees; raises InputError on a wrong shape."
-    x = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x, dtype=np.float32)
+    x = unmasked(x.detach().cpu() if hasattr(x, "detach") else x).astype(np.float32)
     if x.ndim != 4 or x.shape[0] < 3 or x.shape[2] != layout.V:
         raise InputError(f"a clip of layout {layout.name} needs a tensor (3, T, {layout.V}, M), got {x.shape}; "
                          "pick one clip of the batch first.")
     joints = np.ascontiguousarray(x[:3].transpose(1, 3, 2, 0))
-    there = np.abs(joints).sum((0, 2, 3)) > 0 if present is None else np.asarray(present, dtype=bool)
+    there = np.nansum(np.abs(joints), (0, 2, 3)) > 0 if present is None else np.asarray(present, dtype=bool)
     joints[:, ~there] = np.nan
     return Clip(name=name, joints=joints, layout=layout, fps=fps).check()
 
@@ -201,7 +202,7 @@ def _spread(
     name: str,   # what it is called, for the error
 ) -> np.ndarray:  # (T, M, V) float64
     "Numbers for every joint of `clip`; raises InputError where the shapes do not fit."
-    x = np.asarray(getattr(scalar, "values", scalar), dtype=np.float64)
+    x = unmasked(getattr(scalar, "values", scalar)).astype(np.float64)
     wide = x[:, None] if x.ndim == 2 else x
     try:
         return np.broadcast_to(wide, (clip.T, clip.M, clip.V))
@@ -333,6 +334,7 @@ def _library(clips, titles=None, prompts=None, scalars=None) -> dict[str, Any]: 
     titles = [titles] if isinstance(titles, str) else titles
     if titles is not None and len(titles) != len(clips):
         raise InputError(f"got {len(titles)} titles for {len(clips)} clips; give one for each.")
+    clips = clips if scalars else list(map(join_tracks, clips))  # numbers of your own are counted by the bodies as they are
     packed = pack_clips(clips, titles, _texts(prompts, clips)) | _pack_scalars(clips, scalars or {})
     if (size := len(packed["data"]) / 1e6) > _MOST_MB:
         raise InputError(f"{len(clips)} clips take {size:.0f} MB and a player holds {_MOST_MB}; give fewer clips, "

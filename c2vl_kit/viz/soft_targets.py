@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core import InputError
-from ..skeleton import md_text
+from ..skeleton import known_labels, md_text
 from ..train.runs import load_tensors
 from .concept_map import WidgetFrame, hover_cards, loader_of, serve_cards
 from .player import texts_of, widget_class, widget_fragment, widget_page
@@ -111,7 +111,7 @@ def same_class_share(
     labels,  # (N,) class of each clip
 ) -> float:  # 0..1, NaN if nothing lies off the diagonal
     "Share of the off-diagonal mass that falls on clips of the same class."
-    p, y = np.array(matrix, dtype=np.float64), np.asarray(labels)
+    p, y = np.array(matrix, dtype=np.float64), known_labels(labels, "labels")
     np.fill_diagonal(p, 0)
     return float((p * (y[:, None] == y)).sum() / p.sum()) if p.sum() > 1e-9 else float("nan")
 
