@@ -183,3 +183,31 @@ def test_knees_of_a_real_set(data_root, tmp_path):
     mirrored, _, _ = built(tmp_path, spoiled(clips, "left-handed"), "mirrored")
     assert store.bodies.numbers["knees"][1] > 150
     assert 0.92 < share(store, "knees") <= 1 and 0 <= share(mirrored, "knees") < 0.08
+
+
+def test_class_names_without_labels_are_numbered(tmp_path, tiny_clips):
+    """Motion capture names its classes and numbers none: a store numbers them and says so."""
+    from c2vl_kit.data.mocap import read_bvh, write_bvh
+
+    (tmp_path / "bvh").mkdir()
+    files = []
+    for i, style in enumerate(("normal", "happy", "tired")):
+        for action in ("walk", "run", "wave-left-hand"):
+            clip = tiny_clips[i].replace(name=f"dataset-1_{action}_{style}_{i:03d}")
+            files.append(write_bvh(clip, tmp_path / "bvh"))
+    store, report = Store.build(tmp_path / "store", files, read_bvh, dataset="bandai", progress=False)
+    assert store.label_names == ("run", "walk", "wave left hand")                       # in alphabetical order
+    assert sorted(store.labels) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert all(store[n].label_name == store.label_names[store[n].label] for n in store.names)
+    assert "3 names were numbered in alphabetical order" in str(report) and "classes=" in str(report)
+    again = Store.open(tmp_path / "store")
+    assert list(again.labels) == list(store.labels)
+
+
+def test_names_beside_labels_are_not_guessed(tmp_path, tiny_clips):
+    a, b = tiny_clips[0], tiny_clips[-1].replace(label=None, label_name="something new")
+    store, report = Store.build(tmp_path / "store", [a, b], progress=False)
+    assert list(store.labels) == [a.label, -1]
+    assert "1 clips have a class name and no label ('something new')" in str(report) and "classes=" in str(report)
+    plain, report = Store.build(tmp_path / "plain", [c.replace(label=None, label_name=None) for c in tiny_clips[:3]], progress=False)
+    assert set(plain.labels) == {-1} and not report.notes

@@ -155,3 +155,17 @@ def test_the_policy_lets_no_other_script_run(browser, tmp_path, job):
 
 def test_no_address_of_any_kind_in_the_page(job):
     assert not re.search(r"(src|href)\s*=|https?://(?!www\.w3\.org/2000/svg)|@import|url\(", job.to_html())
+
+
+def test_the_frame_rate_is_the_recorded_one(trained):
+    """Clips are thinned to keep the page light; what is said of them is about the recording, and a minute stays a minute."""
+    run, _ = trained
+    store = Store.open(run.path.parent / "store")
+    states = explorer_states(run, frames=7)
+    metas = player_state(**states["player"])["metas"]
+    assert any(m["T"] == 7 for m in metas)
+    for m in metas:
+        clip = store[m["name"]]
+        assert f"{clip.seconds:.2f} s at 30 fps" in m["facts"]
+        assert (f"7 of {clip.T} frames" in m["facts"]) == (m["T"] == 7 < clip.T)
+        assert abs(m["T"] / m["fps"] - clip.seconds) < 1e-6

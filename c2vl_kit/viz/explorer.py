@@ -23,7 +23,7 @@ from ..skeleton import Clip
 from ..train.runs import Run
 from ..train.views import trained_elsewhere
 from .concept_map import ConceptMap, WidgetFrame, map_state, places
-from .player import SkeletonPlayer, player_state, texts_of, widget_fragment, widget_page
+from .player import clip_facts, SkeletonPlayer, player_state, texts_of, widget_fragment, widget_page
 from .soft_targets import SoftTargetHeatmap, all_records, heatmap_state, read_targets
 
 # %% ../../nbs/83_viz.explorer.ipynb #02919c7f
@@ -128,7 +128,9 @@ def explorer_states(
     clips = {n: join_tracks(store[n]) for n in names}
     words = {n: c.label_name for n, c in clips.items() if c.label_name}
     said = dict(zip(names, texts_of(prompts, names))) if prompts is not None else None
-    of_player = [_light(clips[n], 10_000 if n in batched else frames) for n in [*batch, *(n for n in names if n not in batched)]]
+    order = [*batch, *(n for n in names if n not in batched)]
+    of_player = [_light(clips[n], 10_000 if n in batched else frames) for n in order]
+    facts = [clip_facts(clips[n], light.T) for n, light in zip(order, of_player)]  # a thinned clip has a frame rate that nobody recorded
     states = {}
     if recorded:
         states["heatmap"] = {"records": all_records(run), "labels": words or None, "prompts": said, "clips": clips, "epoch": -1,
@@ -137,7 +139,7 @@ def explorer_states(
     clusters = min(len(names), len(set(words.values())) or 8, *(len(p.names) for p in parts.values()))
     map_ = {"spaces": parts, "labels": words or None, "clusters": clusters, "split": split,
             "loss": _target_loss(records) or None, "prompts": said, "clips": clips, "group": group}
-    player = {"clips": of_player, "prompts": said, "shown": 0, "group": group}
+    player = {"clips": of_player, "facts": facts, "prompts": said, "shown": 0, "group": group}
     return states | {"concept_map": map_, "player": player}
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLOURINGS', 'VIEWS', 'ALIGN', 'SCALES', 'FRONTS', 'STATIC', 'FilmStrip', 'at_moments', 'filmstrip', 'side_by_side',
-           'from_tensor', 'pack_clips', 'Scalar', 'joint_speed', 'joint_error', 'texts_of', 'player_state',
+           'from_tensor', 'clip_facts', 'pack_clips', 'Scalar', 'joint_speed', 'joint_error', 'texts_of',
            'widget_source', 'widget_style', 'widget_fragment', 'widget_scripts', 'widget_policy', 'widget_page',
            'project', 'save_gif', 'save_mp4', 'InlinePage', 'player_page', 'widget_class', 'SkeletonPlayer']
 
@@ -160,9 +160,13 @@ def _front(clip: Clip) -> list[float]:  # unit (x, z): where the first viewer st
     return [round(float(x), 6) for x in front]
 
 # %% ../../nbs/80_viz.player.ipynb #adf9ebfa
-def _facts(clip: Clip) -> str:  # the line under a title
+def clip_facts(
+    clip: Clip,               # as it was recorded
+    frames: int | None = None,  # how many of its frames are shown; None = all
+) -> str:  # class, who, how long and how fast
+    "The line under a title."
     words = [clip.label_name or "", *(f"{f} {getattr(clip, f)}" for f in ("subject", "camera") if getattr(clip, f) is not None),
-             f"{clip.seconds:.2f} s at {clip.fps:g} fps"]
+             f"{clip.seconds:.2f} s at {clip.fps:g} fps", f"{frames} of {clip.T} frames" if frames and frames < clip.T else ""]
     return " · ".join(word for word in words if word)
 
 
@@ -170,6 +174,7 @@ def pack_clips(
     clips: Sequence[Clip],                       # clips of any layouts and lengths
     titles: Sequence[str] | None = None,         # one per clip; None = the clips' names
     prompts: Sequence[Sequence[str]] | None = None,  # texts evenly spread over each clip, an empty list for none
+    facts: Sequence[str] | None = None,          # a line under each title; None = from the clips, see `clip_facts`
 ) -> dict[str, Any]:  # "metas" and "layouts" (plain lists and numbers) and "data" (bytes)
     "Clips as the browser takes them; raises InputError for a clip that cannot be drawn."
     layouts, metas, blocks, at = [], [], [], 0
@@ -183,7 +188,8 @@ def pack_clips(
         blocks.append(block + bytes(-len(block) % 4))
         metas.append({"name": str(clip.name), "title": str(titles[i]) if titles else str(clip.name), "T": clip.T, "M": clip.M, "V": clip.V,
                       "fps": float(clip.fps), "at": at, "step": step, "offset": middle.tolist(), "layout": layouts.index(clip.layout),
-                      "front": _front(clip), "facts": _facts(clip), "prompts": list(prompts[i]) if prompts else []})
+                      "front": _front(clip), "facts": facts[i] if facts else clip_facts(clip),
+                      "prompts": list(prompts[i]) if prompts else []})
         at += len(blocks[-1])
     return {"metas": metas, "layouts": [_layout_facts(layout) for layout in layouts], "data": b"".join(blocks)}
 
@@ -326,7 +332,7 @@ def _camera(view: str | Mapping) -> dict:  # yaw and pitch in degrees, zoom, pan
 _MOST_MB = 64
 
 
-def _library(clips, titles=None, prompts=None, scalars=None) -> dict[str, Any]:  # the entries of a state that hold the clips
+def _library(clips, titles=None, prompts=None, scalars=None, facts=None) -> dict[str, Any]:  # the entries of a state that hold the clips
     clips = [clips] if isinstance(clips, Clip) else list(clips)
     if not clips or not all(isinstance(c, Clip) for c in clips):
         raise InputError(f"a player needs at least one Clip, got {[type(c).__name__ for c in clips]}; "
@@ -334,8 +340,14 @@ def _library(clips, titles=None, prompts=None, scalars=None) -> dict[str, Any]: 
     titles = [titles] if isinstance(titles, str) else titles
     if titles is not None and len(titles) != len(clips):
         raise InputError(f"got {len(titles)} titles for {len(clips)} clips; give one for each.")
+<<<<<<< /tmp/tmpupk1n57a
     clips = clips if scalars else list(map(join_tracks, clips))  # numbers of your own are counted by the bodies as they are
     packed = pack_clips(clips, titles, _texts(prompts, clips)) | _pack_scalars(clips, scalars or {})
+||||||| /tmp/tmp60und1da
+    packed = pack_clips(clips, titles, _texts(prompts, clips)) | _pack_scalars(clips, scalars or {})
+=======
+    packed = pack_clips(clips, titles, _texts(prompts, clips), facts) | _pack_scalars(clips, scalars or {})
+>>>>>>> /tmp/tmpjdgi_vgd
     if (size := len(packed["data"]) / 1e6) > _MOST_MB:
         raise InputError(f"{len(clips)} clips take {size:.0f} MB and a player holds {_MOST_MB}; give fewer clips, "
                          "and loader=store.__getitem__ for the others.")
@@ -349,9 +361,10 @@ def player_state(
     view: str | Mapping = "three-quarter", colour_by: str = "side", speed: float = 1.0, loop: bool = True, trails: int = 0,
     trail_joints: Sequence[int] = (), ghosts: int = 0, grid: bool = True, follow: bool = False, smooth: bool = True,
     align: str = "seconds", scale: str = "auto", front: str = "body", height: int = 360, group: str = "",
+    facts: Sequence[str] | None = None,
 ) -> dict[str, Any]:  # plain values, and bytes under "data" and "values"
     "All that a player shows; raises InputError where something cannot be shown."
-    state = _library(clips, titles, prompts, scalars)
+    state = _library(clips, titles, prompts, scalars, facts)
     n = len(state["metas"])
     shown = list(range(n if n <= 4 else 1)) if shown is None else [shown] if isinstance(shown, int) else list(shown)
     if not shown or not all(0 <= i < n for i in shown):
@@ -780,10 +793,11 @@ _TRAITS = dict(
 class _Library:
     "The clips of a live player: what it knows, and how it gets what another widget asks for."
 
-    def load(self, clips: Clip | Iterable[Clip], titles=None, prompts=None, scalars=None, shown: int | Sequence[int] | None = None):
+    def load(self, clips: Clip | Iterable[Clip], titles=None, prompts=None, scalars=None, shown: int | Sequence[int] | None = None,
+             facts: Sequence[str] | None = None):
         "Give the player other clips; camera, speed and colouring stay."
         clips = [clips] if isinstance(clips, Clip) else list(clips)
-        state = player_state(clips, titles, prompts, scalars, shown)
+        state = player_state(clips, titles, prompts, scalars, shown, facts=facts)
         known = (*COLOURINGS, *(s["name"] for s in state["scalars"]))
         self._clips, self._given = clips, _by_name(clips, titles, prompts, scalars)
         with self.hold_sync():
@@ -811,7 +825,9 @@ class _Library:
         clips = [*self._clips, *(self._loader(n) for n in dict.fromkeys(names) if n not in known)][-_MOST_KEPT:]
         clips += [known[n] for n in names if n in known and known[n] not in clips]
         at, (titles, prompts, scalars) = {c.name: i for i, c in enumerate(clips)}, self._given
-        self.load(clips, [titles.get(c.name, c.name) for c in clips], prompts, scalars, [at[n] for n in names])
+        facts = {m["name"]: m["facts"] for m in self.metas}
+        self.load(clips, [titles.get(c.name, c.name) for c in clips], prompts, scalars, [at[n] for n in names],
+                  [facts.get(c.name) or clip_facts(c) for c in clips])
 
 
 _MOST_KEPT = 24
