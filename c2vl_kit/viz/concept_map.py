@@ -47,6 +47,8 @@ def _column(
         if missing:
             raise InputError(f"{what} lack {len(missing)} of {len(names)} clips, first {missing[0]}: give one for every clip on the map")
         values = [values[name] for name in names]
+    if isinstance(values, np.ma.MaskedArray):
+        values = ["no label" if v != v else v for v in unmasked(values).tolist()]
     if len(values) != len(names):
         raise InputError(f"{what} has {len(values)} entries for {len(names)} clips: give one per clip, in the order of the names")
     return np.array([str(v) for v in values])
