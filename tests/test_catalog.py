@@ -605,7 +605,7 @@ def test_prepare_says_found_expected_missing_quarantined(tmp_path):
     command = [Path(sys.executable).parent / "c2vl", "prepare", "ntu60", "raw", "--out", "job", "--workers", "1", "--no-progress"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
-    assert "found 5: 4 read of 56,578 expected, 1 missing by the data set's own list, 1 quarantined" in done.stdout
+    assert "found 6: 4 read of 56,578 expected, 1 missing by the data set's own list, 1 quarantined" in done.stdout
     assert (
         "left out: S001C003P001R001A001.skeleton" in done.stdout
         and "differs" in done.stdout

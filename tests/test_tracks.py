@@ -5,14 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from c2vl_kit.cli import main
+from c2vl_kit.cli import _frames, main
 from c2vl_kit.concepts.captioners import Kinematic
 from c2vl_kit.data.catalog import prepare
+from c2vl_kit.data.exchange import read_csv, read_npz, read_pyskl, write_csv, write_ctrgcn, write_npz, write_pyskl
 from c2vl_kit.data.formats import ReadReport, read_ntu, write_ntu
+from c2vl_kit.data.kinect import read_pku, write_pku
 from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.store import Store
-from c2vl_kit.data.transforms import LEGACY_PIPELINES, PIPELINES, join_tracks, main_bodies, people, to_array
-from c2vl_kit.skeleton import NTU25, Clip, _rest_pose
+from c2vl_kit.data.transforms import LEGACY_PIPELINES, PIPELINES, get_pipeline, join_tracks, main_bodies, people, to_array
+from c2vl_kit.skeleton import NTU25, Clip, InputError, _rest_pose
 from c2vl_kit.viz.player import player_state
 
 NAME, T = "S001C001P001R001A051", 74
@@ -100,11 +102,14 @@ def test_people_by_hand():
     far = person((4, 0, 3.2), 2)
     assert people(clip_of(part(TWO, 0, 37), part(far, 37, T))) == ((0,), (1,))  # three metres in one frame
     assert people(clip_of(part(TWO, 0, 20), part(person((2.2, 0, 3.2), 2), 50, T))) == ((0, 1),)  # 1.2 m in a second
-    assert people(clip_of(part(TWO, 0, 38), part(TWO, 37, T))) == ((0,), (1,))  # they share a frame
+    assert people(clip_of(part(TWO, 0, 40), part(TWO, 37, T))) == ((0, 1),)  # the old ID lingers for three frames
+    assert people(clip_of(part(TWO, 0, 41), part(TWO, 37, T))) == ((0,), (1,))  # four: there are two of them
+    assert people(clip_of(part(TWO, 0, 38), part(person((1.4, 0, 3.2), 2), 37, T))) == ((0,), (1,))  # one frame, 40 cm apart
     back = TWO.copy()
     back[20:50] = np.nan
     assert people(clip_of(back, part(TWO, 22, 48))) == ((0, 1),)  # the old number comes back
     assert people(clip_of(ONE, np.full_like(ONE, np.nan))) == ((0,), (1,))  # nobody joins nobody
+    assert people(clip_of(np.full_like(ONE, np.nan), np.full_like(ONE, np.nan))) == ((0,), (1,))
 
 
 def test_joining_keeps_confidence_and_what_was_not_seen():
@@ -171,3 +176,32 @@ def test_looking_and_captioning_see_two_people(tmp_path):
     file = write_ntu(new_id(), tmp_path)
     assert main(["show", str(file), "--page", str(tmp_path / "page.html"), "--no-open"]) == 0
     assert '"M":2' in (tmp_path / "page.html").read_text().replace(" ", "")
+
+
+def test_other_readers_keep_every_body_too(tmp_path):
+    """Tables with a column of people, annotation pickles, npz; and PKU-MMD, where a person may hop from slot to slot."""
+    cut = new_id()
+    (pickled,) = read_pyskl(write_pyskl([cut], tmp_path / "a.pkl"))
+    table, packed = read_csv(write_csv(cut, tmp_path), NTU25), read_npz(write_npz(cut, tmp_path))
+    for clip in (pickled, table, packed):
+        assert clip.M == 3 and people(clip) == ((0, 2), (1,))
+    hop = clip_of(part(ONE, 0, 37), part(ONE, 37, T), name="A001N001V001C008L001", label=7)
+    (pku,) = read_pku(write_pku([hop], tmp_path)[0])
+    assert pku.M == 2 and shown(to_array(pku, T, 1, "B")) == shown(to_array(pku, T, 1, "centre")) == [T]
+
+
+def test_a_padded_array_of_two_says_what_to_do_with_three(tmp_path):
+    cut = new_id().replace(label=0)
+    with pytest.raises(InputError, match="run a pipeline of data.transforms, which joins and chooses bodies"):
+        write_ctrgcn([cut], [], tmp_path / "x.npz")
+    write_ctrgcn([get_pipeline("B")(cut)], [], tmp_path / "x.npz")
+
+
+def test_pixels_are_those_of_the_people(tmp_path):
+    """Three IDs and a ghost: the box of a captioner's picture is drawn around both people in all frames, and not around the ghost."""
+    ghost = part(person((-1.6, 0, 2.2), 9), 10, 14)
+    write_ntu(clip_of(ghost, part(TWO, 0, 37), ONE, part(TWO, 37, T)), tmp_path)
+    (tmp_path / "videos").mkdir()
+    frames = _frames({"video": str(tmp_path / "videos"), "pixels": str(tmp_path)}, 16)
+    pixels = frames.pixels(NAME)
+    assert pixels.shape == (T, 3, 25, 2) and (np.isfinite(pixels).all(axis=(2, 3)).sum(axis=1) == 2).all()

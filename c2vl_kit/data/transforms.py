@@ -57,19 +57,19 @@ def people(
     reach: float = 0.5,  # metres that a person may jump when the number changes
     speed: float = 1.5,  # metres per second on top, for the time in which nobody was seen
 ) -> tuple[tuple[int, ...], ...]:  # for each person, in the order of the file, the bodies that are theirs
-    "Which bodies are one person: they share no frame, and one goes on where the other one stopped."
+    "Which bodies are one person: one goes on where the other one stopped, and they share no frame, or three in one place."
     there, groups, cost = clip.mask.any(axis=2), [(m,) for m in range(clip.M)], {}
     brief = _brief(there)
     while len(groups) > 1:
         pairs = [(a, b) for i, a in enumerate(groups) for b in groups[i + 1 :] if not brief[list(a + b)].all()]
         cost |= {pair: _jump(clip, there, *pair, reach, speed) for pair in pairs if pair not in cost}
-        best = min(pairs, key=cost.__getitem__)
-        if cost[best] == np.inf:
+        best = min(pairs, key=cost.__getitem__, default=None)
+        if best is None or cost[best] == np.inf:
             break
         groups = sorted([g for g in groups if g not in best] + [tuple(sorted(best[0] + best[1]))])
     return tuple(groups)
 
-
+# %% ../../nbs/13_data.transforms.ipynb #98859dec
 def _brief(there: np.ndarray) -> np.ndarray:  # (T, M) bool -> (M,) bool
     "Flickers: bodies of at most 11 frames that are not half as long as the longest one."
     count = there.sum(axis=0)
@@ -79,20 +79,25 @@ def _brief(there: np.ndarray) -> np.ndarray:  # (T, M) bool -> (M,) bool
 def _jump(clip: Clip, there: np.ndarray, a: tuple, b: tuple, reach: float, speed: float) -> float:
     "What it costs to call two groups of bodies one person: metres, and seconds of absence; infinite when they cannot be."
     first, second = (there[:, list(group)].any(axis=1) for group in (a, b))
-    frames = np.flatnonzero(first | second)
+    frames, shared = np.flatnonzero(first | second), np.flatnonzero(first & second)
     change = np.flatnonzero(np.diff(second[frames].astype(int)))  # where one takes over from the other
-    if (first & second).any() or not len(change):
+    if len(shared) > 3 or not len(change) or any(_apart(clip, there, a, b, t, t) > reach / 2 for t in shared):
         return np.inf
     worst = 0.0
     for stop, start in zip(frames[change], frames[change + 1]):
-        x, y = (clip.joints[t, next(m for m in a + b if there[t, m])].astype(np.float64) for t in (stop, start))
-        both = ~np.isnan(y - x).any(axis=1)
-        step = (y - x)[both].mean(axis=0) if both.any() else np.nanmean(y, axis=0) - np.nanmean(x, axis=0)
-        away, gap = float(np.linalg.norm(step)), (start - stop) / clip.fps
+        away, gap = _apart(clip, there, a + b, a + b, stop, start), (start - stop) / clip.fps
         if away > reach + speed * gap:
             return np.inf
         worst = max(worst, away + gap)
     return worst
+
+
+def _apart(clip: Clip, there: np.ndarray, a: tuple, b: tuple, t: int, u: int) -> float:
+    "Metres between a body of group `a` in frame t and one of group `b` in frame u."
+    x, y = (clip.joints[f, next(m for m in group if there[f, m])].astype(np.float64) for f, group in ((t, a), (u, b)))
+    both = ~np.isnan(y - x).any(axis=1)
+    step = (y - x)[both].mean(axis=0) if both.any() else np.nanmean(y, axis=0) - np.nanmean(x, axis=0)
+    return float(np.linalg.norm(step))
 
 # %% ../../nbs/13_data.transforms.ipynb #fec2f969
 def join_tracks(

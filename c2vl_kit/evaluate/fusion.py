@@ -23,6 +23,7 @@ from c2vl_kit.evaluate.probes import (
 )
 from ..methods.supervised import classify
 from ..core import InputError
+from ..skeleton import known_labels
 from ..train.runs import Run
 from ..train.task import generator_for
 from ..train.trainer import pick_device
@@ -82,8 +83,9 @@ def fold_of(
     order = np.argsort(np.asarray(names))
     order = order[torch.randperm(len(order), generator=generator_for(seed, "folds")).numpy()]
     dealt = 0
+    labels = known_labels(labels, "labels")
     for label in np.unique(labels):
-        mine = order[np.asarray(labels)[order] == label]
+        mine = order[labels[order] == label]
         fold[mine] = (np.arange(len(mine)) + dealt) % folds
         dealt += len(mine)
     return fold

@@ -120,7 +120,7 @@ def held_out(
     seed: int = 0,  # which ones
 ) -> np.ndarray:  # (N,) bool
     "A stratified choice of training clips; classes with one clip keep it. Depends on names, not on their order."
-    order = np.argsort(np.asarray(names))
+    labels, order = known_labels(labels, "labels"), np.argsort(np.asarray(names))
     order = order[torch.randperm(len(order), generator=generator_for(seed, "held-out")).numpy()]
     chosen = np.zeros(len(order), dtype=bool)
     for label in np.unique(labels):

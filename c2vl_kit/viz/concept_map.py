@@ -48,6 +48,8 @@ def _column(
         if missing:
             raise InputError(f"{what} lack {len(missing)} of {len(names)} clips, first {missing[0]}: give one for every clip on the map")
         values = [values[name] for name in names]
+    if isinstance(values, np.ma.MaskedArray):
+        values = ["no label" if v is None else v for v in values.tolist()]
     if len(values) != len(names):
         raise InputError(f"{what} has {len(values)} entries for {len(names)} clips: give one per clip, in the order of the names")
     return np.array([str(v) for v in values])
@@ -372,7 +374,7 @@ def _as_column(
     if isinstance(values, Mapping):
         values = [values.get(n) for n in names]
     if isinstance(values, np.ma.MaskedArray):
-        values = [None if v != v else v for v in unmasked(values).tolist()]
+        values = values.tolist()  # None for what is masked
     if len(values) != len(names):
         raise InputError(f"column {name!r} has {len(values)} entries for {len(names)} clips; give one per clip, or a mapping by name.")
     if _is_number(name, [v for v in values if v is not None]):

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['COLOURINGS', 'VIEWS', 'ALIGN', 'SCALES', 'FRONTS', 'STATIC', 'FilmStrip', 'at_moments', 'filmstrip', 'side_by_side',
            'from_tensor', 'clip_facts', 'pack_clips', 'Scalar', 'joint_speed', 'joint_error', 'texts_of',
-           'widget_source', 'widget_style', 'widget_fragment', 'widget_scripts', 'widget_policy', 'widget_page',
-           'project', 'save_gif', 'save_mp4', 'InlinePage', 'player_page', 'widget_class', 'SkeletonPlayer']
+           'player_state', 'widget_source', 'widget_style', 'widget_fragment', 'widget_scripts', 'widget_policy',
+           'widget_page', 'project', 'save_gif', 'save_mp4', 'InlinePage', 'player_page', 'widget_class',
+           'SkeletonPlayer']
 
 # %% ../../nbs/80_viz.player.ipynb #64d6f1b4
 import base64
@@ -340,14 +341,8 @@ def _library(clips, titles=None, prompts=None, scalars=None, facts=None) -> dict
     titles = [titles] if isinstance(titles, str) else titles
     if titles is not None and len(titles) != len(clips):
         raise InputError(f"got {len(titles)} titles for {len(clips)} clips; give one for each.")
-<<<<<<< /tmp/tmpupk1n57a
     clips = clips if scalars else list(map(join_tracks, clips))  # numbers of your own are counted by the bodies as they are
-    packed = pack_clips(clips, titles, _texts(prompts, clips)) | _pack_scalars(clips, scalars or {})
-||||||| /tmp/tmp60und1da
-    packed = pack_clips(clips, titles, _texts(prompts, clips)) | _pack_scalars(clips, scalars or {})
-=======
     packed = pack_clips(clips, titles, _texts(prompts, clips), facts) | _pack_scalars(clips, scalars or {})
->>>>>>> /tmp/tmpjdgi_vgd
     if (size := len(packed["data"]) / 1e6) > _MOST_MB:
         raise InputError(f"{len(clips)} clips take {size:.0f} MB and a player holds {_MOST_MB}; give fewer clips, "
                          "and loader=store.__getitem__ for the others.")
