@@ -160,7 +160,7 @@ def _locate(
 ) -> tuple[list[Path], list[str], Callable]:  # (files to read, names left out by the data set's own list, path -> Clip or several)
     "Find a data set's raw recordings; `InputError` when there are none."
     if self.reader is None:
-        raise InputError(f"{self.name} has no raw files; c2vl_kit.data.simulate makes its clips, and `c2vl demo` runs on them.")
+        raise InputError(f"{self.name} has no raw files; c2vl_kit.data.simulate makes its clips, as does `c2vl prepare simulated`.")
     return (self.find or _by_pattern)(self, Path(root))
 
 
@@ -806,6 +806,8 @@ def prepare(
 ) -> tuple[Store, ReadReport]:
     "Read a data set's raw files into a store; broken files are quarantined and listed, `InputError` when nothing is left."
     d = dataset if isinstance(dataset, Dataset) else get_dataset(dataset)
+    if Path(root).resolve() in Path(out).resolve().parents:
+        raise InputError(f"the store {out} would lie among the raw recordings in {root}; give it a folder outside of them.")
     files, skipped, reader = d.locate(root)
     report = ReadReport(d.name, missing=skipped, expected=d.expected)
     store, report = Store.build(out, files, reader, d.name, d.layout, overwrite, progress, workers, report)
