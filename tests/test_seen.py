@@ -119,6 +119,7 @@ def test_features_of_two_stores_or_encoders_are_not_probed_together(store, split
 
 def test_the_report_and_the_explorer_say_that_the_store_is_another(job, store, moved, tmp_path, monkeypatch):
     flat = lambda spaces, seed=0: {k: Places(f.names, np.asarray(f.x)[:, :2]) for k, f in spaces.items()}  # UMAP takes a minute to compile
+    monkeypatch.setattr(ConceptSpace, "umap", lambda self, seed=0: getattr(self, self.modalities[0])[:, :2])
     monkeypatch.setattr("c2vl_kit.viz.explorer.places", lambda spaces, seed=0: flat(spaces) if isinstance(spaces, dict) else {})
     html = report(job / "run", store=moved, out=tmp_path / "page.html", explore=0).read_text(encoding="utf-8")
     head = html[: html.index("</header>")]
