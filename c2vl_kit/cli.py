@@ -46,8 +46,8 @@ class Job:
 
     def to_prepare(self) -> str:
         "The command that makes the store, with the data set and the folder that were meant."
-        raw = "" if self.data == "simulated" else f"{'ROOT' if self.raw is None else shlex.quote(str(self.raw))} "
-        return f"`c2vl prepare {self.data or 'NAME'} {raw}--out {self.quoted}`"
+        raw = [] if self.data == "simulated" else ["ROOT" if self.raw is None else shlex.quote(str(self.raw))]
+        return f"`c2vl prepare {' '.join([self.data or 'NAME', *raw])} --out {self.quoted}`"
 
     @property
     def quoted(self) -> str:

@@ -353,7 +353,7 @@ DRIVE_ACT = Dataset(
 SIMULATED = Dataset(
     "simulated", "Simulated motions", None, (), "", None, 30.0, None,
     MappingProxyType({"xsub": Rule("subject", frozenset(range(1, 1000, 2)))}),
-    "Apache-2.0, part of c2vl_kit", "c2vl_kit", "c2vl demo makes it", sure="made here")
+    "Apache-2.0, part of c2vl_kit", "c2vl_kit", "`c2vl prepare simulated` makes it", sure="made here")
 
 DATASETS = (NW_UCLA, UTD_MHAD, NTU60, NTU120, PKU_MMD_1, PKU_MMD_2, SYSU, DRIVE_ACT, SBU, MSR_ACTION3D, SIMULATED)
 

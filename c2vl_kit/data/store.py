@@ -496,9 +496,9 @@ def _finish(w: _Writer, dataset: str):
 # %% ../../nbs/11_data.store.ipynb #4cd3b48a
 def _to_make(path: Path, dataset: str = "", again: bool = True) -> str:  # path: the store's folder
     "What makes a store: the call, and the command where the folder is a job's."
-    job = f"`c2vl prepare {dataset or 'NAME'} {'' if dataset == 'simulated' else 'ROOT '}--out {shlex.quote(str(path.parent))}"
-    command = f"{job}{' --overwrite' if again else ''}` for a data set of the catalogue, " if path.name == "store" else ""
-    return f"{command}Store.build(…{', overwrite=True' if again else ''}) for clips of your own"
+    data, over = dataset if dataset == "simulated" else f"{dataset or 'NAME'} ROOT", " --overwrite" if again else ""
+    command = f"`c2vl prepare {data} --out {shlex.quote(str(path.parent))}{over}` for a data set of the catalogue, "
+    return f"{command if path.name == 'store' else ''}Store.build(…{', overwrite=True' if again else ''}) for clips of your own"
 
 
 def _read_head(path: Path) -> dict:  # the store's folder
