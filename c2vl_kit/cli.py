@@ -920,7 +920,7 @@ def _run_evaluate(args) -> None:
     results = _evaluate(_job(args), args.device or "auto", args.labels, args.draw, allowed, True)
     print(f"{_plain(results._repr_markdown_())}\n\n{results.headline()}")
 
-
+# %% ../nbs/90_cli.ipynb #e5d9a1c7
 def _run_report(args) -> None:
     print(f"report: {_report(_job(args), True)}")
 
