@@ -849,12 +849,6 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draw", type=int, default=0, metavar="N", help="which draw of so many labels (default: 0)")
 
 
-def _add_allowing(parser: argparse.ArgumentParser) -> None:
-    "What is refused unless it is said."
-    parser.add_argument("--allow-other-store-or-split", action="store_true",
-                        help="test on another store or split than the run was trained on; a remark stands under the figures")
-
-
 def _add_device(parser: argparse.ArgumentParser) -> None:
     "Where to compute."
     parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
@@ -873,6 +867,12 @@ _HELP = {
     "targets": "hard, intra, inter or both: what replaces the one-hot target",
     "schedule": "linear, cosine, step or fixed: how the soft targets grow",
 }
+
+# %% ../nbs/90_cli.ipynb #f6e0b2d8
+def _add_allowing(parser: argparse.ArgumentParser) -> None:
+    "What is refused unless it is said."
+    parser.add_argument("--allow-other-store-or-split", action="store_true",
+                        help="test on another store or split than the run was trained on; a remark stands under the figures")
 
 # %% ../nbs/90_cli.ipynb #08968890
 def _job(args) -> Job:
