@@ -318,6 +318,7 @@ def test_demo_ends_with_a_table_and_the_report(finished):
     assert done.stderr == ""
     lines = done.stdout.strip().splitlines()
     assert lines[-1] == "report: job/run/report.html"
+    assert re.match(r"A linear probe on the frozen features names .* the best reference \(", lines[-2])
     for protocol in ("linear", "majority", "raw joints 1-NN"):
         assert any(line.startswith(protocol) for line in lines), done.stdout
     page = (folder / "job/run/report.html").read_text(encoding="utf-8")
@@ -421,7 +422,8 @@ def test_report_alone(finished):
     page = folder / "job/run/report.html"
     page.unlink()
     done = c2vl("report", "--out", "job", cwd=folder)
-    assert (done.returncode, done.stdout, page.exists()) == (0, "report: job/run/report.html\n", True), done.stderr
+    said = [line for line in done.stdout.splitlines() if not re.match(r"(report|preparing) +\d+ %: ", line)]  # progress, on a slow machine
+    assert (done.returncode, said, page.exists()) == (0, ["report: job/run/report.html"], True), done.stderr
 
 
 def test_interrupted_demo_goes_on(finished, tmp_path):
