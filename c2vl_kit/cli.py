@@ -12,8 +12,10 @@ import json
 import os
 import re
 import platform
+import shlex
 import shutil
 import sys
+import tempfile
 import time
 import warnings
 import webbrowser
@@ -25,6 +27,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .core import InputError, whole_file
+from .progress import lines_to
 from .skeleton import md_text
 
 # %% ../nbs/90_cli.ipynb #abbe5daf
@@ -33,6 +36,8 @@ class Job:
     "The folder of one job; every step reads and writes its own part of it."
 
     root: Path  # e.g. runs/nw-ucla
+    data: str | None = None  # the data set that was named for it; None: none was
+    raw: Path | None = None  # the folder of its raw files, where that was named
 
     store = property(lambda self: self.root / "store", doc="all clips")
     prompts = property(lambda self: self.root / "prompts.jsonl", doc="what was said about each clip")
@@ -41,13 +46,41 @@ class Job:
     results = property(lambda self: self.run / "results.json", doc="figures of every protocol")
     report = property(lambda self: self.run / "report.html", doc="the page about the run")
 
+    def to_prepare(self) -> str:
+        "The command that makes the store, with the data set and the folder that were meant."
+        raw = [] if self.data == "simulated" else ["ROOT" if self.raw is None else shlex.quote(str(self.raw))]
+        return f"`c2vl prepare {' '.join([self.data or 'NAME', *raw])} --out {self.quoted}`"
+
+    @property
+    def quoted(self) -> str:
+        "The folder as a shell takes it."
+        return shlex.quote(str(self.root))
+
     def open_store(self):  # -> Store; InputError where prepare has not run
         "The job's clips, checksum verified."
         from c2vl_kit.data.store import Store
 
         if not self.store.is_dir():
-            raise InputError(f"{self.root} has no store: prepare it first with c2vl prepare --out {self.root}")
+            known = f", ROOT being the folder with the raw files of {self.data}" if self.raw is None else ""
+            asked = known if self.data else (" with a data set and the folder of its raw files (the page 02_your_own_data says how "
+                                             "recordings of your own become a store)")
+            raise InputError(f"{self.root} has no store: prepare it first, {self.to_prepare()}{'' if self.data == 'simulated' else asked}")
         return Store.open(self.store)
+
+    def open_run(self):  # -> Run; InputError where pretrain has not run
+        "The job's training."
+        from c2vl_kit.train.runs import Run
+
+        if not (self.run / "config.json").exists():
+            raise InputError(f"{self.root} has no run: train one first, `c2vl pretrain --out {self.quoted}`")
+        return Run.open(self.run)
+
+    @property
+    def ours(self) -> bool:
+        "Whether the folder holds a job's parts and nothing else, so that a page may be put there."
+        parts = {"store", "prompts.jsonl", "space", "embeddings", "run", "prepared"}
+        names = [p.name for p in self.root.iterdir() if not p.name.endswith((".html", "-ledger.jsonl"))]
+        return (self.store / "store.json").is_file() and set(names) <= parts
 
 # %% ../nbs/90_cli.ipynb #b12af142
 def _simulate(
@@ -248,7 +281,8 @@ def _embed(
 
     store = job.open_store()
     if captions is None and store.dataset == "simulated" and not job.prompts.is_file():
-        raise InputError(f"{job.prompts} is missing beside its store: make both again, c2vl prepare --data simulated --overwrite")
+        again = f"`c2vl prepare simulated --out {job.quoted} --overwrite`"
+        raise InputError(f"{job.prompts} is missing beside its store: make both again, {again}")
     captions = _told(job, store) if captions is None else captions
     if captions is not None and not Path(captions).is_file():
         raise InputError(f"--captions {captions} is not there: name a prompts file (JSONL), or leave the option out")
@@ -350,6 +384,7 @@ def _pretrain(
     config,  # C2VLConfig
     overwrite: bool = False,  # throw away the run that is there
     record_targets: int | None = None,  # epochs between two looks at the targets; None: three looks in all
+    progress: bool | None = None,  # say how far it is; None: on a terminal
     **narrowed,  # of `_chosen`: zero_shot, tested_on, test_split, leave_out, allow_overlap
 ):  # -> Run
     "The job's encoder, trained without labels; goes on where a stopped run was."
@@ -358,11 +393,12 @@ def _pretrain(
 
     store = job.open_store()
     if not job.space.is_dir():
-        raise InputError(f"{job.root} has no concept space: make it first with c2vl embed --out {job.root}")
+        raise InputError(f"{job.root} has no concept space: make it first, `c2vl embed --out {job.quoted}`")
     chosen = _chosen(store, split, **narrowed)
     print(f"{len(chosen.train):,} training clips of split {chosen.name} ({chosen.hash})")
     print(f"{config.train.epochs} epochs, seed {config.train.seed}", flush=True)
-    run = pretrain(store, chosen, ConceptSpace.load(job.space), job.run, config, overwrite=overwrite, record_targets=record_targets)
+    run = pretrain(store, chosen, ConceptSpace.load(job.space), job.run, config, overwrite=overwrite,
+                   record_targets=record_targets, progress=progress)
     print(f"trained: {job.run}")
     return run
 
@@ -394,12 +430,11 @@ def _evaluate(
                     allow_other_store_or_split=allow_other)
 
 
-def _report(job: Job) -> Path:  # the job's folder → report.html
+def _report(job: Job, progress: bool | None = None) -> Path:  # the job's folder → report.html
     "One self-contained page."
-    from c2vl_kit.train.runs import Run
     from c2vl_kit.viz.report import report
 
-    return report(Run.open(job.run).path)
+    return report(job.open_run().path, progress=progress)
 
 # %% ../nbs/90_cli.ipynb #8dce5aee
 _MOST_CLIPS = 40  # of a store, on one page
@@ -408,15 +443,16 @@ _MOST_CLIPS = 40  # of a store, on one page
 def _show(
     what: Path,  # a job's folder, a run's, a store's, or one recording
     names: list[str],  # clips of a store; none: some, evenly spaced
-    page: Path | None = None,  # file to write; None: beside what is shown
+    page: Path | None = None,  # file to write; None: in the job's folder, or a temporary one for a recording
 ) -> Path:  # the page
     "The page for a run, a store or a recording."
     if not what.exists():
         raise InputError(f"there is nothing at {what}: give a job's folder, a run, a store or a recording")
     if what.is_file():
-        return _player_page([_recording(what)], page or what.with_suffix(".html"))
+        clip = _recording(what)
+        return _player_page([clip], page or Path(tempfile.mkdtemp(prefix="c2vl-show-")) / f"{what.stem}.html")
     if (what / "store.json").exists():
-        return _store_page(what, names, page or what.parent / "store.html")
+        return _store_page(what, names, page or _place(what))
     run = what if (what / "config.json").exists() else what / "run"
     store = (what.resolve().parent if run == what else what) / "store"
     if (run / "config.json").exists() and not names:
@@ -426,10 +462,16 @@ def _show(
         explorer_page(explorer_states(run), page, f"Explorer · {what.name}")
         return page
     if (store / "store.json").exists():
-        return _store_page(store, names, page or (run if run == what else what) / "store.html")
+        return _store_page(store, names, page or (run / "store.html" if run == what else _place(store)))
     if run == what:
         raise InputError(f"no store lies beside the run {what.name}, so its clips cannot be shown: give the store itself")
-    raise InputError(f"{what} holds neither a run nor a store: make them with c2vl demo or c2vl prepare")
+    raise InputError(f"{what} holds neither a run nor a store: make a store first, {Job(what).to_prepare()}, or show one recording in it")
+
+
+def _place(store: Path) -> Path:  # a store's folder -> the page about it
+    "Beside the store where the job's folder holds nothing else, inside it where strangers' files lie: raw folders stay as they are."
+    job = Job(store.resolve().parent)
+    return (store.parent if store.name == "store" and job.ours else store) / "store.html"
 
 
 def _store_page(folder: Path, names: list[str], page: Path) -> Path:
@@ -456,8 +498,8 @@ def _recording(path: Path):  # -> Clip
 
     readers = {".skeleton": formats.read_ntu, ".json": formats.read_nwucla, ".mat": formats.read_utd, ".bvh": mocap.read_bvh}
     if path.suffix.lower() not in readers:
-        raise InputError(f"{path.name} is none of the recordings that can be shown alone ({', '.join(readers)}): "
-                         "make a store of it with c2vl prepare, and show that")
+        raise InputError(f"{path.name} is none of the recordings that can be shown alone ({', '.join(readers)}): make a store of it, "
+                         "`c2vl prepare NAME ROOT --out JOB`, and show that, `c2vl show JOB`")
     return readers[path.suffix.lower()](path)
 
 # %% ../nbs/90_cli.ipynb #b2e82d1b
@@ -528,7 +570,7 @@ def demo(
     split: str | None = None,  # official split; None: the data set's default
     size: dict | None = None,  # fields of SimulatorConfig, for "simulated"
     tower: str = "auto",  # text tower
-    progress: bool = False,  # show bars
+    progress: bool = False,  # say how far each step is
     **options,  # of `c2vl pretrain`: preset, config, epochs, frames, width, seed, device, targets …
 ) -> Path:  # of report.html
     "prepare → embed → pretrain → evaluate → report; what is already done is not done again."
@@ -537,7 +579,7 @@ def demo(
     config, known = _config(options), get_dataset(data).splits
     if split is not None and split not in known:
         raise InputError(f"{data} has no split named {split!r}: choose one of {', '.join(known)}")
-    job = Job(Path(out) if out is not None else Path("runs") / data)
+    job = Job(Path(out) if out is not None else Path("runs") / data, data, root)
     if job.store.is_dir():
         store = _step(1, "prepare", _prepared, job, data, size or {})
     else:
@@ -546,11 +588,11 @@ def demo(
         _step(2, "embed", print, f"      made before: {job.space}")
     else:
         _step(2, "embed", _embed, job, None, tower, progress)
-    _step(3, "pretrain", _pretrain, job, split, config)
-    scored = _younger(job.results, *(job.run / "checkpoints").glob("*"))
-    results = _step(4, "evaluate", _results, job) if scored else _step(4, "evaluate", _evaluate, job, config.train.device)
-    page = job.report if _younger(job.report, job.results) else _step(5, "report", _report, job)
-    print(f"\n{_plain(results._repr_markdown_())}\n\nreport: {page}")
+    run = _step(3, "pretrain", _pretrain, job, split, config, progress=progress)
+    scored = _younger(job.results, *(job.run / "checkpoints").glob("*")) and _results(job).belongs_to(run)
+    results = _step(4, "evaluate", *((_results, job) if scored else (_evaluate, job, config.train.device)))
+    page = job.report if _younger(job.report, job.results) else _step(5, "report", _report, job, progress)
+    print(f"\n{_plain(results._repr_markdown_())}\n\n{results.headline()}\nreport: {page}")
     return page
 
 # %% ../nbs/90_cli.ipynb #0fafe334
@@ -800,7 +842,8 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     "What to look at."
     parser.add_argument("what", type=Path, metavar="RUN|STORE|FILE", help="a job's or a run's folder, a store, or one recording")
     parser.add_argument("--clip", action="append", default=[], metavar="NAME", help="clips of the store to show; may be given again")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="where the page is written (default: beside what it shows)")
+    parser.add_argument("--page", type=Path, metavar="FILE", 
+                        help="where the page is written (default: in the job's folder; a temporary file for one recording)")
     parser.add_argument("--no-open", action="store_true", help="write the page, open no browser")
 
 
@@ -835,6 +878,12 @@ _HELP = {
     "schedule": "linear, cosine, step or fixed: how the soft targets grow",
 }
 
+# %% ../nbs/90_cli.ipynb #f6e0b2d8
+def _add_allowing(parser: argparse.ArgumentParser) -> None:
+    "What is refused unless it is said."
+    parser.add_argument("--allow-other-store-or-split", action="store_true",
+                        help="test on another store or split than the run was trained on; a remark stands under the figures")
+
 # %% ../nbs/90_cli.ipynb #13cffd33
 def _add_labels(parser: argparse.ArgumentParser) -> None:
     "Semi-supervised probes."
@@ -845,7 +894,9 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 
 # %% ../nbs/90_cli.ipynb #08968890
 def _job(args) -> Job:
-    return Job(args.out if args.out is not None else Path("runs") / args.data)
+    named = args.out is None or args.data != "simulated"  # with a folder alone nobody has said which data set is meant
+    root = args.out if args.out is not None else Path("runs") / args.data
+    return Job(root, args.data if named else None, getattr(args, "root", None))
 
 
 def _size(args) -> dict:  # fields of SimulatorConfig
@@ -869,36 +920,40 @@ def _run_prepare(args) -> None:
                          "c2vl prepare simulated invents clips, and the page 'Your own data' shows how other recordings become a store")
     args.data = (args.name or args.data) + (f"-{args.part}" if args.part else "")
     root = args.folder if args.root is None else args.root
-    progress = sys.stderr.isatty() if args.progress is None else args.progress
+    progress = args.progress is not False
     _prepare(_job(args), args.data, root, _size(args), args.overwrite, progress, args.workers, args.near)
 
 
 def _run_caption(args) -> None:
     given = {key: getattr(args, key) for key in ("captioner", *dict.fromkeys(o for options in _ASKS.values() for o in options))}
-    _caption(_job(args), given, args.captions, args.only, sys.stderr.isatty())
+    _caption(_job(args), given, args.captions, args.only, True)
 
 
 def _run_embed(args) -> None:
-    _embed(_job(args), args.captions, args.tower, sys.stderr.isatty(), args.pooling)
+    _embed(_job(args), args.captions, args.tower, True, args.pooling)
 
 
 def _run_pretrain(args) -> None:
     tested_on = None if args.tested_on is None else Job(args.tested_on)
     _pretrain(_job(args), args.split, _config(_options(args)), args.overwrite, args.record_targets, zero_shot=args.zero_shot,
-              tested_on=tested_on, test_split=args.test_split, leave_out=args.leave_out_overlap, allow_overlap=args.allow_overlap)
+              tested_on=tested_on, test_split=args.test_split, leave_out=args.leave_out_overlap, allow_overlap=args.allow_overlap,
+              progress=True)
 
 
 def _run_evaluate(args) -> None:
-    print(_plain(_evaluate(_job(args), args.device or "auto", args.labels, args.draw)._repr_markdown_()))
+    allowed = args.allow_other_store_or_split
+    results = _evaluate(_job(args), args.device or "auto", args.labels, args.draw, allowed, True)
+    print(f"{_plain(results._repr_markdown_())}\n\n{results.headline()}")
 
-
+# %% ../nbs/90_cli.ipynb #e5d9a1c7
 def _run_report(args) -> None:
-    print(f"report: {_report(_job(args))}")
+    print(f"report: {_report(_job(args), True)}")
 
 
 def _run_show(args) -> None:
     page = _show(args.what, args.clip, args.page)
-    print(f"page: {page}")
+    temporary = args.page is None and args.what.is_file()
+    print(f"page: {page}{' (temporary: nothing is written beside a recording, --page FILE keeps it)' if temporary else ''}")
     if not args.no_open:
         webbrowser.open(page.resolve().as_uri())
 
@@ -914,7 +969,7 @@ def _run_bench(args) -> None:
 
 
 def _run_demo(args) -> None:
-    demo(args.data, args.root, args.out, args.split, _size(args), args.tower, sys.stderr.isatty(), **_options(args))
+    demo(args.data, args.root, args.out, args.split, _size(args), args.tower, True, **_options(args))
 
 
 def _run_doctor(args) -> int:
@@ -942,7 +997,7 @@ _COMMANDS = {  # name → what it does, who adds options, what runs, an example
     "pretrain": ("train the encoder without labels; goes on where it stopped",
                  (_add_job, _add_training, _add_recording, _add_narrowing), _run_pretrain,
                  "c2vl pretrain --out runs/nw-ucla --split xview --epochs 60 --seed 0 --device auto"),
-    "evaluate": ("linear probe, kNN and retrieval on the run's split", (_add_job, _add_device, _add_labels), _run_evaluate,
+    "evaluate": ("linear probe, kNN and retrieval on the run's split", (_add_job, _add_device, _add_labels, _add_allowing), _run_evaluate,
                  "c2vl evaluate --out runs/nw-ucla\n  c2vl evaluate --out runs/nw-ucla --labels 10"),
     "report": ("one self-contained HTML page of the run", (_add_job,), _run_report,
                "c2vl report --out runs/nw-ucla"),
@@ -985,7 +1040,7 @@ def main(
         if args.command is None:
             parser.print_help()
             return 0
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), lines_to(sys.stdout):
             warnings.showwarning = lambda message, *rest, **kw: _complain(f"note: {message}")
             return args.run(args) or 0
     except InputError as error:
@@ -993,7 +1048,7 @@ def main(
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("c2vl_kit"):
             raise
-        return _complain(f"the package {error.name} is not installed: run c2vl doctor to see what is missing")
+        return _complain(f"the package {error.name} is not installed: see what is missing, `c2vl doctor`")
     except BrokenPipeError:  # the reader of our output went away, as in c2vl doctor | head -1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

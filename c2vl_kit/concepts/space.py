@@ -8,6 +8,7 @@ __all__ = ['POOLINGS', 'MODALITIES', 'pool', 'ConceptSpace', 'umap_2d', 'umap_mo
 # %% ../../nbs/23_concepts.space.ipynb #3d06ba90
 import hashlib
 import html
+import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -437,8 +438,9 @@ def _load(
 ) -> ConceptSpace:
     "Read a space back, bit for bit; an InputError for anything else."
     file = Path(path) / "space.safetensors"
+    to_make = f"`c2vl embed --out {shlex.quote(str(Path(path).parent))}`" if Path(path).name == "space" else "`embed` of this page"
     if not file.is_file():
-        raise InputError(f"'{path}' holds no concept space (no space.safetensors): make one with `c2vl embed`")
+        raise InputError(f"'{path}' holds no concept space (no space.safetensors): make one, {to_make}")
     try:
         data = file.read_bytes()
         arrays = stn.load(data)
@@ -446,9 +448,9 @@ def _load(
         facts = loads(loads(data[8 : 8 + header])["__metadata__"]["space"])
         space = cls(tuple(facts["names"]), arrays.get("language"), arrays.get("vision"), facts["info"])
     except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"concept space '{file}' cannot be read ({str(error)[:80]}): make it again with `c2vl embed`") from error
+        raise InputError(f"concept space '{file}' cannot be read ({str(error)[:80]}): make it again, {to_make}") from error
     if space.checksum != facts["checksum"]:
-        raise InputError(f"concept space '{file}' does not match its checksum: make it again with `c2vl embed`")
+        raise InputError(f"concept space '{file}' does not match its checksum: make it again, {to_make}")
     return space
 
 

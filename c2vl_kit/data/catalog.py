@@ -161,7 +161,7 @@ def _locate(
 ) -> tuple[list[Path], list[str], Callable]:  # (files to read, names left out by the data set's own list, path -> Clip or several)
     "Find a data set's raw recordings; `InputError` when there are none."
     if self.reader is None:
-        raise InputError(f"{self.name} has no raw files; c2vl_kit.data.simulate makes its clips, and `c2vl demo` runs on them.")
+        raise InputError(f"{self.name} has no raw files; c2vl_kit.data.simulate makes its clips, as does `c2vl prepare simulated`.")
     return (self.find or _by_pattern)(self, Path(root))
 
 
@@ -354,7 +354,7 @@ DRIVE_ACT = Dataset(
 SIMULATED = Dataset(
     "simulated", "Simulated motions", None, (), "", None, 30.0, None,
     MappingProxyType({"xsub": Rule("subject", frozenset(range(1, 1000, 2)))}),
-    "Apache-2.0, part of c2vl_kit", "c2vl_kit", "c2vl demo makes it", sure="made here")
+    "Apache-2.0, part of c2vl_kit", "c2vl_kit", "`c2vl prepare simulated` makes it", sure="made here")
 
 DATASETS = (NW_UCLA, UTD_MHAD, NTU60, NTU120, PKU_MMD_1, PKU_MMD_2, SYSU, DRIVE_ACT, SBU, MSR_ACTION3D, SIMULATED)
 
@@ -811,6 +811,8 @@ def prepare(
 ) -> tuple[Store, ReadReport]:
     "Read a data set's raw files into a store; broken files are quarantined and listed, `InputError` when nothing is left."
     d = dataset if isinstance(dataset, Dataset) else get_dataset(dataset)
+    if Path(root).resolve() in Path(out).resolve().parents:
+        raise InputError(f"the store {out} would lie among the raw recordings in {root}; give it a folder outside of them.")
     files, skipped, reader = d.locate(root)
     report = ReadReport(d.name, found=len(skipped), missing=skipped, expected=d.expected)
     store, report = Store.build(out, files, reader, d.name, d.layout, overwrite, progress, workers, report)

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pickle
+import shlex
 import shutil
 import sys
 import time
@@ -515,36 +516,44 @@ def _some_clips(w: _Writer, most: int = 100) -> list[Clip]:
     return found
 
 # %% ../../nbs/11_data.store.ipynb #4cd3b48a
+def _to_make(path: Path, dataset: str = "", again: bool = True) -> str:  # path: the store's folder
+    "What makes a store: the call, and the command where the folder is a job's."
+    data, over = dataset if dataset == "simulated" else f"{dataset or 'NAME'} ROOT", " --overwrite" if again else ""
+    command = f"`c2vl prepare {data} --out {shlex.quote(str(path.parent))}{over}` for a data set of the catalogue, "
+    return f"{command if path.name == 'store' else ''}Store.build(…{', overwrite=True' if again else ''}) for clips of your own"
+
+
 def _read_head(path: Path) -> dict:  # the store's folder
     "The content of store.json; `InputError` when this is no usable store."
     if not path.is_dir():
-        raise InputError(f"{path} does not exist; build a store first (c2vl prepare, or Store.build).")
+        raise InputError(f"{path} does not exist; build a store first: {_to_make(path, again=False)}.")
     try:
         head = json.loads((path / "store.json").read_bytes())
     except OSError:
-        raise InputError(f"{path} is not a store (it has no store.json); build one with c2vl prepare.") from None
+        raise InputError(f"{path} is not a store (it has no store.json); give a store's folder, or build one in another place: "
+                         "`c2vl prepare NAME ROOT --out JOB`, or Store.build.") from None
     except ValueError:
-        raise InputError(f"{path / 'store.json'} is not complete json; build the store again with c2vl prepare --overwrite.") from None
+        raise InputError(f"{path / 'store.json'} is not complete json; build the store again: {_to_make(path)}.") from None
     if not isinstance(head, dict) or "version" not in head:
-        raise InputError(f"{path / 'store.json'} is not a store's table; build the store again.")
+        raise InputError(f"{path / 'store.json'} is not a store's table; build the store again: {_to_make(path)}.")
     if head["version"] != VERSION:
         raise InputError(f"{path} has store format {head['version']}, this version reads {VERSION}; build it again, or update the kit.")
     table = head.get("table", {})
     if {"layout", "dataset", "checksum"} - set(head) or set(table) != set(_COLUMNS) or len({len(c) for c in table.values()}) != 1:
-        raise InputError(f"{path / 'store.json'} lacks a part of its table; build the store again with c2vl prepare --overwrite.")
+        raise InputError(f"{path / 'store.json'} lacks a part of its table; build the store again: {_to_make(path)}.")
     return head
 
 # %% ../../nbs/11_data.store.ipynb #94c22573
-def _open_array(path: Path, n: int) -> np.ndarray:  # n: elements the table asks for
+def _open_array(path: Path, n: int, dataset: str) -> np.ndarray:  # n: elements the table asks for
     "A flat memory map of `n` elements; `InputError` when the file is absent, damaged or of another length."
     try:
         x = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; build the store again with c2vl prepare --overwrite.") from None
+        raise InputError(f"{path} is missing; build the store again: {_to_make(path.parent, dataset)}.") from None
     except (ValueError, OSError, EOFError):
         x = None
     if x is None or x.shape != (n,):
-        raise InputError(f"{path} is damaged (cut off?); build the store again with c2vl prepare --overwrite.")
+        raise InputError(f"{path} is damaged (cut off?); build the store again: {_to_make(path.parent, dataset)}.")
     return x
 
 # %% ../../nbs/11_data.store.ipynb #441b552d
@@ -571,12 +580,12 @@ class Store:
         head = _read_head(path)
         t = head["table"]
         n = sum(a * b for a, b in zip(t["T"], t["M"], strict=True)) * Layout.from_dict(head["layout"]).V * 3
-        arrays = {"joints.npy": _open_array(path / "joints.npy", n)}
+        arrays = {"joints.npy": _open_array(path / "joints.npy", n, head["dataset"])}
         if (path / "confidence.npy").exists():
-            arrays["confidence.npy"] = _open_array(path / "confidence.npy", n // 3)
+            arrays["confidence.npy"] = _open_array(path / "confidence.npy", n // 3, head["dataset"])
         if verify and _checksum(head, {f: _array_digest(x) for f, x in arrays.items()}) != head["checksum"]:
             raise InputError(
-                f"{path} has changed since it was built (its checksum is wrong); build it again with c2vl prepare --overwrite."
+                f"{path} has changed since it was built (its checksum is wrong); build it again: {_to_make(path, head['dataset'])}."
             )
         return cls(path, head, arrays["joints.npy"], arrays.get("confidence.npy"))
 

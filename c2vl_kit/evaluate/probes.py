@@ -9,6 +9,7 @@ __all__ = ['KS', 'REFERENCES', 'VIEW', 'Score', 'Scores', 'standardizer', 'held_
 
 # %% ../../nbs/71_evaluate.probes.ipynb #3fdae3b3
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -375,7 +376,9 @@ class Results:
             d = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(tuple(map(Result.from_dict, d["rows"])), tuple(d["label_names"]), d["info"])
         except (OSError, ValueError, KeyError, TypeError) as why:
-            raise InputError(f"{path} holds no results ({type(why).__name__}): run `c2vl evaluate` to make them") from None
+            run = Path(path).parent
+            job = f"`c2vl evaluate --out {shlex.quote(str(run.parent))}`" if run.name == "run" else "evaluate a run"
+            raise InputError(f"{path} holds no results ({type(why).__name__}): to make them, {job}") from None
 
     def _repr_markdown_(self) -> str:
         return _results_markdown(self)
