@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PARTITIONS', 'ROLES', 'NTU25', 'KINECT20', 'UTD20', 'MSR20', 'SBU15', 'COCO17', 'OPENPOSE25', 'LAYOUTS',
-           'SIDE_COLOURS', 'InputError', 'write_json_atomic', 'sha256_of', 'Layout', 'get_layout', 'layout_svg', 'Clip',
-           'facing', 'interpolate_missing', 'filmstrip_svg']
+           'SIDE_COLOURS', 'InputError', 'write_json_atomic', 'sha256_of', 'clean_text', 'Layout', 'get_layout',
+           'layout_svg', 'Clip', 'facing', 'interpolate_missing', 'filmstrip_svg']
 
 # %% ../nbs/00_skeleton.ipynb #1d673bd4
 import hashlib
@@ -54,6 +54,18 @@ def sha256_of(
         total.update(head.encode() + b"\n")
         total.update(body)
     return total.hexdigest()
+
+# %% ../nbs/00_skeleton.ipynb #a3cfd76c
+def clean_text(
+    text: str,  # any; what is no text comes back as it is
+) -> str:  # itself, unless something is wrong with it
+    "Text that any file takes: the two halves of a character are joined, and a half alone becomes �."
+    try:
+        if isinstance(text, str):
+            text.encode()
+        return text
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 # %% ../nbs/00_skeleton.ipynb #e41a82ee
 def _hop_matrix(
@@ -139,6 +151,9 @@ class Layout:
     centre: int  # joint that graph distances are measured from
 
     def __post_init__(self):
+        object.__setattr__(self, "name", clean_text(self.name))
+        object.__setattr__(self, "joints", tuple(map(clean_text, self.joints)))
+        object.__setattr__(self, "parts", {clean_text(k): v for k, v in self.parts.items()})
         _check_layout(self)
 
     @property
@@ -450,6 +465,10 @@ class Clip:
     repetition: int | None = None  # which take
     fps: float = 30.0  # frames per second
     confidence: np.ndarray | None = None  # (T, M, V) float32, larger is surer; None where the sensor says nothing
+
+    def __post_init__(self):
+        object.__setattr__(self, "name", clean_text(self.name))
+        object.__setattr__(self, "label_name", clean_text(self.label_name))
 
     T = property(lambda self: self.joints.shape[0], doc="number of frames")
     M = property(lambda self: self.joints.shape[1], doc="number of bodies")

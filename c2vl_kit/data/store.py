@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .formats import ReadReport, _cell, read_all
-from ..skeleton import Clip, InputError, Layout, get_layout, sha256_of, write_json_atomic
+from ..skeleton import Clip, InputError, Layout, clean_text, get_layout, sha256_of, write_json_atomic
 
 try:
     import fcntl
@@ -610,7 +610,7 @@ def _build(
     report=None,  # a ReadReport to continue, e.g. with `missing` filled in
 ) -> tuple["Store", ReadReport]:
     "Write a store and open it, continuing a stopped build of the same job. Broken clips are quarantined; if none is left, `InputError`."
-    out = _target(out, overwrite)
+    out, dataset = _target(out, overwrite), clean_text(dataset)
     layout = get_layout(layout) if isinstance(layout, str) else layout
     report = ReadReport(dataset) if report is None else report
     total = len(sources) if hasattr(sources, "__len__") else None

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from ..skeleton import Clip, InputError, Layout, facing, filmstrip_svg, interpolate_missing
+from ..skeleton import Clip, InputError, Layout, clean_text, facing, filmstrip_svg, interpolate_missing
 
 # %% ../../nbs/80_viz.player.ipynb #8b7af434
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class FilmStrip:
     "A drawn strip: SVG that stands alone, and one sentence that says what it shows."
     svg: str = field(repr=False)  # complete <svg> element
     alt: str  # what the picture shows, for screen readers
+
+    def __post_init__(self):
+        object.__setattr__(self, "svg", clean_text(self.svg))
+        object.__setattr__(self, "alt", clean_text(self.alt))
 
     def _repr_html_(self) -> str:
         return self.svg
@@ -444,6 +448,7 @@ def widget_page(
     path: str | Path | None = None,  # where to write it, aside first; None = nowhere
 ) -> str:  # the page
     "A page that works with no kernel and no network."
+    title, body = clean_text(title), clean_text(body)
     page = ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{widget_policy(*kinds)}">\n'

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..skeleton import InputError
+from ..skeleton import InputError, clean_text
 from ..train.runs import Run
 from .explorer import explorer_fragment, explorer_states
 from .player import at_moments, filmstrip, texts_of, widget_policy, widget_scripts
@@ -637,7 +637,7 @@ def report(
     explore: int = 400,  # clips on the explorer's map at most; 0: no explorer, and no script on the page
 ) -> Path:  # the file
     "Write one self-contained HTML page about a run; raises InputError where there is no run."
-    html = page(gather(run_dir, store, prompts, space, clip, explore))
+    html = clean_text(page(gather(run_dir, store, prompts, space, clip, explore)))
     out = Path(out) if out is not None else Path(run_dir) / "report.html"
     aside = out.with_name(f"{out.name}.tmp-{os.getpid()}")
     try:
