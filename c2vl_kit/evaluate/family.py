@@ -20,7 +20,7 @@ import numpy as np
 
 from ..concepts.captioners import caption
 from ..concepts.prompts import PromptStore
-from ..concepts.space import ConceptSpace, describe
+from ..concepts.space import ConceptSpace, describe, load_fresh
 from ..data.catalog import get_split, prepare
 from ..data.loader import _begin_worker
 from ..data.simulate import SimulatorConfig, simulate
@@ -551,6 +551,8 @@ def family(
             describe(store, base, split.train, bar)
         elif "untrained" in wanted:
             caption(store, base / "prompts.jsonl", progress=bar)
+    elif {"c2vl", "mmcl"} & wanted:
+        load_fresh(base)  # refuses vectors of words that were changed since
     run_all(plan, workers, say)
     table = collect(plan)
     write_json_atomic(base / "table.json", table.to_dict())
