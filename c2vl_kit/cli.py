@@ -252,7 +252,7 @@ def _caption(
     if not names:
         raise InputError(f"--only {only} fits none of the {len(store):,} clips, which have names such as {store.names[0]}")
     captioners = _captioners(given, file.with_name(f"{file.stem}-ledger.jsonl"))
-    others = {p.source for p in PromptStore(file)} - {c.source for c in captioners}
+    others = {p.source for p in PromptStore(file) if p.answer.strip()} - {c.source for c in captioners}
     if others:
         raise InputError(f"{file} holds answers of {min(others)!r}: give another file with --captions, so that two captioners do not mix")
     for captioner in captioners:
@@ -301,7 +301,7 @@ def _told(job: Job, store) -> Path | None:  # None: the kinematic captioner begi
     if all(p.source == "kinematic" and p.settings == default for p in prompts):
         return None
     asked = {q: 1 + max(p.moment for p in prompts if p.question == q) for q in prompts.questions}
-    if lacking := sum(len(m) for q, n in asked.items() for m in prompts.missing(store.names, n, q).values()):
+    if lacking := sum(len(m) for q, n in asked.items() for m in prompts.missing(store.names, n, q, empty=False).values()):
         raise InputError(f"{job.prompts} lacks {lacking:,} answers: let the same c2vl caption command go on until it is done")
     return job.prompts
 
@@ -388,17 +388,17 @@ def _pretrain(
     **narrowed,  # of `_chosen`: zero_shot, tested_on, test_split, leave_out, allow_overlap
 ):  # -> Run
     "The job's encoder, trained without labels; goes on where a stopped run was."
-    from c2vl_kit.concepts.space import ConceptSpace
+    from c2vl_kit.concepts.space import load_fresh
     from c2vl_kit.methods.c2vl import pretrain
 
     store = job.open_store()
     if not job.space.is_dir():
         raise InputError(f"{job.root} has no concept space: make it first, `c2vl embed --out {job.quoted}`")
+    space = load_fresh(job.root)
     chosen = _chosen(store, split, **narrowed)
     print(f"{len(chosen.train):,} training clips of split {chosen.name} ({chosen.hash})")
     print(f"{config.train.epochs} epochs, seed {config.train.seed}", flush=True)
-    run = pretrain(store, chosen, ConceptSpace.load(job.space), job.run, config, overwrite=overwrite,
-                   record_targets=record_targets, progress=progress)
+    run = pretrain(store, chosen, space, job.run, config, overwrite=overwrite, record_targets=record_targets, progress=progress)
     print(f"trained: {job.run}")
     return run
 
@@ -552,10 +552,13 @@ def _prepared(job: Job, data: str, size: dict):  # -> Store; InputError where th
 
 
 def _embedded(job: Job, store) -> bool:
-    "Does every clip of the store have its vectors?"
-    from c2vl_kit.concepts.space import ConceptSpace
+    "Does every clip of the store have its vectors? InputError where they are of other words than lie there now."
+    from c2vl_kit.concepts.space import load_fresh
 
-    return job.space.is_dir() and set(store.names) <= set(ConceptSpace.load(job.space).names)
+    if not job.space.is_dir():
+        return False
+    space = load_fresh(job.root)
+    return set(store.names) <= {*space.names, *space.silent}
 
 
 def _younger(file: Path, *sources: Path) -> bool:
@@ -1035,6 +1038,8 @@ def main(
 ) -> int:  # exit code
     "What the command `c2vl` runs."
     parser = _parser()
+    if hasattr(sys.stdout, "reconfigure"):  # a notebook's cannot
+        sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may hold what the terminal cannot show
     try:
         args = parser.parse_args(argv)
         if args.command is None:

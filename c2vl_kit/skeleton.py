@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST_CLASSES', 'PARTITIONS', 'ROLES', 'NTU25', 'KINECT20', 'UTD20', 'MSR20', 'SBU15', 'COCO17', 'OPENPOSE25',
-           'LAYOUTS', 'SIDE_COLOURS', 'UP_AXES', 'unmasked', 'as_label', 'known_labels', 'md_text', 'Layout',
-           'get_layout', 'layout_svg', 'Clip', 'reorient', 'facing', 'interpolate_missing', 'filmstrip_svg']
+           'LAYOUTS', 'SIDE_COLOURS', 'UP_AXES', 'clean_text', 'unmasked', 'as_label', 'known_labels', 'md_text',
+           'Layout', 'get_layout', 'layout_svg', 'Clip', 'reorient', 'facing', 'interpolate_missing', 'filmstrip_svg']
 
 # %% ../nbs/01_skeleton.ipynb #1d673bd4
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,18 @@ import numpy as np
 from .core import InputError, sha256_of
 
 from .core import InputError, sha256_of
+
+# %% ../nbs/01_skeleton.ipynb #a3cfd76c
+def clean_text(
+    text: str,  # any; what is no text comes back as it is
+) -> str:  # itself, unless something is wrong with it
+    "Text that any file takes: the two halves of a character are joined, and a half alone becomes �."
+    try:
+        if isinstance(text, str):
+            text.encode()
+        return text
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 # %% ../nbs/01_skeleton.ipynb #90694213
 def unmasked(
@@ -164,6 +176,9 @@ class Layout:
     centre: int  # joint that graph distances are measured from
 
     def __post_init__(self):
+        object.__setattr__(self, "name", clean_text(self.name))
+        object.__setattr__(self, "joints", tuple(map(clean_text, self.joints)))
+        object.__setattr__(self, "parts", {clean_text(k): v for k, v in self.parts.items()})
         _check_layout(self)
 
     @property
@@ -497,6 +512,8 @@ class Clip:
     confidence: np.ndarray | None = None  # (T, M, V) float32, larger is surer; None where the sensor says nothing
 
     def __post_init__(self):
+        object.__setattr__(self, "name", clean_text(self.name))
+        object.__setattr__(self, "label_name", clean_text(self.label_name))
         if isinstance(self.joints, np.ma.MaskedArray):
             object.__setattr__(self, "joints", unmasked(self.joints))
         if isinstance(self.confidence, np.ma.MaskedArray):

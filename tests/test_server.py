@@ -258,8 +258,12 @@ def test_everything_that_can_go_wrong_once(web, tmp_path):
     bill = Usage.read(tmp_path / "bill.jsonl", (1.0, 2.0))
     assert bill == c.usage and bill.uncounted == 3 and bill.cost == pytest.approx(45 * (100 + 14) / 1e6)
     assert [e["moment"] for e in map(json.loads, open(tmp_path / "bill.jsonl")) if e["finish"] == "length"] == [ways.index("long")] * 3
+    again = caption(clips, tmp_path / "prompts.jsonl", c, progress=False)
+    silent = [n for n in range(48) if ways[n % 16] in ("empty", "filtered")]
+    assert sorted(n for _, n, *_ in server.requests[sum(expected.values()) :]) == silent  # what was empty, and nothing else
+    assert {p.answer for p in again if p.moment in (ways.index("empty"), ways.index("filtered"))} == {said(n).strip() for n in silent}
     caption(clips, tmp_path / "prompts.jsonl", c, progress=False)
-    assert len(server.requests) == sum(expected.values())  # nothing is asked twice
+    assert len(server.requests) == sum(expected.values()) + len(silent)  # nothing is asked twice
 
 
 def test_what_is_missing_is_asked_and_nothing_else(web, tmp_path):

@@ -7,13 +7,15 @@ __all__ = ['BODY_PARTS', 'Kinematic', 'caption']
 
 # %% ../../nbs/21_concepts.captioners.ipynb #8e422666
 import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from .prompts import Prompt, PromptStore, get_question, part_question
+from .answers import answer_of
+from .prompts import Prompt, PromptStore, cleaned, get_question, part_question
 from ..core import InputError
 from ..data.transforms import fill_missing, join_tracks, main_bodies, order_bodies
 from ..progress import Meter
@@ -494,26 +496,34 @@ def _said(k: Kinematic, clip: Clip) -> dict[str, list[str]]:  # question → one
 # %% ../../nbs/21_concepts.captioners.ipynb #7d0847fa
 def _settings(captioner) -> dict:  # as they read back from the file
     "What is needed to ask again."
-    return json.loads(json.dumps(captioner.settings if hasattr(captioner, "settings") else asdict(captioner)))
+    return cleaned(json.loads(json.dumps(captioner.settings if hasattr(captioner, "settings") else asdict(captioner))))
+
+
+def _goes_on(theirs: dict, ours: dict) -> bool:
+    "Whether answers with these settings are a beginning of ours: nothing differs, or answers may be longer now."
+    before, now = theirs.get("new_tokens"), ours.get("new_tokens")
+    longer = isinstance(before, int) and isinstance(now, int) and before <= now
+    return theirs == ours or (longer and {**theirs, "new_tokens": now} == ours)
 
 
 def _same_captioner(prompts: PromptStore, captioner, out) -> None:
     "InputError where another captioner has answered one of these questions in the file."
-    ours = (captioner.source, _settings(captioner))
+    ours = (cleaned(captioner.source), _settings(captioner))
     for p in prompts:
         theirs = (p.source, json.loads(json.dumps(p.settings)))
-        if p.question in captioner.questions and theirs != ours:
+        if p.answer.strip() and p.question in captioner.questions and not (theirs[0] == ours[0] and _goes_on(theirs[1], ours[1])):
             raise InputError(f"{out} holds answers of {theirs[0]!r} with settings {theirs[1]}, not of {ours[0]!r} with {ours[1]}: "
                              "give another file, or remove this one to caption again.")
 
 # %% ../../nbs/21_concepts.captioners.ipynb #80ebeae2
 def _ask(captioner, store, todo: Mapping[str, Mapping[str, list[int]]]) -> Iterator[Prompt]:  # todo: clip → question → moments
-    "The prompts that are asked for, as they come; others that a captioner may volunteer are dropped."
+    "The prompts that are asked for, as they come, without thoughts; others that a captioner may volunteer are dropped."
     if hasattr(captioner, "many"):
         answers = captioner.many((store[name], asked) for name, asked in todo.items())
     else:
         answers = (p for name, asked in todo.items() for p in captioner(store[name], asked))
-    return (p for p in answers if p.moment in todo.get(p.clip, {}).get(p.question, ()))
+    wanted = (p for p in answers if p.moment in todo.get(p.clip, {}).get(p.question, ()))
+    return (p if p.answer == (answer := answer_of(p.answer)) else replace(p, answer=answer) for p in wanted)
 
 
 def caption(
@@ -523,7 +533,7 @@ def caption(
     names: Iterable[str] | None = None,  # only these clips; default all
     progress: bool | None = None,  # show a bar; None: on a terminal
 ) -> PromptStore:  # holding every answer of every clip asked for
-    "Let a captioner answer for every clip; resumes where it was stopped. InputError where `out` holds another captioner's answers."
+    "Let a captioner answer for every clip; goes on where it stopped, asks again for what is empty. InputError where `out` is another's."
     captioner = captioner or Kinematic()
     prompts, todo = PromptStore(out), {}
     _same_captioner(prompts, captioner, out)
@@ -532,6 +542,13 @@ def caption(
         for name, moments in prompts.missing(names, captioner.moments, question).items():
             todo.setdefault(name, {})[question] = moments
     total = sum(len(m) for asked in todo.values() for m in asked.values())
-    with Meter(total, "caption", "answer", show=progress) as meter:
-        prompts.append(meter.over(_ask(captioner, store, todo)))
+    silent = {(p.clip, p.moment, p.question) for p in prompts if not p.answer.strip()}
+    with Meter(total, "caption", "answer", show=progress) as meter:  # what stays empty stands there already
+        answers = meter.over(_ask(captioner, store, todo))
+        prompts.append(p for p in answers if p.answer or (p.clip, p.moment, p.question) not in silent)
+    empty = sum(len(m) for q in captioner.questions for m in prompts.missing(names, captioner.moments, q).values())
+    if empty:
+        asked = len(names) * captioner.moments * len(captioner.questions)
+        warnings.warn(f"{empty:,} of {asked:,} answers in {out} are empty: the same call asks for them again; a model that was cut "
+                      "while it thought needs more tokens (new_tokens, or --tokens)", stacklevel=2)
     return prompts

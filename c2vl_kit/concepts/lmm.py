@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .answers import answer_of, cut_in_thought, has_thoughts
 from .prompts import Prompt, question_words
 from ..core import InputError
-from ..skeleton import Clip
+from ..skeleton import Clip, clean_text
 
 # %% ../../nbs/22a_concepts.lmm.ipynb #1a948633
 def _load(
@@ -73,7 +74,7 @@ class LmmCaptioner:
 
     @property
     def source(self) -> str:
-        return f"lmm {self.name}"
+        return clean_text(f"lmm {self.name}")
 
     @property
     def questions(self) -> tuple[str, ...]:  # in words
@@ -120,8 +121,22 @@ def _generate(
         ids = c.model.generate(**batch, max_new_tokens=c.new_tokens, **options)
     asked = batch["input_ids"]
     repeated = ids.shape[1] >= asked.shape[1] and bool((ids[:, : asked.shape[1]] == asked).all())  # most models repeat the question
-    answers = tokenizer.batch_decode(ids[:, asked.shape[1] :] if repeated else ids, skip_special_tokens=True)
+    answers = _decoded(tokenizer, ids[:, asked.shape[1] :] if repeated else ids, texts)
     return [_without(a, q) for a, q in zip(answers, questions)]
+
+
+def _decoded(tokenizer, ids: torch.Tensor, asked: Sequence[str]) -> list[str]:  # ids (N, L); asked: what went in, N texts
+    "The answers in what a model said; its marks around thoughts may be special tokens, and the first of them may stand in the question."
+    special = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special} | set(tokenizer.all_special_tokens)
+    plain, answers = tokenizer.batch_decode(ids, skip_special_tokens=True), []
+    for text, marked, question in zip(plain, tokenizer.batch_decode(ids, skip_special_tokens=False), asked):
+        marked = ("<think>" if cut_in_thought(question[-80:]) else "") + marked
+        if has_thoughts(marked):
+            text = answer_of(marked)
+            for token in special:
+                text = text.replace(token, "")
+        answers.append(answer_of(text))
+    return answers
 
 
 def _without(answer: str, question: str) -> str:

@@ -29,9 +29,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from .prompts import Prompt, question_words
+from .answers import answer_of, cut_in_thought
+from .prompts import Prompt, cleaned, question_words
 from ..core import InputError
-from ..skeleton import Clip, md_text
+from ..skeleton import Clip, clean_text, md_text
 
 # %% ../../nbs/21c_concepts.server.ipynb #4720738d
 def _data_url(
@@ -186,9 +187,9 @@ class ServerCaptioner:
 def _settings(self: ServerCaptioner) -> dict:  # what is needed to ask again
     local = self.model.startswith(("/", "~", "./", "../", "\\")) or self.model[1:3] in (":\\", ":/")
     cut = getattr(self.frames, "settings", getattr(self.frames, "__name__", "pictures"))
-    return {"model": re.split(r"[/\\]", self.model.rstrip("/\\"))[-1] if local else self.model, "moments": self.moments,
-            "new_tokens": self.new_tokens, "temperature": self.temperature, "seed": self.seed, "size": self.size, "frames": cut,
-            **({"extra": dict(self.extra)} if self.extra else {})}
+    return cleaned({"model": re.split(r"[/\\]", self.model.rstrip("/\\"))[-1] if local else self.model, "moments": self.moments,
+                    "new_tokens": self.new_tokens, "temperature": self.temperature, "seed": self.seed, "size": self.size, "frames": cut,
+                    **({"extra": dict(self.extra)} if self.extra else {})})
 
 
 ServerCaptioner.settings = property(_settings)
@@ -320,10 +321,11 @@ class _Again(Exception):
 
 def _text(content) -> str | None:
     "The words of a message; None where it is in no form we know."
-    if isinstance(content, list):  # some servers answer in parts
-        content = "".join(p.get("text") or "" for p in content if isinstance(p, dict) and isinstance(p.get("text", ""), (str, type(None))))
+    if isinstance(content, list):  # some servers answer in parts, and thoughts may be one of them
+        parts = [p for p in content if isinstance(p, dict) and not re.search("think|thought|reason", str(p.get("type")))]
+        content = "".join(p.get("text") or "" for p in parts if isinstance(p.get("text", ""), (str, type(None))))
     content = "" if content is None else content
-    return content.encode("utf-8", "replace").decode().strip() if isinstance(content, str) else None
+    return clean_text(content).strip() if isinstance(content, str) else None
 
 
 def _reply(said) -> Reply:  # said: parsed JSON; raises _Again for another form
@@ -339,7 +341,8 @@ def _reply(said) -> Reply:  # said: parsed JSON; raises _Again for another form
     tokens = [n if type(n := counts.get(k)) is int and n >= 0 else None for k in ("prompt_tokens", "completion_tokens")]
     finish = str(choice.get("finish_reason") or "")
     finish = finish if re.fullmatch("[a-z_]{0,30}", finish) else "other"  # it goes into a file: nothing unexpected
-    return Reply(text or refusal, finish, bool(refusal) or finish == "content_filter", *tokens)
+    finish = "length" if cut_in_thought(text) else finish
+    return Reply(answer_of(text) or refusal, finish, bool(refusal) or finish == "content_filter", *tokens)
 
 # %% ../../nbs/21c_concepts.server.ipynb #055a4fb2
 def _judge(

@@ -29,7 +29,17 @@ from .lists import ClassSplit, ntu_missing, shuffled
 from .near import NearReport, near_duplicates
 from .store import Store
 from ..core import InputError, write_json_atomic
-from ..skeleton import KINECT20, Layout, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, md_text
+from c2vl_kit.skeleton import (
+    KINECT20,
+    Layout,
+    MSR20,
+    NTU25,
+    OPENPOSE25,
+    SBU15,
+    UTD20,
+    clean_text,
+    md_text,
+)
 
 # %% ../../nbs/12_data.catalog.ipynb #d8fa9dfc
 @dataclass(frozen=True)
@@ -415,6 +425,12 @@ class Split:
     name: str  # e.g. "xview"
     train: tuple[str, ...]  # clip names
     tests: dict[str, tuple[str, ...]]  # "official" and "clean", or "validation"
+
+    def __post_init__(self):
+        tests = {clean_text(k): tuple(map(clean_text, names)) for k, names in self.tests.items()}
+        cleaned = dict(dataset=clean_text(self.dataset), name=clean_text(self.name), train=tuple(map(clean_text, self.train)), tests=tests)
+        for key, value in cleaned.items():
+            object.__setattr__(self, key, value)
 
     @property
     def hash(self) -> str:  # 12 hex digits; the order of names does not matter

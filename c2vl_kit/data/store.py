@@ -30,7 +30,7 @@ from ..core import InputError, cannot_write, process_alive, sha256_of, write_jso
 from .checks import BodyCheck, check_bodies
 from .formats import ReadReport, read_all
 from ..progress import Meter
-from ..skeleton import Clip, Layout, MOST_CLASSES, as_label, get_layout, md_text
+from ..skeleton import Clip, Layout, MOST_CLASSES, as_label, clean_text, get_layout, md_text
 
 try:
     import fcntl
@@ -643,7 +643,7 @@ def _build(
     report=None,  # a ReadReport to continue, e.g. with `missing` filled in
 ) -> tuple["Store", ReadReport]:
     "Write a store and open it, continuing a stopped build of the same job. Broken clips are quarantined; if none is left, `InputError`."
-    out = _target(out, overwrite)
+    out, dataset = _target(out, overwrite), clean_text(dataset)
     layout = get_layout(layout) if isinstance(layout, str) else layout
     report = ReadReport(dataset) if report is None else report
     total = len(sources) if hasattr(sources, "__len__") else None

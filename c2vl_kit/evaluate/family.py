@@ -22,7 +22,7 @@ import torch
 
 from ..concepts.captioners import caption
 from ..concepts.prompts import PromptStore
-from ..concepts.space import ConceptSpace, describe
+from ..concepts.space import ConceptSpace, describe, load_fresh
 from ..data.catalog import get_dataset, get_split, prepare
 from ..data.loader import _begin_worker
 from ..data.simulate import SimulatorConfig, simulate
@@ -663,6 +663,8 @@ def family(
             describe(store, base, split.train, True)
         elif "untrained" in order:
             caption(store, base / "prompts.jsonl", progress=True)
+    elif {"c2vl", "mmcl"} & {*order}:
+        load_fresh(base)  # refuses vectors of words that were changed since
     run_all(plan, workers, say)
     table = collect(plan)
     write_json_atomic(base / "table.json", table.to_dict())

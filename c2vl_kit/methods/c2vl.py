@@ -7,6 +7,7 @@ __all__ = ['C2VLConfig', 'anchors', 'C2VL', 'make_encoder', 'Recorder', 'pretrai
 
 # %% ../../nbs/60_methods.c2vl.ipynb #853dc520
 import copy
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -279,7 +280,7 @@ def _moments(epochs: int, every: int | None, most: int = 100) -> list[int]:  # e
 def pretrain(
     store,  # Store of the data set
     split,  # Split: its training names are used, nothing else
-    space: ConceptSpace,  # with vectors for all training clips
+    space: ConceptSpace,  # with vectors for all training clips; those whose answers are all empty are left out
     out: str | Path,  # run folder
     config: C2VLConfig | None = None,  # None: the preset `small`
     seed: int | None = None,  # None: that of config.train
@@ -290,7 +291,10 @@ def pretrain(
     record_targets: int | None = None,  # epochs between two looks at the targets; None: three looks in all
 ) -> Run:
     "Pre-train an encoder without labels; InputError names clips that have no vector, and settings that changed since a stopped run."
-    config, names = config or small(), tuple(split.train)
+    silent = set(space.silent)
+    config, names = config or small(), tuple(n for n in split.train if n not in silent)
+    if left := len(split.train) - len(names):
+        warnings.warn(f"{left} of {len(split.train)} training clips have empty answers alone, and are not trained on", stacklevel=2)
     concepts = space.subset(names)
     changes = {"batch_size": max(2, min(config.train.batch_size, len(names)))} | ({} if seed is None else {"seed": seed})
     config = config.replace(train=changes)
@@ -311,7 +315,7 @@ def _head_of_run(store, split, concepts, config) -> dict:
     settings = config.to_dict()
     return {
         "method": "c2vl", "dataset": store.dataset, "store_checksum": store.checksum,
-        "split": {"name": split.name, "hash": split.hash, "train": len(split.train)},
+        "split": {"name": split.name, "hash": split.hash, "train": len(concepts)},
         "layout": store.layout.to_dict(),
         "space": {"checksum": concepts.checksum, "modalities": list(concepts.modalities), "info": concepts.info},
         "seed": config.train.seed, "frames": config.frames, "persons": config.persons, "pipeline": config.pipeline,

@@ -187,7 +187,9 @@ def _scaled(x: np.ndarray, standardise: bool) -> torch.Tensor:
     x = torch.from_numpy(x)
     if not standardise:
         return x
-    x = x - x.mean(0)
+    largest, x = x.abs().max(), x - x.mean(0)
+    if x.abs().max() <= 1e-5 * largest:  # nothing but rounding, which must not be scaled up
+        raise InputError(f"the instruction says the same of all {len(x)} training clips: give one that differs, or set standardise=False")
     return x / x.pow(2).mean().sqrt().clamp_min(1e-12)
 
 

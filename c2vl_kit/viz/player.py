@@ -27,7 +27,15 @@ import numpy as np
 
 from ..core import InputError, whole_file, write_whole
 from ..data.transforms import join_tracks
-from ..skeleton import Clip, Layout, facing, filmstrip_svg, interpolate_missing, unmasked
+from c2vl_kit.skeleton import (
+    Clip,
+    Layout,
+    clean_text,
+    facing,
+    filmstrip_svg,
+    interpolate_missing,
+    unmasked,
+)
 
 # %% ../../nbs/80_viz.player.ipynb #8b7af434
 @dataclass(frozen=True)
@@ -35,6 +43,10 @@ class FilmStrip:
     "A drawn strip: SVG that stands alone, and one sentence that says what it shows."
     svg: str = field(repr=False)  # complete <svg> element
     alt: str  # what the picture shows, for screen readers
+
+    def __post_init__(self):
+        object.__setattr__(self, "svg", clean_text(self.svg))
+        object.__setattr__(self, "alt", clean_text(self.alt))
 
     def _repr_html_(self) -> str:
         return self.svg
@@ -448,6 +460,7 @@ def widget_page(
     path: str | Path | None = None,  # where to write it; None = nowhere
 ) -> str:  # the page
     "A page that works with no kernel and no network."
+    title, body = clean_text(title), clean_text(body)
     page = ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{widget_policy(*kinds)}">\n'

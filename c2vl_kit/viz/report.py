@@ -20,6 +20,7 @@ import numpy as np
 from ..core import InputError, write_whole
 from ..evaluate.probes import REFERENCES, headline, reference, trained_on
 from ..progress import Meter
+from ..skeleton import clean_text
 from ..train.runs import Run
 from ..train.views import trained_elsewhere
 from .explorer import explorer_fragment, explorer_states
@@ -653,4 +654,4 @@ def report(
         meter.update()
         html = page(material, meter)
     out = Path(out) if out is not None else Path(run_dir) / "report.html"
-    return write_whole(out, html)
+    return write_whole(out, clean_text(html))
