@@ -97,7 +97,7 @@ def class_descriptions(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} is not there; give a text file with one line a class, such as those published with GAP.")
-    lines = path.read_text(encoding="utf-8", errors="replace").strip("\n").split("\n")
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").strip("\n").split("\n")
     if classes is not None and len(lines) != classes:
         raise InputError(f"{path} has {len(lines)} lines for {classes} classes; give the file of this data set, one line a class.")
     found = {}
