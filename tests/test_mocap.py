@@ -223,7 +223,7 @@ def test_many_files_and_processes(tmp_path):
         (bvh_text().replace("Frames: 6", "Frames: 3"), ("holds 6, 3 frames more than promised",)),
         (bvh_text().replace("Frames: 6", "Frames: 9"), ("promises 9 frames", "holds 6; it was cut off", "'Frames: 6'")),
         (bvh_text()[:-20], ("holds 5 and a piece of",)),
-        (bvh_text().split("0.0333333")[0] + "0.0333333\n", ("promises 6 frames",)),
+        (bvh_text().split("0.0333333")[0] + "0.0333333\n", ("promises 6 frames", "holds none: a skeleton without motion")),
         (bvh_text(0), ("promises 0 frames", "holds none: a skeleton without motion")),
         (bvh_text().replace("\n0 90", "\n0 0 90").replace("\n1 90", "\n1 0 90").replace("\n2 90", "\n2 0 90").replace("\n3 90", "\n3 0 90")
          .replace("\n4 90", "\n4 0 90").replace("\n5 90", "\n5 0 90"), ("its rows hold 49", "different skeletons")),

@@ -445,7 +445,7 @@ def _motion(
         fix = "write it with a decimal point" if b"," in m[2] else "correct that line"
         raise InputError(f"{path} has a Frame Time of {_text(m[2])} s, expected 0.0005 to 1; {fix}.")
     frames, body = int(m[1]), data[m.end() :]
-    if frames * width > len(body):
+    if frames * width > len(body) and body.strip():
         raise InputError(f"{path} promises {frames} frames of {width} numbers in only {len(body)} bytes; it was cut off, copy it again.")
     x = _all_numbers(path, body, data.count(b"\n", 0, m.end()) + 1)
     if not frames or x.size != frames * width:
