@@ -12,7 +12,7 @@ from c2vl_kit.concepts.prompts import PromptStore, leakage_probe
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 
 def nearest(space: ConceptSpace, train: list[str], test: list[str], label: dict) -> float:

@@ -16,7 +16,7 @@ from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.family import FamilyConfig, open_data
 from c2vl_kit.evaluate.probes import evaluate
 from c2vl_kit.methods import skeletonclr
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 BASE = dict(augment=MILD, queue=256, momentum=0.99, tau=0.07)
 TRIES = {

@@ -10,7 +10,7 @@ import json
 import sys
 
 from c2vl_kit.evaluate.family import FOLDS_BY, MEMBERS, FamilyConfig, family
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 
 def settings(args) -> FamilyConfig:

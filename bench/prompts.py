@@ -17,7 +17,7 @@ from c2vl_kit.concepts.prompts import PromptStore, leakage_probe, parse_c2vl_nam
 from c2vl_kit.concepts.space import POOLINGS, ConceptSpace
 from c2vl_kit.concepts.study import vector_probe
 from c2vl_kit.concepts.towers import EmbeddingCache, TextTower
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 
 def sides(names, kind: str):

@@ -25,7 +25,7 @@ from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.family import open_data
 from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
 from c2vl_kit.methods.c2vl import C2VLConfig, full, pretrain, small
-from c2vl_kit.skeleton import InputError, sha256_of, write_json_atomic
+from c2vl_kit.core import InputError, sha256_of, write_json_atomic
 from c2vl_kit.train.trainer import first_difference
 
 EPOCHS = {"nw-ucla": 40, "utd-mhad": 80}  # small budget; equal for all rows of a table
@@ -57,24 +57,23 @@ def settings(args) -> C2VLConfig:
     return config
 
 
-def check_made(folder: Path, config: C2VLConfig, split) -> None:
-    "InputError where finished results were made with other settings than the ones asked for."
+def check_made(folder: Path, config: C2VLConfig, split, store: str) -> None:
+    "InputError where finished results were made with other settings, or another split or store, than the ones asked for."
     made = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    old = {"config": made["config"], "split": made["split"]["hash"]}
-    if found := first_difference(old, {"config": config.to_dict(), "split": split.hash}):
+    old = {"config": made["config"], "split": made["split"]["hash"], "store": made["store_checksum"]}
+    if found := first_difference(old, {"config": config.to_dict(), "split": split.hash, "store": store}):
         raise InputError(f"{folder} holds results made with {found[0]}={found[1]}, not {found[2]}: give another --out, or remove it.")
 
 
 def job(row: str, seed: int, out: str, base: str, split, config: C2VLConfig, alone: bool) -> tuple[str, int, float]:
     "One line of the table for one seed: pre-train, evaluate."
     start = time.time()
-    folder = Path(out) / f"{row}-s{seed}"
+    folder, data = Path(out) / f"{row}-s{seed}", Store.open(Path(base) / "store", verify=False)
     if row == "hard":
         config = config.replace(loss={"alpha_max": 0.0})
     if (folder / "results.json").exists():
-        check_made(folder, config.replace(train={"seed": seed}), split)
+        check_made(folder, config.replace(train={"seed": seed}), split, data.checksum)
     else:
-        data = Store.open(Path(base) / "store", verify=False)
         concepts = ConceptSpace.load(Path(base) / "space").subset(split.train)
         if row in ("shuffled", "random"):
             concepts = getattr(concepts, row)(seed)
@@ -125,6 +124,19 @@ def table(rows: list[dict], tests: list[str]) -> str:
     return "\n".join(lines)
 
 
+def verdict(rows: list[dict], tests: list[str]) -> str:
+    "C2VL in one sentence for each test, beside the best of all references; what is not pre-trained is one."
+    said = []
+    for test in tests:
+        at = {(r["row"], key.split("|")[1]): cell[0] for r in rows for key, cell in r["cells"].items() if key.split("|")[0] == test}
+        base = {key: mean for key, mean in at.items() if key[0] not in ROWS}
+        if base and (mine := at.get(("c2vl", "linear"))) is not None:
+            top = max(base, key=base.get)
+            said.append(f"{test}: the linear probe of C2VL names {100 * mine:.1f} %, {100 * abs(mine - base[top]):.1f} points "
+                        f"{'above' if mine > base[top] else 'below'} the best reference ({TITLES[top[0]]}: {100 * base[top]:.1f} %).")
+    return "\n".join(said)
+
+
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", default="nw-ucla", help="catalogue name: nw-ucla or utd-mhad")
@@ -142,10 +154,14 @@ def main() -> int:
     if unknown := sorted(set(args.rows.split(",")) - set(ROWS)):
         raise InputError(f"there is no row {unknown[0]!r}: the rows are {', '.join(ROWS)}.")
     base = Path(args.out or f"runs/table-{args.data}{'' if args.budget == 'small' else '-' + args.budget}")
+    out, config = base, settings(args)  # refuse before anything is built
+    if min(args.seeds, args.workers) < 1:
+        raise InputError(f"--seeds and --workers must be at least 1, got {args.seeds} and {args.workers}.")
+    count = args.seeds * len(args.rows.split(","))
+    print(f"{count} jobs: {args.rows} with {args.seeds} seeds each, {args.workers} side by side", flush=True)
     store = open_data(args.data, args.root, base)
     split = get_split(store)
-    describe(store, base, split.train, captioner=Kinematic(detail=not args.plain))
-    out, config = base, settings(args)
+    describe(store, base, split.train, True, captioner=Kinematic(detail=not args.plain))
     if args.holdout:
         by, *rest = args.holdout.split(":")
         split = split.holdout(store, by, *(cast(v) for cast, v in zip((float, int), rest)))
@@ -167,7 +183,7 @@ def main() -> int:
     rows, tests = collect(out, args.seeds)
     write_json_atomic(out / "table.json", {**head, "rows": [{**r, "cells": {k: list(v) for k, v in r["cells"].items()}} for r in
                       [{**r, "cells": {k: (m, None if s != s else s) for k, (m, s) in r["cells"].items()}} for r in rows]]})
-    text = table(rows, tests)
+    text = f"{table(rows, tests)}\n\n{verdict(rows, tests)}".rstrip()
     (out / "table.md").write_text(text + "\n", encoding="utf-8")
     print(f"\n{args.data} {split.name} {split.hash}, {out}\n\n{text}")
     return 0

@@ -23,7 +23,7 @@ from c2vl_kit.data.transforms import CENTRE_FACING, Pipeline, centre_each
 from c2vl_kit.evaluate.features import extract
 from c2vl_kit.evaluate.probes import linear_probe
 from c2vl_kit.methods import skeletonclr, supervised
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 from c2vl_kit.train.task import seeded
 from c2vl_kit.train.trainer import Trainer
 

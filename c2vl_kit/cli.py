@@ -19,11 +19,13 @@ import warnings
 import webbrowser
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from html import unescape
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from .skeleton import InputError
+from .core import InputError, whole_file
+from .skeleton import md_text
 
 # %% ../nbs/90_cli.ipynb #abbe5daf
 @dataclass(frozen=True)
@@ -61,17 +63,13 @@ def _simulate(
 
     made = simulate(SimulatorConfig(**size))
     store, report = Store.build(job.store, made.clips, dataset="simulated", overwrite=overwrite, progress=progress)
-    aside = job.prompts.with_name(f"{job.prompts.name}.tmp-{os.getpid()}")
-    try:
+    with whole_file(job.prompts) as aside:
         PromptStore(aside).append(prompts_from({name: made.descriptions[name] for name in store.names}, "simulator", settings=size))
-        os.replace(aside, job.prompts)
-    finally:
-        aside.unlink(missing_ok=True)
     return store, report
 
 # %% ../nbs/90_cli.ipynb #32c31500
 def _read_out(report, near: str) -> None:  # report: ReadReport; near: text of the search for copies, or ""
-    "Found, expected, missing, quarantined, in that order."
+    "Found, expected, missing, quarantined, bodies, in that order."
     of = f" of {report.expected:,} expected" if report.expected else ""
     print(f"found {report.found:,}: {len(report.read):,} read{of}, {len(report.missing):,} missing by the data set's own list,", end=" ")
     print(f"{len(report.quarantined):,} quarantined")
@@ -81,6 +79,13 @@ def _read_out(report, near: str) -> None:  # report: ReadReport; near: text of t
         print(f"  and {len(report.quarantined) - 20:,} more, see report.json in the store")
     if report.expected and report.expected != len(report.read):
         print(f"  the complete data set has {report.expected:,} clips")
+    for _, verdict, says in report.bodies.get("findings", []):
+        if verdict != "wrong":  # that was said aloud already, as a note
+            print(f"  bodies: {says}")
+    for says in report.notes:
+        print(f"  note: {says}")
+    if report.tracks > len(report.read):
+        print(f"tracks: {report.people()}")
     if near:
         print(f"\n{near}")
 
@@ -170,13 +175,12 @@ def _captioners(
 def _frames(given: dict, moments: int):  # -> VideoFrames; InputError where a folder is not there
     "The pictures of a clip: its video, and where the person is in it."
     from c2vl_kit.concepts.frames import VideoFrames
-    from c2vl_kit.data.formats import read_ntu_columns
 
     for option in ("video", "pixels"):
         if option in given and not Path(given[option]).is_dir():
             files = "videos" if option == "video" else ".skeleton files"
             raise InputError(f"--{option} {given[option]} is no folder: name the one with the {files}")
-    pixels = (lambda name: read_ntu_columns(Path(given["pixels"]) / f"{name}.skeleton").colour) if "pixels" in given else None
+    pixels = (lambda name: _colour_pixels(Path(given["pixels"]) / f"{name}.skeleton")) if "pixels" in given else None
     frames = VideoFrames(Path(given["video"]), given.get("pattern", "{name}_rgb.avi"), pixels, moments=moments)
     try:
         frames.pattern.format(name="a01")
@@ -184,6 +188,16 @@ def _frames(given: dict, moments: int):  # -> VideoFrames; InputError where a fo
         raise InputError(f"--pattern {frames.pattern!r} cannot be filled in: write {{name}} where the clip's name stands, "
                          "as in '{name}.mp4'") from None
     return frames
+
+
+def _colour_pixels(path: Path):  # an NTU file -> (T, M, V, 2)
+    "Where the two people who move most stand in the video; ghosts and furniture would widen the box."
+    from c2vl_kit.data.formats import read_ntu_columns
+    from c2vl_kit.data.transforms import join_tracks, most_moving, people
+
+    columns = read_ntu_columns(path)
+    who = people(columns.clip)
+    return columns.colour[:, [body for person in most_moving(join_tracks(columns.clip)) for body in who[person]]]
 
 # %% ../nbs/90_cli.ipynb #210af6bf
 def _caption(
@@ -358,22 +372,26 @@ def _evaluate(
     device: str = "auto",  # where features are computed
     labels: float | None = None,  # percent of the training labels that the probes learn from; None: all
     draw: int = 0,  # which of the draws of so many labels
+    allow_other: bool = False,  # test all the same where store or split are others than the run's
+    progress: bool | None = None,  # say how far it is; None: on a terminal
 ):  # -> Results
     "Every protocol on the split that the run was trained on."
     from c2vl_kit.data.catalog import Split, get_split, semi_supervised
     from c2vl_kit.evaluate.probes import evaluate
-    from c2vl_kit.train.runs import Run
 
-    store, run = job.open_store(), Run.open(job.run)
-    split, out = get_split(store, run.config["split"]["name"]), None
+    store, run = job.open_store(), job.open_run()
+    whole, out = get_split(store, run.config["split"]["name"]), None
+    split = whole
     if unseen := split.tests.get("unseen"):
         print(f"{len(unseen):,} test clips of unseen classes are left out: probes know the classes they were shown")
         split = Split(split.dataset, split.name, split.train, {k: v for k, v in split.tests.items() if k != "unseen"})
     if labels is not None:
-        split = semi_supervised(split, store, labels, draw)
+        every, split = len(split.train), semi_supervised(split, store, labels, draw)
         out = job.run / f"results-{split.name}.json"
-        print(f"{len(split.train):,} training clips keep their label; figures in {out}")
-    return evaluate(run, store, split, out, seed=run.config["seed"], device=device, cleared=True)
+        print(f"{len(split.train):,} training clips keep their label, {len(split.train) / every:.1%} of {every:,}: {labels:g} % of each "
+              f"class, rounded to whole clips (halves up, at least one); figures in {out}")
+    return evaluate(run, store, split, out, run.config["seed"], device=device, progress=progress, cut_from=whole,
+                    allow_other_store_or_split=allow_other)
 
 
 def _report(job: Job) -> Path:  # the job's folder → report.html
@@ -457,11 +475,11 @@ def _plain(markdown: str) -> str:  # Markdown with tables → text for a termina
     out, rows = [], []
     for line in [*re.sub(r"[*]{2}|`|</?(?:details|summary)>", "", markdown).splitlines(), ""]:
         if line.startswith("|"):
-            cells = tuple(cell.strip() for cell in line.strip("|").split("|"))
+            cells = tuple(unescape(cell.strip().replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", line.strip("|")))
             if not all(set(cell) <= set(":-") for cell in cells) or not any(cells):
                 rows.append(cells)
         else:
-            out += ([_table([row for row in rows if any(row)])] if rows else []) + [line]
+            out += ([_table([row for row in rows if any(row)])] if rows else []) + [unescape(line.replace("\\|", "|"))]
             rows = []
     return "\n".join(out).strip()
 
@@ -560,7 +578,7 @@ class Diagnosis:
         return _table([(f.mark, f.what, f.found + (f": {f.advice}" if f.advice else "")) for f in self.findings])
 
     def _repr_markdown_(self) -> str:
-        rows = (f"| {f.mark} | {f.what} | {f.found}{': ' + f.advice if f.advice else ''} |" for f in self.findings)
+        rows = (f"| {f.mark} | {md_text(f.what)} | {md_text(f.found + (': ' + f.advice if f.advice else ''))} |" for f in self.findings)
         return "\n".join(["| | | |", "|---|---|---|", *rows])
 
 # %% ../nbs/90_cli.ipynb #79d8639a
@@ -654,9 +672,10 @@ _DATA = (  # names of the catalogue, repeated here so that help does not have to
 )
 
 
-def _add_job(parser: argparse.ArgumentParser) -> None:
+def _add_job(parser: argparse.ArgumentParser, data: str | None = "simulated") -> None:
     "Which job."
-    parser.add_argument("--data", default="simulated", metavar="NAME", help=f"{', '.join(_DATA)} (default: simulated)")
+    default = f" (default: {data})" if data else ""
+    parser.add_argument("--data", default=data, metavar="NAME", help=f"{', '.join(_DATA)}{default}")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the job's folder (default: runs/NAME)")
 
 
@@ -797,12 +816,6 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes side by side, one core each (default: 2)")
 
 
-def _add_labels(parser: argparse.ArgumentParser) -> None:
-    "Semi-supervised probes."
-    parser.add_argument("--labels", type=float, metavar="PERCENT", help="share of labels that probes learn from, such as 1, 5, 10 or 20")
-    parser.add_argument("--draw", type=int, default=0, metavar="N", help="which draw of so many labels (default: 0)")
-
-
 def _add_device(parser: argparse.ArgumentParser) -> None:
     "Where to compute."
     parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or mps (default: auto)")
@@ -822,6 +835,14 @@ _HELP = {
     "schedule": "linear, cosine, step or fixed: how the soft targets grow",
 }
 
+# %% ../nbs/90_cli.ipynb #13cffd33
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    "Semi-supervised probes."
+    parser.add_argument("--labels", type=float, metavar="PERCENT",
+                        help="share of labels that probes learn from, such as 1, 5, 10 or 20: of each class, rounded to whole clips "
+                             "(halves up, at least one), so small classes keep a larger share")
+    parser.add_argument("--draw", type=int, default=0, metavar="N", help="which draw of so many labels (default: 0)")
+
 # %% ../nbs/90_cli.ipynb #08968890
 def _job(args) -> Job:
     return Job(args.out if args.out is not None else Path("runs") / args.data)
@@ -839,6 +860,13 @@ def _options(args) -> dict:  # what `_config` takes
 def _run_prepare(args) -> None:
     if args.folder is not None and args.root not in (None, args.folder):
         raise InputError(f"the raw files are said to lie in {args.folder} and in --root {args.root}: name one folder")
+    if args.name and args.data and args.name != args.data:
+        raise InputError(f"the data set is called {args.name} and, with --data, {args.data}: name one")
+    if not (args.name or args.data) and _size(args):  # so many classes, so many people: nothing but the simulator takes them
+        args.data = "simulated"
+    if not (args.name or args.data):
+        raise InputError(f"which data? c2vl prepare NAME FOLDER reads a data set (NAME is one of {', '.join(_DATA[1:])}), "
+                         "c2vl prepare simulated invents clips, and the page 'Your own data' shows how other recordings become a store")
     args.data = (args.name or args.data) + (f"-{args.part}" if args.part else "")
     root = args.folder if args.root is None else args.root
     progress = sys.stderr.isatty() if args.progress is None else args.progress
@@ -903,7 +931,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 _COMMANDS = {  # name → what it does, who adds options, what runs, an example
-    "prepare": ("raw recordings, or simulated ones, to a checked store", (_add_reading, _add_job, _add_recordings), _run_prepare,
+    "prepare": ("raw recordings, or simulated ones, to a checked store", (_add_reading, lambda p: _add_job(p, data=None), _add_recordings),
+                _run_prepare,
                 "c2vl prepare nw-ucla path/to/nw_ucla\n  c2vl prepare --data pku-mmd-2 --root path/to/pku --out runs/pku --workers 4"),
     "caption": ("ask a captioner, a model or a server what each clip shows", (_add_job, _add_captioner, _add_asking), _run_caption,
                 "c2vl caption --out runs/ntu --captioner llava-hf/llava-1.5-7b-hf --video rgb --pixels skeletons\n"

@@ -1,7 +1,7 @@
 """Shared by all tests: where real recordings lie, a quiet environment, and one tiny simulated store."""
 
 import os
-import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,14 +9,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
+from signals import heed  # noqa: E402
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
-
-
-# A job that was started in the background ignores SIGINT, and so would every process a test starts and interrupts.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+heed()  # a job in the background ignores Ctrl-C, and so would every process that a test starts and interrupts
 
 
 TOLD = []  # (title, text)
@@ -80,3 +78,18 @@ def tiny_clips() -> list:
     from c2vl_kit.data.simulate import SimulatorConfig, simulate
 
     return simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2, seed=0)).clips
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of 1 MB of its own; skips where this user may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", folder], capture_output=True, text=True)
+    except OSError as why:
+        pytest.skip(f"a full disk needs a small file system, and there is no mount here ({why})")
+    if done.returncode:
+        pytest.skip(f"a full disk needs a small file system, and mounting one failed ({done.stderr.strip().splitlines()[-1]})")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

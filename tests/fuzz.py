@@ -33,7 +33,8 @@ from pathlib import Path
 
 import numpy as np
 
-from c2vl_kit.skeleton import Clip, InputError
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import Clip
 
 # ---------------------------------------------------------------- damage that fits any file
 

@@ -31,7 +31,8 @@ from c2vl_kit.data.formats import write_ntu, write_nwucla, write_utd
 from c2vl_kit.data.kinect import MSR_EXCLUDED, write_msr, write_pku, write_sbu, write_sysu
 from c2vl_kit.data.lists import CLASS_SPLITS, MSR_SUBSETS, NTU60_TRAIN, NTU120_TRAIN, SBU_FOLDS, ntu_missing, shuffled
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, InputError, interpolate_missing
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, interpolate_missing
 
 
 def made(name, layout=KINECT20, T=6, M=1, seed=0, **facts) -> Clip:
@@ -237,6 +238,7 @@ def test_a_tree_becomes_a_store_with_its_split(name, tmp_path):
     assert report.missing == {"ntu60": ["S001C002P005R002A008"], "ntu120": ["S001C002P005R002A008"], "msr-action3d": ["a13_s09_e02"]}.get(
         name, []
     )
+    assert report.found == len(report.read) + len(report.missing) + len(report.quarantined)  # what was set aside was found
     split = get_split(store)
     assert split.train and split.tests["official"] and split.name == d.default_split
     assert all(d.classes[l] == store.label_names[l] for l in set(store.labels.tolist()))
@@ -383,10 +385,28 @@ def test_semi_supervised_is_balanced_nested_and_stable(tmp_path):
         [sys.executable, "-c", code, store.path], capture_output=True, text=True, env=os.environ | {"PYTHONHASHSEED": "7"}, check=True
     )
     assert run.stdout.strip() == semi_supervised(split, store, 5, 2).hash
+    small = build(tmp_path / "small", [made(f"c{c}_{i}", T=1, label=c, subject=1 + (i == 15)) for c in range(18) for i in range(16)], "own")
+    assert len(semi_supervised(make_split(small, train=[1]), small, 10).train) == 36  # of 270: 1.5 of each class become 2
     for percent in (0, 100, -1):
         sentence(lambda p=percent: semi_supervised(split, store, p), "percent is")
     bare = build(tmp_path / "bare", [made("a", subject=1), made("b", subject=2)], "own")
     sentence(lambda: semi_supervised(make_split(bare, train=[1]), bare, 10), "1 training clips have no label, a among them")
+
+
+def test_found_counts_every_file(tmp_path):
+    """Four recordings, of which one is on the data set's own list and one is cut off."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("a01_s01_e01", "a02_s02_e01", "a13_s09_e02"):
+        write_msr(made(name, MSR20), raw)
+    (raw / "a03_s03_e01_skeleton3D.txt").write_text("1 2 3 1\n")
+    _, report = prepare("msr-action3d", raw, tmp_path / "store", progress=False)
+    assert (report.found, len(report.read), len(report.missing), len(report.quarantined)) == (4, 2, 1, 1)
+    assert report.found == len(list(raw.iterdir())) and json.loads((tmp_path / "store" / "report.json").read_text())["found"] == 4
+    for file in raw.glob("a0*"):
+        file.unlink()
+    sentence(lambda: prepare("msr-action3d", raw, tmp_path / "none", progress=False), "nothing to build")
+    assert not (tmp_path / "none").exists()
 
 
 def test_zero_shot_trains_on_no_unseen_class(tmp_path):

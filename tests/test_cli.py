@@ -207,6 +207,18 @@ def job(embedded, tmp_path):
     return tmp_path
 
 
+def test_prepare_asks_for_the_data(tmp_path):
+    """The simulator is no default: advice that leaves out the data must not fill a folder with invented clips."""
+    refused("prepare", "--out", "job", cwd=tmp_path, mentions=("which data?", "c2vl prepare simulated", "nw-ucla", "Your own data"))
+    refused("prepare", "--root", "raw", "--out", "job", cwd=tmp_path, mentions=("which data?",))
+    refused("prepare", "nw-ucla", "--data", "ntu60", "--out", "job", cwd=tmp_path, mentions=("nw-ucla", "ntu60", "name one"))
+    assert not list(tmp_path.iterdir())
+    said = c2vl("prepare", "--help", cwd=tmp_path).stdout
+    assert "default: simulated" not in said and "default: simulated" in c2vl("embed", "--help", cwd=tmp_path).stdout
+    done = c2vl("prepare", "simulated", "--classes", "2", "--subjects", "2", "--repetitions", "1", "--out", "job", cwd=tmp_path)
+    assert done.returncode == 0 and "4 clips of simulated" in done.stdout
+
+
 def test_store_is_not_overwritten_unasked(job):
     refused("prepare", *SMALL, "--out", "job", cwd=job, mentions=("--overwrite",))
 
@@ -358,6 +370,9 @@ def test_semi_supervised_probes(finished):
     store = Store.open(folder / "job/store")
     split = semi_supervised(get_split(store), store, 50)
     assert f"{len(split.train)} training clips keep their label" in done.stdout and len(split.train) < len(get_split(store).train)
+    every = len(get_split(store).train)
+    assert f"{len(split.train) / every:.1%} of {every}: 50 % of each class, rounded to whole clips (halves up, at least one)" in done.stdout
+    assert "rounded to whole clips" in " ".join(c2vl("evaluate", "--help", cwd=folder).stdout.split())
     rows = json.loads((folder / f"job/run/results-{split.name}.json").read_text())["rows"]
     assert {row["split_hash"] for row in rows} == {split.hash}
     assert (folder / "job/run/results.json").read_bytes() == before

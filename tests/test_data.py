@@ -16,7 +16,8 @@ import pytest
 from c2vl_kit.data.catalog import check, get_dataset, get_split, prepare
 from c2vl_kit.data.formats import read_all, read_ntu, read_nwucla, read_utd, write_ntu, write_nwucla, write_utd
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import KINECT20, NTU25, UTD20, Clip, InputError, get_layout
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import KINECT20, NTU25, UTD20, Clip, get_layout
 
 SAMPLES = ("S001C001P001R001A001", "S001C001P001R001A011", "S001C001P001R001A050", "S002C001P003R001A003")
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from c2vl_kit.data.driveact import DRIVEACT_CLASSES, driveact_splits, mean_per_class_accuracy, read_driveact, write_driveact
-from c2vl_kit.skeleton import OPENPOSE25, Clip, InputError
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import OPENPOSE25, Clip
 
 RUN = "vp3/run2_2018-05-08-10-15-00.ids_1"
 HEAD = "participant_id,file_id,annotation_id,frame_start,frame_end,activity,chunk_id\n"

@@ -20,7 +20,8 @@ import pytest
 
 from c2vl_kit.data import exchange as ex
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import COCO17, KINECT20, NTU25, Clip, InputError
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import COCO17, KINECT20, NTU25, Clip
 
 FACTS = ("name", "label", "label_name", "subject", "camera", "setup", "repetition", "fps")
 
@@ -283,7 +284,8 @@ def test_names_that_are_refused_are_named(tmp_path):
 def limited(code: str, *args) -> float:
     """Run Python under 3 GB of address space and 60 s; returns the growth of its memory in MB."""
     head = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); from c2vl_kit.data import exchange as ex; "
-    head += "from c2vl_kit.skeleton import *\nbefore = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+    head += "from c2vl_kit.core import InputError\nfrom c2vl_kit.skeleton import *\n"
+    head += "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
     tail = "\nprint((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
     env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", head + code + tail, *map(str, args)], capture_output=True, text=True, timeout=60, env=env)

@@ -24,7 +24,8 @@ import c2vl_kit.data
 from c2vl_kit.data import formats
 from c2vl_kit.data.formats import read_nwucla, write_nwucla
 from c2vl_kit.data.kinect import read_pku_split
-from c2vl_kit.skeleton import KINECT20, NTU25, Clip, InputError
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import KINECT20, NTU25, Clip
 
 SHARE = int(os.environ.get("C2VL_FUZZ", "1"))
 MUTATIONS = 2000 * SHARE  # for each reader, shared among its seeds

@@ -31,7 +31,8 @@ from c2vl_kit.data.kinect import (
     write_sbu,
     write_sysu,
 )
-from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, SBU15, Clip, InputError
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, SBU15, Clip
 
 
 def made(name, layout, T=5, M=1, seed=0, **facts) -> Clip:

@@ -19,7 +19,7 @@ from c2vl_kit.concepts.lmm import LmmCaptioner
 from c2vl_kit.concepts.prompts import PromptStore
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 needs_video = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason='needs PyAV: pip install "c2vl_kit[video]"')
 WORDS = "she he is standing sitting raising a hand what does the person do at this moment body 's ? . USER ASSISTANT :".split()

@@ -10,7 +10,7 @@ from c2vl_kit.losses import contrastive as C
 from c2vl_kit.losses import exchange as E
 from c2vl_kit.losses import multimodal as M
 from c2vl_kit.losses import soft_targets as S
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 SEEDS = range(20)
 TAUS = (0.07, 0.2, 0.5)

@@ -20,7 +20,8 @@ from c2vl_kit.evaluate.features import extract
 from c2vl_kit.evaluate.fusion import evaluate_views
 from c2vl_kit.methods import crosclr, ikem, mmcl, skeletonclr, supervised
 from c2vl_kit.models.zoo import Backbone
-from c2vl_kit.skeleton import KINECT20, NTU25, SBU15, InputError
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import KINECT20, NTU25, SBU15
 from c2vl_kit.train.runs import Run
 from c2vl_kit.train.task import Progress, check_task, generator_for, seeded
 from c2vl_kit.train.views import load_encoders, view_of

@@ -12,7 +12,8 @@ import pytest
 
 from c2vl_kit.data.formats import read_all
 from c2vl_kit.data.mocap import guess_unit, load_bvh, mocap_facts, read_amc, read_asf, read_bvh, retarget_roles, write_bvh
-from c2vl_kit.skeleton import KINECT20, ROLES, Clip, InputError, facing
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import KINECT20, ROLES, Clip, facing
 
 # ---------------------------------------------------------------- invented files
 

@@ -11,7 +11,8 @@ from c2vl_kit.models.ctrgcn import CTRGCN, FourLooks
 from c2vl_kit.models.sequence import GRUEncoder, TransformerEncoder
 from c2vl_kit.models.stgcn import STGCN, calibrate, each_person
 from c2vl_kit.models.zoo import MODELS, Backbone, check_model, count_flops, count_parameters, list_models
-from c2vl_kit.skeleton import COCO17, LAYOUTS, NTU25, SBU15, InputError
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import COCO17, LAYOUTS, NTU25, SBU15
 
 SMALL = {
     "stgcn": Backbone("stgcn", width=4, dim=8),

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -291,3 +292,46 @@ def test_wheel_command_runs(installed, tmp_path):
     done = run_clean([python.parent / "c2vl", "doctor"], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert c2vl_kit.__version__ in done.stdout
+
+
+# however it was started
+
+BACKGROUND = dict(preexec_fn=lambda: [signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGHUP)])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are inherited on POSIX only")
+def test_pages_find_signals_as_usual_in_the_background(tmp_path, root):
+    """What nbdev_test runs below a job that ignores Ctrl-C: a cell, and a program that the cell starts."""
+    code = ("import signal, subprocess, sys\n"
+            "ask = 'import signal; print(*(signal.getsignal(s) != signal.SIG_IGN for s in (signal.SIGINT, signal.SIGHUP)))'\n"
+            "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+            "assert subprocess.check_output([sys.executable, '-c', ask], text=True).split() == ['True', 'True']")
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": code, "execution_count": None, "outputs": []}
+    page = tmp_path / "page.ipynb"
+    page.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    command = [sys.executable, "tools/test_notebooks.py", str(page)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, **BACKGROUND)
+    assert done.returncode == 0 and "1 notebooks ran" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are inherited on POSIX only")
+def test_the_stores_page_presses_ctrl_c_in_the_background(tmp_path, root):
+    """The very cell, in a process that ignores SIGINT."""
+    cells = ["".join(c["source"]) for c in json.loads((root / "nbs/11_data.store.ipynb").read_text(encoding="utf-8"))["cells"]]
+    writes = next(c for c in cells if '(tmp/"slow.py").write_text' in c)
+    code = f"""
+import json, os, subprocess, sys
+from pathlib import Path
+import numpy as np
+from fastcore.test import test_eq
+tmp = Path({str(tmp_path)!r})
+for i in range(30):
+    joints = np.random.default_rng(i).uniform(-0.5, 0.5, (8, 20, 3)).tolist()
+    name = f"a01_s01_e{{i:02}}_v01"
+    (tmp/f"{{name}}.json").write_text(json.dumps(dict(file_name=name, skeletons=joints, label=1)))
+{writes}
+stopped = again(STOP="2")
+assert stopped.returncode != 0 and "files are kept in" in stopped.stderr, (stopped.returncode, stopped.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, **BACKGROUND)
+    assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from c2vl_kit.concepts.prompts import Prompt, PromptStore, leakage_probe, parse_c2vl_name
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 
 @pytest.fixture(scope="module")

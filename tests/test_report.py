@@ -14,7 +14,7 @@ from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.probes import ProbeConfig, evaluate
 from c2vl_kit.methods.c2vl import pretrain, small
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 from c2vl_kit.train.runs import Run
 from c2vl_kit.viz.report import gather, report
 

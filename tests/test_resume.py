@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 from c2vl_kit.train.runs import Run
 
 # What the processes run: python -c CHILD <run folder> <epochs at which to wait for a signal>.
@@ -142,7 +142,7 @@ def test_killed_twice_and_resumed(whole, tmp_path):
     # what the worst moments for a kill would have left: a line ahead of the checkpoint, one cut short, and half a checkpoint aside
     with open(folder / "log.jsonl", "a") as log:
         log.write(json.dumps({"epoch": 3, "loss": 0.0}) + '\n{"epoch": 4, "lo')
-    aside = folder / "checkpoints" / "last.safetensors.tmp-1"
+    aside = folder / "checkpoints" / "last.safetensors.tmp-4194305"
     aside.write_bytes(b"half a file")
 
     finish(child(folder))

@@ -19,7 +19,7 @@ from c2vl_kit.concepts.prompts import PromptStore
 from c2vl_kit.concepts.scale import _quiet, caption_with_ray, embed_with_ray
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 ray = pytest.importorskip("ray", reason='needs Ray: pip install "c2vl_kit[scale]"')
 

@@ -27,7 +27,7 @@ from c2vl_kit.concepts.answers import quality
 from c2vl_kit.concepts.captioners import caption
 from c2vl_kit.concepts.prompts import PromptStore
 from c2vl_kit.concepts.server import ServerCaptioner, Usage
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 pytest.importorskip("httpx", reason='needs httpx: pip install "c2vl_kit[server]"')
 KEY = "sk-proj-AbC123xyz789SECRETsecret"

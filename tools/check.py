@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+from signals import heed
+
 ROOT = Path(__file__).resolve().parents[1]
 PY, BIN = sys.executable, Path(sys.executable).parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
@@ -82,6 +84,7 @@ def main(chosen: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    heed()
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """nbdev_test with what it lacks: a time limit that names the page, the time of each page as it ends, and a check that pages leave no files.
 
-    python tools/test_notebooks.py [--limit SECONDS]
+    python tools/test_notebooks.py [--limit SECONDS] [NOTEBOOK]
 """
 
 import argparse
@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+from signals import heed
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,9 +27,12 @@ def litter() -> set[Path]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=870, help="seconds for all pages together (default 870)")
-    limit = parser.parse_args().limit
-    before, open_pages, count = litter(), {}, 0
-    command = [Path(sys.executable).parent / "nbdev_test", "--n_workers", "2", "--do_print"]
+    parser.add_argument("notebook", nargs="?", help="this page alone, such as nbs/11_data.store.ipynb (default: all)")
+    args = parser.parse_args()
+    heed()
+    limit, before, open_pages, count = args.limit, litter(), {}, 0
+    one = ["--path", args.notebook] if args.notebook else []
+    command = [Path(sys.executable).parent / "nbdev_test", "--n_workers", "2", "--do_print", *one]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": os.environ | {"PYTHONUNBUFFERED": "1"}}
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
     expired = threading.Event()

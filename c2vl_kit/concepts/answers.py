@@ -8,7 +8,6 @@ __all__ = ['FAULTS', 'answer_faults', 'Quality', 'quality', 'class_descriptions'
 
 # %% ../../nbs/20a_concepts.answers.ipynb #083e33a5
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from html import escape
 from pathlib import Path
 
 from .prompts import Prompt, PromptStore, prompts_from
-from ..skeleton import InputError
+from ..core import InputError, write_whole
 
 # %% ../../nbs/20a_concepts.answers.ipynb #4bebbcc0
 _REFUSAL = re.compile(r"(i'?m sorry|i am sorry|sorry,|i (can ?not|can'?t|am unable|am not able|do not see|don'?t see)|as an ai\b|"
@@ -123,18 +122,6 @@ def describe_classes(
     return prompts_from({n: descriptions[label] for n, label in labels.items() if label >= 0}, source, "class")
 
 # %% ../../nbs/20a_concepts.answers.ipynb #590f8116
-def _whole(path: Path, data: bytes) -> Path:
-    "Write a file aside, then put it in its place."
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    try:
-        aside.write_bytes(data)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return path
-
-
 def export_json(
     prompts: PromptStore,  # answers to one question; `select` one first where there are several
     path: str | Path,  # file to write
@@ -144,7 +131,7 @@ def export_json(
         raise InputError(f"The prompts answer {len(prompts.questions)} questions and json has room for one; take one of them with select: "
                          f"{', '.join(map(repr, prompts.questions[:4]))}.")
     answers = {name: prompts.answers(name) for name in prompts.names}
-    return _whole(Path(path), json.dumps(answers, ensure_ascii=False, indent=0).encode())
+    return write_whole(path, json.dumps(answers, ensure_ascii=False, indent=0))
 
 # %% ../../nbs/20a_concepts.answers.ipynb #0d8d299b
 def import_json(
@@ -176,4 +163,4 @@ def export_parquet(
     columns["settings"] = [json.dumps(s, sort_keys=True) for s in columns["settings"]]
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.table(columns), sink)
-    return _whole(Path(path), sink.getvalue().to_pybytes())
+    return write_whole(path, sink.getvalue().to_pybytes())

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from .prompts import Prompt, PromptStore, get_question, part_question
-from ..data.transforms import fill_missing, order_bodies
-from ..skeleton import Clip, InputError, Layout
+from ..core import InputError
+from ..data.transforms import fill_missing, join_tracks, main_bodies, order_bodies
+from ..progress import Meter
+from ..skeleton import Clip, Layout
 
 # %% ../../nbs/21_concepts.captioners.ipynb #3c48edc5
 def _smooth(
@@ -134,8 +135,8 @@ _Body._arm, _Body._leg, _Body._trunk = _arm, _leg, _trunk
 
 def _bodies(clip: Clip) -> list[_Body]:  # one or two, the most moving first
     "The bodies a captioner speaks of."
-    clip = order_bodies(clip)
-    x, seen = fill_missing(clip).joints[:, :2].astype(np.float64), clip.mask[:, :2].any(2)
+    clip = order_bodies(main_bodies(join_tracks(clip)))
+    x, seen = fill_missing(clip).joints.astype(np.float64), clip.mask.any(2)
     return [_Body(_smooth(x[:, m]), clip.layout, clip.fps, seen[:, m]) for m in range(x.shape[1]) if not np.isnan(x[:, m]).any()]
 
 # %% ../../nbs/21_concepts.captioners.ipynb #e6bd7b02
@@ -531,7 +532,6 @@ def caption(
         for name, moments in prompts.missing(names, captioner.moments, question).items():
             todo.setdefault(name, {})[question] = moments
     total = sum(len(m) for asked in todo.values() for m in asked.values())
-    bar = tqdm(_ask(captioner, store, todo), desc="caption", unit="answer", total=total, disable=None if progress is None else not progress)
-    with bar:
-        prompts.append(bar)
+    with Meter(total, "caption", "answer", show=progress) as meter:
+        prompts.append(meter.over(_ask(captioner, store, todo)))
     return prompts

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..skeleton import Clip, InputError
+from ..core import InputError
+from ..skeleton import Clip, unmasked
 
 # %% ../../nbs/21a_concepts.frames.ipynb #69fc5186
 def moment_frames(
@@ -88,7 +89,7 @@ def person_box(
     square: bool = True,  # grow the shorter side: towers look at squares
 ) -> tuple[int, int, int, int]:  # left, top, right, bottom; may reach beyond the picture
     "A box around joints."
-    points = np.asarray(xy, float).reshape(-1, 2)
+    points = unmasked(xy).astype(float).reshape(-1, 2)
     points = points[np.isfinite(points).all(1)]
     if not len(points):
         raise InputError("no joint lies in the picture at this moment: give a box, or take the whole frame")

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from .prompts import Prompt, question_words
-from ..skeleton import Clip, InputError
+from ..core import InputError
+from ..skeleton import Clip
 
 # %% ../../nbs/22a_concepts.lmm.ipynb #1a948633
 def _load(

@@ -21,7 +21,8 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 import numpy as np
-from ..skeleton import InputError
+from ..core import InputError, whole_file
+from ..skeleton import known_labels
 
 # %% ../../nbs/20_concepts.prompts.ipynb #4e56e99b
 @dataclass(frozen=True)
@@ -353,12 +354,8 @@ def _merge(
                                  f"{p.answer[:40]!r}; merge with conflicts='first' or 'last' to choose.")
             if there is None or conflicts == "last":
                 joined._keep(p)
-    aside = out.with_name(f"{out.name}.tmp-{os.getpid()}")
-    try:
+    with whole_file(out) as aside:
         PromptStore(aside).append(joined)
-        os.replace(aside, out)
-    finally:
-        aside.unlink(missing_ok=True)
     return PromptStore(out)
 
 
@@ -514,11 +511,12 @@ def guess_from_words(
     shared = set(names_train) & set(names_test)
     if shared:
         raise InputError(f"{len(shared)} clips are in training and test, the first is {sorted(shared)[0]!r}; give disjoint lists.")
-    if len(set(labels_train)) < 2:
+    labels_train = known_labels(labels_train, "labels_train")
+    if len(set(labels_train.tolist())) < 2:
         raise InputError("The probe's training clips are all of one class; give at least two classes.")
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=min(3, len(names_train)), sublinear_tf=True)
     x_train, x_test = words.fit_transform(_joined(prompts, names_train)), words.transform(_joined(prompts, names_test))
-    return LogisticRegression(C=10.0, max_iter=300).fit(x_train, np.asarray(labels_train)).predict(x_test)
+    return LogisticRegression(C=10.0, max_iter=300).fit(x_train, labels_train).predict(x_test)
 
 
 def leakage_probe(
@@ -531,4 +529,4 @@ def leakage_probe(
     "How well the words alone tell the class."
     if len(names_test) != len(labels_test):
         raise InputError("The probe needs one label per clip; give names and labels of the same length.")
-    return float((guess_from_words(prompts, names_train, labels_train, names_test) == np.asarray(labels_test)).mean())
+    return float((guess_from_words(prompts, names_train, labels_train, names_test) == known_labels(labels_test, "labels_test")).mean())

@@ -24,7 +24,7 @@ from pathlib import Path
 from .captioners import _ask, _settings, caption
 from .prompts import Prompt, PromptStore
 from ..data.store import Store
-from ..skeleton import InputError
+from ..core import InputError
 
 # %% ../../nbs/23a_concepts.scale.ipynb #7fe6da1f
 class _Answerer:

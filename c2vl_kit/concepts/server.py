@@ -30,7 +30,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from .prompts import Prompt, question_words
-from ..skeleton import Clip, InputError
+from ..core import InputError
+from ..skeleton import Clip, md_text
 
 # %% ../../nbs/21c_concepts.server.ipynb #4720738d
 def _data_url(
@@ -105,7 +106,7 @@ def _markdown(self: Usage) -> str:
     facts += [f"cost {self.cost:,.4g}"] if self.prices else []
     facts += [f"{n:,} {word}" for n, word in ((self.empty, "empty"), (self.refused, "refused"), (self.cut, "cut at the limit"),
                                               (self.uncounted, "without token counts"), (self.unanswered, "**not answered**")) if n]
-    facts += ["repeated: " + ", ".join(f"{why} {n}×" for why, n in self.again.most_common())] if self.again else []
+    facts += ["repeated: " + ", ".join(f"{md_text(why)} {n}×" for why, n in self.again.most_common())] if self.again else []
     return " · ".join(facts)
 
 

@@ -8,7 +8,6 @@ __all__ = ['POOLINGS', 'MODALITIES', 'pool', 'ConceptSpace', 'umap_2d', 'umap_mo
 # %% ../../nbs/23_concepts.space.ipynb #3d06ba90
 import hashlib
 import html
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,8 @@ from safetensors import SafetensorError
 from safetensors import numpy as stn
 
 from .towers import EmbeddingCache, ImageTower, TextTower
-from ..skeleton import InputError, sha256_of, write_json_atomic
+from ..core import InputError, sha256_of, write_json_atomic, write_whole
+from ..skeleton import unmasked
 
 # %% ../../nbs/23_concepts.space.ipynb #f078e105
 def _unit(
@@ -86,7 +86,7 @@ class ConceptSpace:
 
     def _checked(self, modality: str) -> np.ndarray:  # (N, D) float32, rows of length 1
         "One modality's vectors, or the reason why not."
-        x = np.asarray(getattr(self, modality), np.float32)
+        x = unmasked(getattr(self, modality)).astype(np.float32, copy=False)
         if x.ndim != 2 or len(x) != len(self.names):
             raise InputError(f"{modality} vectors have shape {x.shape}: ({len(self.names)}, D) is needed, one row per name")
         bad = ~np.isfinite(x).all(1) | (np.abs(x).sum(1) == 0)
@@ -418,17 +418,11 @@ def _save(
     self: ConceptSpace,
     path: str | Path,  # folder
 ) -> Path:
-    "Write the space; each file is written aside and renamed."
+    "Write the space; each file is there whole or not at all."
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
     arrays = {m: np.ascontiguousarray(getattr(self, m)) for m in self.modalities}
     facts = {"version": 1, "names": list(self.names), "info": self.info, "checksum": self.checksum}
-    aside = path / f"space.safetensors.tmp-{os.getpid()}"
-    try:
-        aside.write_bytes(stn.save(arrays, metadata={"space": dumps(facts)}))
-        os.replace(aside, path / "space.safetensors")
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(path / "space.safetensors", stn.save(arrays, metadata={"space": dumps(facts)}))
     write_json_atomic(path / "space.json", {**facts, "modalities": {m: list(x.shape) for m, x in arrays.items()}})
     return path
 

@@ -17,7 +17,8 @@ import numpy as np
 from .prompts import PromptStore
 from .space import ConceptSpace, umap_model
 from .towers import EmbeddingCache, TextTower
-from ..skeleton import InputError
+from ..core import InputError
+from ..skeleton import known_labels
 
 # %% ../../nbs/24_concepts.study.ipynb #bcaa3c96
 def vector_probe(
@@ -31,15 +32,16 @@ def vector_probe(
     "How well the vectors alone tell the class."
     from sklearn.linear_model import LogisticRegression
 
+    labels_train, labels_test = known_labels(labels_train, "labels_train"), known_labels(labels_test, "labels_test")
     if shared := set(names_train) & set(names_test):
         raise InputError(f"{len(shared)} clips are in training and test, the first is {sorted(shared)[0]!r}; give disjoint lists.")
-    if len(set(labels_train)) < 2 or not len(names_test):
-        raise InputError(f"The probe needs two classes to learn and a clip to guess, got {len(set(labels_train))} classes and "
+    if len(set(labels_train.tolist())) < 2 or not len(names_test):
+        raise InputError(f"The probe needs two classes to learn and a clip to guess, got {len(set(labels_train.tolist()))} classes and "
                          f"{len(names_test)} test clips.")
     train, test = (space.subset(tuple(n))._anchors().astype(np.float64) for n in (names_train, names_test))
     mean, spread = train.mean(0), train.std(0) + 1e-6
-    probe = LogisticRegression(C=strength, max_iter=300).fit((train - mean) / spread, np.asarray(labels_train))
-    return float((probe.predict((test - mean) / spread) == np.asarray(labels_test)).mean())
+    probe = LogisticRegression(C=strength, max_iter=300).fit((train - mean) / spread, labels_train)
+    return float((probe.predict((test - mean) / spread) == labels_test).mean())
 
 # %% ../../nbs/24_concepts.study.ipynb #b3081b07
 @dataclass(frozen=True)

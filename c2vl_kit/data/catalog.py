@@ -28,7 +28,8 @@ from .lists import CLASS_SPLITS, MSR_SUBSETS, NTU60_TRAIN, NTU120_TRAIN, PKU1_TE
 from .lists import ClassSplit, ntu_missing, shuffled
 from .near import NearReport, near_duplicates
 from .store import Store
-from ..skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, InputError, Layout, write_json_atomic
+from ..core import InputError, write_json_atomic
+from ..skeleton import KINECT20, Layout, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, md_text
 
 # %% ../../nbs/12_data.catalog.ipynb #d8fa9dfc
 @dataclass(frozen=True)
@@ -384,6 +385,7 @@ def _dataset_markdown(self: Dataset) -> str:
     "A card of facts."
     n = f"{self.expected:,}" if self.expected else "as many as you make" if self.reader is None else "not known here"
     used = f", {len(self.labels)} of them occur" if self.labels else ""
+    patterns = md_text(self.pattern).replace("\\|", "|").replace("&#42;", "*").replace("&#91;", "[")  # code shows as it stands
     rows = [
         ("clips", n),
         ("classes", f"{len(self.classes)}: {', '.join(self.classes[:3])} …{used}" if self.classes else "the store says"),
@@ -391,13 +393,14 @@ def _dataset_markdown(self: Dataset) -> str:
         ("frame rate", f"{self.fps:g}"),
         *((f"split {names}", says + counts) for names, says, counts in _split_rows(self)),
         ("reported", self.metric),
-        ("files", "`" + self.pattern.replace(" | ", "` or `") + "`" if self.pattern else "–"),
+        ("files", " or ".join(f"`{p}`" for p in patterns.split(" | ")) if self.pattern else "–"),
         ("licence", self.licence),
         ("cite", self.citation),
         ("get it", self.how_to_get),
         ("how sure", self.sure),
     ]
-    return "\n".join([f"**{self.title}** (`{self.name}`)", "", "| | |", "|---|---|"] + [f"| {k} | {v} |" for k, v in rows])
+    return "\n".join([f"**{md_text(self.title)}** (`{md_text(self.name)}`)", "", "| | |", "|---|---|"] + [
+        f"| {md_text(k)} | {v if k == 'files' else md_text(v)} |" for k, v in rows])
 
 
 Dataset._repr_markdown_ = _dataset_markdown
@@ -426,8 +429,8 @@ class Split:
     def _repr_markdown_(self):
         rows = [("train", len(self.train))] + [(f"test, {k}", len(v)) for k, v in self.tests.items()]
         return "\n".join(
-            [f"**Split** {self.dataset} {self.name} · hash `{self.hash}`", "", "| | clips |", "|---|---|"]
-            + [f"| {k} | {n:,} |" for k, n in rows]
+            [f"**Split** {md_text(self.dataset)} {md_text(self.name)} · hash `{self.hash}`", "", "| | clips |", "|---|---|"]
+            + [f"| {md_text(k)} | {n:,} |" for k, n in rows]
         )
 
 # %% ../../nbs/12_data.catalog.ipynb #e749b2cd
@@ -589,7 +592,7 @@ Split.holdout = _holdout
 def semi_supervised(
     split: Split,  # its training clips are drawn from
     store: Store,  # knows their labels
-    percent: float,  # share that keeps its label, 0 < percent < 100; the field uses 1, 5, 10, 20
+    percent: float,  # of each class, 0 < percent < 100, rounded to whole clips (halves up), at least one; the field uses 1, 5, 10, 20
     draw: int = 0,  # which of the draws, 0 to 4 in the field
 ) -> Split:  # train: the clips with labels; tests as before
     "A class-balanced list of training clips whose labels may be used."
@@ -617,7 +620,7 @@ class ZeroShot:
 
     def _repr_markdown_(self):
         ids, (seen, unseen) = ", ".join(map(str, self.unseen)), self.occur
-        text = f"unseen classes {ids} ({self.classes.source}); {seen} seen and {unseen} unseen classes have clips"
+        text = f"unseen classes {ids} ({md_text(self.classes.source)}); {seen} seen and {unseen} unseen classes have clips"
         return f"{self.split._repr_markdown_()}\n\n{text}"
 
 # %% ../../nbs/12_data.catalog.ipynb #8dfc0139
@@ -663,7 +666,8 @@ class Overlap:
 
     def _repr_markdown_(self):
         return (
-            f"**{len(self.clips):,} of {self.tests:,}** test clips of {self.test} are in the pre-training set of {self.train} "
+            f"**{len(self.clips):,} of {self.tests:,}** test clips of {md_text(self.test)} "
+            f"are in the pre-training set of {md_text(self.train)} "
             f"({len(self.by_name):,} by name, {len(self.by_content):,} by content)"
         )
 
@@ -781,7 +785,7 @@ def check(
 ) -> Markdown:  # a table of what was found and what was expected
     "Compare a store with what the complete data set holds; `InputError` when strict and something differs."
     d = get_dataset(store.dataset)
-    lines = [f"**{d.title}** · store checksum `{store.checksum[:12]}`", "", "| | found | expected | |", "|---|---|---|---|"]
+    lines = [f"**{md_text(d.title)}** · store checksum `{store.checksum[:12]}`", "", "| | found | expected | |", "|---|---|---|---|"]
     show = lambda v: f"{v:,}" if isinstance(v, int) else str(v)
     for what, got, want in _facts(store, d, near):
         off = want is not None and got != want
@@ -791,7 +795,8 @@ def check(
                 f"({d.how_to_get}) and prepare again, or check with strict=False."
             )
         lines.append(
-            f"| {what} | {show(got)} | {'–' if want is None else show(want)} | {'differs' if off else 'ok' if want is not None else ''} |"
+            f"| {md_text(what)} | {md_text(show(got))} | {'–' if want is None else show(want)} "
+            f"| {'differs' if off else 'ok' if want is not None else ''} |"
         )
     return Markdown("\n".join(lines))
 
@@ -807,7 +812,7 @@ def prepare(
     "Read a data set's raw files into a store; broken files are quarantined and listed, `InputError` when nothing is left."
     d = dataset if isinstance(dataset, Dataset) else get_dataset(dataset)
     files, skipped, reader = d.locate(root)
-    report = ReadReport(d.name, missing=skipped, expected=d.expected)
+    report = ReadReport(d.name, found=len(skipped), missing=skipped, expected=d.expected)
     store, report = Store.build(out, files, reader, d.name, d.layout, overwrite, progress, workers, report)
     _keep_brought(d, root, store)
     return store, report

@@ -18,7 +18,8 @@ from types import MappingProxyType
 import numpy as np
 
 from .formats import text_bytes
-from ..skeleton import OPENPOSE25, Clip, InputError
+from ..core import InputError
+from ..skeleton import Clip, OPENPOSE25, known_labels
 
 # %% ../../nbs/10c_data.driveact.ipynb #8e82a507
 DRIVEACT_CLASSES = MappingProxyType({  # level -> class names; the label is the position
@@ -307,7 +308,7 @@ def mean_per_class_accuracy(
     predicted: Sequence[int],  # (N,) answers
 ) -> float:  # 0 to 1
     "Balanced accuracy: mean over classes of the share of right answers; InputError when lengths differ or are zero."
-    true, predicted = np.asarray(true), np.asarray(predicted)
+    true, predicted = known_labels(true, "true"), known_labels(predicted, "predicted")
     if true.shape != predicted.shape or true.ndim != 1 or not len(true):
         raise InputError(f"got {true.shape} labels and {predicted.shape} answers; give one answer for each label.")
     return float(np.mean([(predicted[true == c] == c).mean() for c in np.unique(true)]))

@@ -24,7 +24,23 @@ from pathlib import Path
 import numpy as np
 
 from .formats import _NAMES, NTU_CLASSES, foreign, text_bytes
-from ..skeleton import COCO17, LAYOUTS, NTU25, ROLES, Clip, InputError, Layout, _make_layout, get_layout, interpolate_missing
+from ..core import InputError, whole_file
+from c2vl_kit.skeleton import (
+    COCO17,
+    Clip,
+    LAYOUTS,
+    Layout,
+    MOST_CLASSES,
+    NTU25,
+    ROLES,
+    UP_AXES,
+    _make_layout,
+    as_label,
+    get_layout,
+    interpolate_missing,
+    reorient,
+    unmasked,
+)
 
 # %% ../../nbs/10d_data.exchange.ipynb #7847b855
 def _layout(layout) -> Layout:  # a Layout or the name of a built-in one
@@ -478,7 +494,7 @@ _Pickle.values = _values
 # %% ../../nbs/10d_data.exchange.ipynb #79776e43
 def _from_pixels(uv, shape) -> np.ndarray:  # uv: (…, 2) pixels, y down; shape: (height, width)
     "(…, 3): units of half the image's height, centred, y up, z = 0; (0, 0) is a joint that was not seen."
-    uv = np.asarray(uv, np.float64)
+    uv = unmasked(uv).astype(np.float64)
     h, w = shape
     out = np.stack([(uv[..., 0] - w / 2) / (h / 2), (h / 2 - uv[..., 1]) / (h / 2), np.zeros(uv.shape[:-1])], -1)
     out[(uv == 0).all(-1)] = np.nan
@@ -575,8 +591,8 @@ def _pyskl_facts(where, name, entry, classes):
     if type(entry.get("label_name")) is str:
         facts["label_name"] = entry["label_name"]
     label = entry.get("label")
-    if label is not None and not (type(label) is int and 0 <= label < (len(classes) if classes else 1_000_000)):
-        known = f"0 to {len(classes) - 1}" if classes else "a whole number from 0"
+    if label is not None and not (type(label) is int and 0 <= label < (len(classes) if classes else MOST_CLASSES)):
+        known = f"0 to {len(classes) - 1}" if classes else f"a whole number from 0 to {MOST_CLASSES - 1:,}"
         raise InputError(f"{where} has label {_shown(label, most=30)}, expected {known}; the file was made for another list of classes.")
     if found := re.fullmatch(_NAMES["ntu"][0], name.removesuffix(".skeleton")):
         numbers = {k: int(v) for k, v in found.groupdict().items()}
@@ -733,16 +749,8 @@ def _annotation(clip: Clip, half, img_shape) -> dict:
 @contextmanager
 def _written(path: Path):  # yields the open file
     "A file that appears whole or not at all."
-    aside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as f:
-            yield f
-        os.replace(aside, path)
-    except OSError as e:
-        raise InputError(f"{path} cannot be written ({(e.strerror or 'error').lower()}); choose another place or make room.") from e
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as aside, open(aside, "wb") as f:
+        yield f
 
 # %% ../../nbs/10d_data.exchange.ipynb #6905873c
 def _pyskl_split(splits) -> dict:
@@ -934,7 +942,7 @@ def _labels(where, y, n) -> np.ndarray:  # -> (n,) int64, -1 where a row names n
         raise InputError(f"{where} has shape {y.shape}, expected one label or one one-hot row for each of {n} clips.")
     if y.ndim == 2:
         return np.where((y > 0).sum(1) == 1, (y > 0).argmax(1), -1) if y.shape[1] else np.full(n, -1)
-    good = (y >= 0) & (y < 1_000_000) & (y == np.floor(y))
+    good = (y >= 0) & (y < MOST_CLASSES) & (y == np.floor(y))
     return np.where(good, np.nan_to_num(y), -1).astype(np.int64)
 
 # %% ../../nbs/10d_data.exchange.ipynb #4d0d5bb1
@@ -995,7 +1003,8 @@ def _padded(clip: Clip, layout, frames, persons) -> np.ndarray:
         raise InputError(f"clip {clip.name!r} has layout {clip.layout.name} and label {clip.label}; all clips need one layout and a label.")
     if len(x) > frames or x.shape[1] > persons:
         what = f"has {len(x)} frames and {x.shape[1]} people, more than frames={frames} or persons={persons}"
-        raise InputError(f"clip {clip.name!r} {what}; raise them or cut the clip.")
+        fix = "raise them, cut the clip, or run a pipeline of data.transforms, which joins and chooses bodies"
+        raise InputError(f"clip {clip.name!r} {what}; {fix}.")
     absent = np.isnan(x).any(-1).all(2)
     x = np.nan_to_num(interpolate_missing(x))
     x[absent] = 0
@@ -1024,9 +1033,11 @@ def write_ctrgcn(
     "Write clips as CTR-GCN's npz: x_train, y_train (one-hot), x_test, y_test, and their names."
     path, parts = Path(path), {"train": list(train), "test": list(test)}
     everyone = [c for part in parts.values() for c in part]
+    if classes is not None:
+        as_label(classes - 1, f"the last class of classes={classes}")
     if not everyone or any(c.label is None for c in everyone):
         raise InputError(f"{path} needs clips and a label for each; got {len(everyone)} clips.")
-    layout, K = everyone[0].layout, max(c.label for c in everyone) + 1
+    layout, K = everyone[0].layout, max(as_label(c.label, f"clip {c.name!r}") for c in everyone) + 1
     if classes is not None and K > classes:
         raise InputError(f"a clip has label {K - 1}, but classes={classes} allows 0 to {classes - 1}.")
     K = classes or K
@@ -1035,7 +1046,7 @@ def write_ctrgcn(
         for part, clips in parts.items():
             rows = (_padded(c.check(), layout, frames, persons) for c in clips)
             _npz_put(z, f"x_{part}", "<f4", (len(clips), frames, persons * layout.V * 3), rows)
-            _npz_put(z, f"y_{part}", "<f8", (len(clips), K), [np.eye(K)[[c.label for c in clips]]])
+            _npz_put(z, f"y_{part}", "<f8", (len(clips), K), (np.arange(K) == c.label for c in clips))
             names = np.array([c.name for c in clips] or [""], dtype=str)[: len(clips)]
             _npz_put(z, f"name_{part}", names.dtype, names.shape, [names])
     return path
@@ -1086,9 +1097,6 @@ def read_npy(
 
 # %% ../../nbs/10d_data.exchange.ipynb #24f5bf4f
 _UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_UP = {  # axis that points up in the data -> which axes become x, y, z, and their signs; all stay right-handed
-    "y": ([0, 1, 2], [1, 1, 1]), "-y": ([0, 1, 2], [1, -1, -1]), "z": ([0, 2, 1], [1, 1, -1]), "-z": ([0, 2, 1], [1, -1, 1]),
-}
 
 
 def _flat_advice(shape, V) -> str | None:
@@ -1183,11 +1191,11 @@ def _missing(where, x, zeros_missing):
 
 # %% ../../nbs/10d_data.exchange.ipynb #003c6d99
 @np.errstate(over="ignore", invalid="ignore")  # odd numbers are complained about in words
-def _own(where, x, layout, name, unit="m", up="y", img_shape=None, zeros_missing=True, confidence=None, **facts) -> Clip:
+def _own(where, x, layout, name, unit="m", up="y", mirror=None, img_shape=None, zeros_missing=True, confidence=None, **facts) -> Clip:
     "A user's array as a clip; every complaint begins with `where`."
     layout = _layout(layout)
     try:
-        x = np.asarray(x)
+        x = unmasked(x)
     except ValueError:
         x = np.empty(0, object)
     if x.dtype.kind not in "fiu":
@@ -1198,21 +1206,34 @@ def _own(where, x, layout, name, unit="m", up="y", img_shape=None, zeros_missing
         raise InputError(f"{where} {what}; {_shape_advice(x.shape, layout.V)}.")
     x = x if x.ndim == 4 else x[:, None]
     scale = _UNITS.get(unit) if isinstance(unit, str) else unit
-    if up not in _UP or not isinstance(scale, (int, float)) or not 0 < scale < np.inf:
+    if up not in UP_AXES or not isinstance(scale, (int, float)) or not 0 < scale < np.inf:
         raise InputError(f"{where}: unit={unit!r}, up={up!r}; expected m, cm, mm or metres per unit, and y, -y, z or -z.")
-    axes, signs = _UP[up]
-    x = _missing(where, x, zeros_missing)[..., axes] * (scale * np.array(signs))
+    if mirror not in (None, "x", "z"):
+        raise InputError(f"{where}: mirror={mirror!r}; give 'x' or 'z', counted after up={up!r}, when y is up.")
+    x = reorient(_missing(where, x, zeros_missing), up, mirror) * scale
     if advice := _people_advice(x) or _unit_advice(x):
         raise InputError(f"{where}: {advice}.")
     if confidence is not None:
-        confidence = np.nan_to_num(np.asarray(confidence, np.float32)).reshape(-1, *np.shape(confidence)[1:])
+        confidence = np.nan_to_num(unmasked(confidence).astype(np.float32))
         confidence = confidence[:, None] if confidence.ndim == 2 else confidence
+    facts = {k: _known(v) for k, v in facts.items()}
     for k in ("label", "subject", "camera", "setup", "repetition"):
         if (v := facts.get(k)) is not None:
-            if not isinstance(v, (int, np.integer)) or isinstance(v, bool) or (k == "label" and not 0 <= v < 1_000_000):
+            if not isinstance(v, int) or isinstance(v, bool):
                 raise InputError(f"{where}: {k} is {str(v)[:30]!r}, expected a whole number" + (" from 0." if k == "label" else "."))
-            facts[k] = int(v)
+            facts[k] = v if k != "label" else as_label(v, where)
     return _checked(where, name, x, layout, confidence=confidence, **facts)
+
+
+def _known(value):
+    "A fact of a table's row as a plain value: None for NaN, NA and masked, an int for 3.0, which a column with gaps makes of 3."
+    if value is None or isinstance(value, str):
+        return value
+    value = unmasked(value)
+    value = value.item() if value.ndim == 0 else value
+    if isinstance(value, float):
+        return None if value != value else int(value) if value.is_integer() else value
+    return value
 
 # %% ../../nbs/10d_data.exchange.ipynb #27320d59
 def from_numpy(
@@ -1229,14 +1250,16 @@ def from_numpy(
     confidence=None,  # (T, V) or (T, M, V), larger is surer
     unit="m",  # "m", "cm", "mm", or metres per unit
     up="y",  # axis that points up: "y", "z", or "-y" (images), "-z"
+    mirror=None,  # "x" or "z" (after `up`): turn this axis round, for left-handed data such as x right, y up, z away
     img_shape=None,  # (height, width): x holds pixels, (T, V, 2) or (T, M, V, 2)
     zeros_missing=True,  # exact (0, 0, 0) means not seen
 ) -> Clip:
     "A clip from an array; `InputError` says what is wrong with it and what probably happened."
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"the clip's name is {name!r}; give every clip a name of its own.")
-    facts = dict(label=label, label_name=label_name, subject=subject, camera=camera, setup=setup, repetition=repetition, fps=float(fps))
-    how = dict(unit=unit, up=up, img_shape=img_shape, zeros_missing=zeros_missing, confidence=confidence)
+    facts = dict(label=label, label_name=label_name, subject=subject, camera=camera, setup=setup, repetition=repetition)
+    facts["fps"] = float(unmasked(fps))
+    how = dict(unit=unit, up=up, mirror=mirror, img_shape=img_shape, zeros_missing=zeros_missing, confidence=confidence)
     return _own(f"the array of clip {name!r}", x, layout, name, **how, **facts)
 
 # %% ../../nbs/10d_data.exchange.ipynb #b2a292be
@@ -1291,7 +1314,7 @@ def read_npz(
     name=None,  # the clip's name; None: the file's
     joints="joints",  # the array that holds the positions
     limit=256 << 20,  # bytes that an array may unpack to
-    **how,  # label, subject, …, and unit, up, img_shape, zeros_missing as in `from_numpy`
+    **how,  # label, subject, …, and unit, up, mirror, img_shape, zeros_missing as in `from_numpy`
 ) -> Clip:
     "A clip from an npz or npy file; `InputError` names what is wrong with it."
     path = Path(path)
@@ -1345,7 +1368,7 @@ def _one_npy(path: Path, limit) -> np.ndarray:
         return np.frombuffer(f.read(), dtype).reshape(shape, order="F" if fortran else "C")
 
 # %% ../../nbs/10d_data.exchange.ipynb #a8bf1694
-_BLANK = {"", "nan", "na", "n/a", "null", "none", "-"}
+_BLANK = {"", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "-"}
 _KEYS = {  # kind -> names that say it, names that are only taken for it
     "frame": ({"frame", "frameid", "frameidx", "frameindex", "framenumber", "framenum", "frameno", "framenr"}, {"index", ""}),
     "person": ({"person", "personid", "body", "bodyid", "track", "trackid"}, {"id"}),
@@ -1389,7 +1412,7 @@ def _cells(lines, path, decimal="."):
     "Iterator of (line number, cells); Excel's first line sep=; is obeyed, comments are left out."
     sign = None
     for at, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("#"):
+        if not line.strip() or (line.startswith("#") and line[:4].lower() != "#n/a"):  # Excel's word for an empty cell
             continue
         if sign is None:
             if said := re.fullmatch(r'"?sep=(.)"?[;,\s]*', line, re.I):
@@ -1624,7 +1647,7 @@ def read_csv(
     columns="name",  # "name": find joints by their names; "order": take the columns as they stand
     decimal=".",  # "." or ",": what stands before the decimals
     repeats=None,  # rows that repeat a frame: None refuses them, "first" or "last" keeps that one
-    **how,  # label, subject, fps, …, and unit, up, zeros_missing as in `from_numpy`
+    **how,  # label, subject, fps, …, and unit, up, mirror, zeros_missing as in `from_numpy`
 ) -> Clip:
     "One recording from a table, wide or long; `InputError` names line and column of what is wrong."
     path, layout = Path(path), _layout(layout)

@@ -25,7 +25,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ..skeleton import KINECT20, NTU25, UTD20, Clip, InputError
+from ..core import InputError
+from ..skeleton import Clip, KINECT20, NTU25, UTD20, md_text
 
 # %% ../../nbs/10_data.formats.ipynb #4291266f
 NWUCLA_CLASSES = MappingProxyType({  # raw action number -> class name; the label is the position
@@ -452,7 +453,7 @@ def _body_line(f: _Lines, what) -> tuple[int, list]:
         f.fail("a body line holds something that is not a number")
 
 # %% ../../nbs/10_data.formats.ipynb #871b7717
-_MOST_FRAMES, _MOST_BODIES = 100_000, 20  # an hour of video; Kinect v2 follows 6 people
+_MOST_FRAMES, _MOST_BODIES = 100_000, 20  # an hour of video; bodies of a frame and of a file (Kinect v2 follows 6 people)
 
 
 def _walk(
@@ -766,7 +767,7 @@ def _ntu_clip(path: Path, b: _Blocks, slots, facts: dict) -> Clip:
 # %% ../../nbs/10_data.formats.ipynb #816dd51a
 def read_ntu(
     path,  # `SsssCcccPpppRrrrAaaa.skeleton`
-    max_bodies=2,  # keep at most so many people, those that move most
+    max_bodies=_MOST_BODIES,  # keep at most so many bodies, those that move most
 ) -> Clip:  # layout ntu25, metres, 30 fps, `confidence` from the tracking state
     "One recording of NTU RGB+D 60 or 120; `InputError` names file and line."
     path = Path(path)
@@ -830,7 +831,7 @@ class NtuColumns:
 
     def _repr_markdown_(self):
         rows = [f"| `{k}` | {tuple(v.shape)} | {v.dtype} |" for k, v in vars(self).items() if isinstance(v, np.ndarray)]
-        bodies = f"**{self.clip.name}**: bodies {', '.join(map(str, self.ids.tolist()))}"
+        bodies = f"**{md_text(self.clip.name)}**: bodies {', '.join(map(str, self.ids.tolist()))}"
         return "\n".join([bodies, "", "| column | shape | type |", "|---|---|---|", *rows])
 
 # %% ../../nbs/10_data.formats.ipynb #f37692c0
@@ -865,7 +866,7 @@ def _finite(x):
 # %% ../../nbs/10_data.formats.ipynb #29aa7ecf
 def read_ntu_columns(
     path,  # `SsssCcccPpppRrrrAaaa.skeleton`
-    max_bodies=2,  # keep at most so many people, those that move most
+    max_bodies=_MOST_BODIES,  # keep at most so many bodies, those that move most
 ) -> NtuColumns:  # its `clip` equals `read_ntu(path, max_bodies)`
     "All columns of a recording of NTU RGB+D 60 or 120; `InputError` names file and line."
     path = Path(path)
@@ -1013,9 +1014,15 @@ def read_all(
     yield from _read_together(chain(first, paths), reader, workers)
 
 # %% ../../nbs/10_data.formats.ipynb #6b3621a3
-def _cell(text) -> str:
-    "Text that cannot break out of a markdown table or turn into html."
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'").replace("\n", " ")
+def _tracks_in_words(tracks: int, clips: int, crowded: dict) -> str:  # crowded: clip with more than two tracks -> how many
+    "How many bodies a data set's clips have."
+    said = f"{tracks:,} tracks in {clips:,} clips"
+    if not crowded:
+        return said
+    name, most = max(crowded.items(), key=lambda item: item[1])
+    said += f"; {len(crowded):,} with more than two, up to {most} ({name}): pipelines join and choose"
+    cut = sum(n == _MOST_BODIES for n in crowded.values())
+    return said + (f"; {cut:,} with {_MOST_BODIES}, more than which are not kept" if cut else "")
 
 
 def _alike(file: str, why: str) -> str:
@@ -1030,11 +1037,15 @@ class ReadReport:
     "What became of each file of a data set."
 
     dataset: str  # e.g. "nw-ucla"
-    found: int = 0  # files (or clips) that were offered
+    found: int = 0  # files (or clips) that were there: read, set aside or left out
     read: list[str] = field(default_factory=list)  # names of clips taken
     quarantined: dict[str, str] = field(default_factory=dict)  # file -> why it was set aside
     missing: list[str] = field(default_factory=list)  # left out: on the data set's own list of samples without a usable skeleton
     expected: int | None = None  # clips that the complete data set has, where known
+    bodies: dict = field(default_factory=dict)  # what `check_bodies` saw in the store that was made of them (its to_dict)
+    notes: list[str] = field(default_factory=list)  # what else was noticed, in sentences
+    tracks: int = 0  # bodies in the clips taken; a person who got a new number half-way counts twice
+    crowded: dict[str, int] = field(default_factory=dict)  # clip with more than two of them -> how many
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -1046,8 +1057,18 @@ class ReadReport:
             alike.setdefault(_alike(file, why), []).append((file, why))
         return sorted(((*files[0], len(files)) for files in alike.values()), key=lambda r: -r[2])
 
+    def take(self, name: str, tracks: int):  # a clip, and how many bodies it has
+        "Note a clip as read."
+        self.read.append(name)
+        self.tracks += tracks
+        if tracks > 2:
+            self.crowded[name] = tracks
+
+    def people(self) -> str:  # how many tracks the clips have, in words
+        return _tracks_in_words(self.tracks, len(self.read), self.crowded)
+
     def _facts(self) -> dict:
-        "The four counts, in words."
+        "The counts, in words."
         read = f"{len(self.read):,}" + (f" of {self.expected:,} expected" if self.expected else "")
         short = (self.expected or 0) - len(self.read)
         return {
@@ -1055,10 +1076,15 @@ class ReadReport:
             "read": read + (f" ({short:,} are not there)" if short > 0 else ""),
             "missing": f"{len(self.missing):,} (left out: on the data set's own list of unusable recordings)",
             "quarantined": f"{len(self.quarantined):,}" + (" (set aside: see below)" if self.quarantined else ""),
+            **({"tracks": self.people()} if self.tracks else {}),
         }
+
+    def _seen(self) -> list:  # of sentences, those to act on marked
+        return [("wrong? " if verdict == "wrong" else "") + says for _, verdict, says in self.bodies.get("findings", [])]
 
     def __str__(self):
         lines = [self.dataset or "clips", *(f"  {k:12} {v}" for k, v in self._facts().items())]
+        lines += [f"  {'bodies':12} {says}" for says in self._seen()] + [f"  {'note':12} {says}" for says in self.notes]
         for file, why, n in self.reasons()[:20]:
             lines.append(f"  - {Path(file).name}: {why}" + (f" ({n - 1:,} more like this)" if n > 1 else ""))
         more = len(self.reasons()) - 20
@@ -1066,11 +1092,13 @@ class ReadReport:
 
     def _repr_markdown_(self):
         facts = self._facts()
-        lines = [f"**{_cell(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * 4 + "|",
+        lines = [f"**{md_text(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * len(facts) + "|",
                  f"| {' | '.join(facts.values())} |"]
+        said = [f"- bodies: {md_text(says)}" for says in self._seen()] + [f"- {md_text(says)}" for says in self.notes]
+        lines += ["", *said] if said else []
         if self.quarantined:
             lines += ["", "| files | why they were set aside | for example |", "|---:|---|---|"]
-        lines += [f"| {n:,} | {_cell(why)} | `{_cell(Path(file).name)}` |" for file, why, n in self.reasons()[:20]]
+        lines += [f"| {n:,} | {md_text(why)} | `{md_text(Path(file).name)}` |" for file, why, n in self.reasons()[:20]]
         if (more := len(self.reasons()) - 20) > 0:
             lines += ["", f"and {more:,} other reasons: see report.json"]
         return "\n".join(lines)

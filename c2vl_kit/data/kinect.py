@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from .formats import MAT_LIMIT, _clip, _mat_array, text_bytes
-from ..skeleton import KINECT20, MSR20, NTU25, SBU15, Clip, InputError
+from ..core import InputError
+from ..skeleton import KINECT20, MSR20, NTU25, SBU15, Clip
 
 # %% ../../nbs/10a_data.kinect.ipynb #e4a71845
 def _text_lines(path: Path) -> list[str]:

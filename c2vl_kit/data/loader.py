@@ -26,11 +26,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from .store import _alive, _code
+from .store import _code
 from .transforms import CENTRE, Pipeline, get_pipeline, to_array
-from ..skeleton import InputError, Layout, interpolate_missing, sha256_of
+from ..core import InputError, clear_leftovers, sha256_of, whole_file
+from ..progress import Meter
+from ..skeleton import Layout, interpolate_missing
 
 # %% ../../nbs/16_data.loader.ipynb #aa3e560d
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,6 +78,7 @@ class ClipSet:
     goes_to: torch.device | None = None  # streamed: where batches are sent; None: `x` itself is there
     file: Path | None = None  # streamed from this file
     frames_raw: Tensor | None = None  # (N,) int64, frames of each clip before it was brought to `frames`; None: not known
+    store: str | None = None  # checksum of the store that the clips are of; None: not known
 
     def __len__(self) -> int:  # number of clips
         return len(self.names)
@@ -168,7 +170,7 @@ def _prepare(
     count = len(job[0])
     parts = [(i, min(i + 64, count)) for i in range(0, count, 64)]
     workers = _workers(workers, count)
-    bar = tqdm(total=count, desc="preparing", unit="clip", delay=1, disable=None if progress is None else not progress)
+    bar = Meter(count, "preparing", "clip", show=progress)
     if workers == 1:
         with bar:
             return np.concatenate([_prepare_rows(job, *part) for part in parts if not bar.update(part[1] - part[0])])
@@ -214,12 +216,8 @@ def _write_prepared(
     fill: Callable,  # (function (start, stop) -> rows to write into) -> present (N, M)
 ) -> None:
     "Write a prepared file and, beside it, which persons are present; InputError when the disk has no room."
-    aside = file.with_name(f"{file.name}.tmp-{os.getpid()}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    for old in file.parent.glob("*.tmp-*"):
-        if (pid := old.name.rpartition("-")[2]).isdecimal() and not _alive(int(pid)):
-            old.unlink(missing_ok=True)
-    try:
+    clear_leftovers(file.parent)  # every set of clips has a file name of its own
+    with whole_file(file, 4 * int(np.prod(shape)), "make room, or give another folder=") as aside:
         with open(aside, "wb") as f:
             np.lib.format.write_array_header_1_0(f, dict(descr="<f4", fortran_order=False, shape=shape))
             head, size = f.tell(), 4 * int(np.prod(shape[1:]))
@@ -231,12 +229,8 @@ def _write_prepared(
             return np.memmap(aside, "<f4", "r+", head + size * start, (stop - start, *shape[1:]))
 
         present = fill(rows)
-        np.save(aside.with_suffix(".present.npy"), present)
-        os.replace(aside.with_suffix(".present.npy"), file.with_suffix(".present.npy"))
-        os.replace(aside, file)
-    finally:
-        for left in (aside, aside.with_suffix(".present.npy")):
-            left.unlink(missing_ok=True)
+        with whole_file(file.with_suffix(".present.npy")) as beside, open(beside, "wb") as f:
+            np.save(f, present)
 
 # %% ../../nbs/16_data.loader.ipynb #4d92d42c
 def _open_prepared(file: Path, shape: tuple) -> tuple[Tensor, Tensor] | None:  # (x, present); None: absent or damaged
@@ -254,14 +248,9 @@ def _open_prepared(file: Path, shape: tuple) -> tuple[Tensor, Tensor] | None:  #
 
 def _prepared(file: Path, shape: tuple, fill: Callable) -> tuple[Tensor, Tensor]:
     "The prepared file, made if it is not there."
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if (found := _open_prepared(file, shape)) is None:
-            _write_prepared(file, shape, fill)
-            found = _open_prepared(file, shape)
-    except OSError as e:
-        why = f"({(e.strerror or 'error').lower()}); make room, or give another folder="
-        raise InputError(f"{4 * np.prod(shape) / 1e9:.1f} GB of prepared clips cannot be written to {file.parent} {why}.") from e
+    if (found := _open_prepared(file, shape)) is None:
+        _write_prepared(file, shape, fill)
+        found = _open_prepared(file, shape)
     return found
 
 # %% ../../nbs/16_data.loader.ipynb #094fe4de
@@ -341,11 +330,12 @@ def _load(cls, store, names, frames, persons, pipeline, device, progress, reside
     if resident:
         x = _in_memory(shape, shared=_workers(workers, len(names)) > 1)
         present = _prepare((names, prepare, lambda start, stop: x[start:stop]), workers, progress)
-        return cls(torch.from_numpy(x), torch.from_numpy(present), names, store.layout, frames, pipeline.name, frames_raw=counts).to(device)
+        tensors, of = (torch.from_numpy(x), torch.from_numpy(present)), getattr(store, "checksum", None)
+        return cls(*tensors, names, store.layout, frames, pipeline.name, frames_raw=counts, store=of).to(device)
     key = _key(store, names, frames, persons, pipeline)
     file = Path(folder or Path(store.path).parent / "prepared") / f"{key}.npy"
     x, present = _prepared(file, shape, lambda rows: _prepare((names, prepare, rows), workers, progress))
-    return cls(x, present, names, store.layout, frames, pipeline.name, device, file, counts)
+    return cls(x, present, names, store.layout, frames, pipeline.name, device, file, counts, store.checksum)
 
 # %% ../../nbs/16_data.loader.ipynb #71de8fa9
 def _batches(clips: ClipSet, batch_size: int, order: Tensor, drop_last: bool) -> Iterator[Batch]:

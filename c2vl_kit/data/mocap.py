@@ -17,7 +17,8 @@ from types import MappingProxyType
 import numpy as np
 
 from .formats import text_bytes
-from ..skeleton import ROLES, Clip, InputError, Layout
+from ..core import InputError
+from ..skeleton import Clip, Layout, ROLES, md_text
 
 # %% ../../nbs/10b_data.mocap.ipynb #8cfd42f2
 def _turn(
@@ -539,15 +540,11 @@ def _bvh_facts(bvh: Bvh) -> str:
         size = f"{guess_unit(reach)} (guessed: {reach * UNITS[guess_unit(reach)]:.2f} m along its bones from tip to tip)"
     except InputError:
         size = f"unknown ({reach:.4g} along its bones from tip to tip): give `unit=`"
-    rows = [f"| {_cell(raw) if raw is not None else '*End Site*'} | {_cell(name) if v >= first else '*left out*'} | {len(c) or '–'} |"
+    rows = [f"| {md_text(raw) if raw is not None else '*End Site*'} | {md_text(name) if v >= first else '*left out*'} | {len(c) or '–'} |"
             for v, (raw, name, c) in enumerate(zip(bvh.names, names, bvh.channels))]
-    return "\n".join([f"**{_cell(bvh.path.name)}**: {len(bvh.motion)} frames at {bvh.fps:g} fps; unit: {size}", "",
+    return "\n".join([f"**{md_text(bvh.path.name)}**: {len(bvh.motion)} frames at {bvh.fps:g} fps; unit: {size}", "",
                       "| in the file | in the clip | channels |", "|---|---|---|", *rows])
 
-
-def _cell(text) -> str:
-    "Text that cannot break out of a markdown table."
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'").replace("*", "\\*")
 
 # %% ../../nbs/10b_data.mocap.ipynb #e2dac96d
 def read_bvh(
@@ -643,9 +640,9 @@ class AsfSkeleton:
         return f"AsfSkeleton({self.path.name!r}, {len(self.bones)} joints)"
 
     def _repr_markdown_(self) -> str:
-        rows = [f"| {_cell(b)} | {_cell(n)} | {np.linalg.norm(s) * self.unit:.3f} | {' '.join(d) or '–'} |"
+        rows = [f"| {md_text(b)} | {md_text(n)} | {np.linalg.norm(s) * self.unit:.3f} | {' '.join(d) or '–'} |"
                 for b, n, s, d in zip(self.bones, self.layout.joints, self.steps, self.dof)]
-        head = f"**{_cell(self.path.name)}**: 1 unit is {self.unit:.4g} m"
+        head = f"**{md_text(self.path.name)}**: 1 unit is {self.unit:.4g} m"
         return "\n".join([head, "", "| bone | its end | metres | freedom |", "|---|---|---|---|", *rows])
 
 # %% ../../nbs/10b_data.mocap.ipynb #5835f950

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .store import Store
-from ..skeleton import Clip, InputError, Layout, interpolate_missing
+from ..core import InputError
+from ..skeleton import Clip, Layout, interpolate_missing, md_text
 
 # %% ../../nbs/11a_data.near.ipynb #95a30abc
 _PEOPLE, _MOMENTS, _SAMPLES = 2, 8, 24  # people compared; frames in a descriptor; frames in an alignment
@@ -154,7 +155,7 @@ def _near_markdown(self: NearReport) -> str:
     "Counts and the histogram."
     low, high = self.gap
     lines = [
-        f"**Copies of test clips in training**, {self.dataset} {self.split}: {len(self.distances):,} test clips, "
+        f"**Copies of test clips in training**, {md_text(self.dataset)} {md_text(self.split)}: {len(self.distances):,} test clips, "
         f"{len(self.exact):,} exact copies, {len(self.near):,} near ones ({self.seconds:.1f} s). "
         f"Nearest that is none: {high:.1%} of a body's size.",
         "", "| distance to the nearest training clip | test clips | |", "|---|---|---|",

@@ -7,7 +7,8 @@ from __future__ import annotations
 import html
 from dataclasses import asdict, dataclass, field, fields
 import numpy as np
-from ..skeleton import KINECT20, Clip, InputError, Layout
+from ..core import InputError
+from ..skeleton import KINECT20, Clip, Layout
 from ..skeleton import _rest_pose as _standing
 
 # %% auto #0

@@ -15,6 +15,7 @@ import pickle
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -24,8 +25,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .formats import ReadReport, _cell, read_all
-from ..skeleton import Clip, InputError, Layout, get_layout, sha256_of, write_json_atomic
+from ..core import InputError, cannot_write, process_alive, sha256_of, write_json_atomic
+from .checks import BodyCheck, check_bodies
+from .formats import ReadReport, read_all
+from ..progress import Meter
+from ..skeleton import Clip, Layout, MOST_CLASSES, as_label, get_layout, md_text
 
 try:
     import fcntl
@@ -266,8 +270,7 @@ def _only_one(out: Path):  # yields the folder to build in
         yield folder
     except OSError as e:
         kept = (folder / "journal").exists()
-        fix = "make room, and the same call goes on from what is kept" if kept else "choose another place or make room"
-        raise InputError(f"{out} cannot be written ({(e.strerror or 'error').lower()}); {fix}.") from e
+        raise cannot_write(out, e, fix="make room, and the same call goes on from what is kept" if kept else "") from e
     finally:
         if lock is not None and not (folder / "journal").exists():
             _remove(folder)
@@ -293,25 +296,12 @@ def _swap(made: Path, out: Path):
     shutil.rmtree(old, ignore_errors=True)
 
 # %% ../../nbs/11_data.store.ipynb #e0c08046
-def _alive(pid: int) -> bool:
-    "Whether a process of this id runs here (where that cannot be asked: yes)."
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it runs and belongs to somebody else
-        return True
-    return True
-
-
 def _clean_stale(out: Path):  # the store that will be built
     "Bring back an old store that a dead build had moved aside; remove what is left of builds that died after their last rename."
     for kind in ("old", "tmp"):  # earlier versions of the kit built in `tmp` folders
         for p in out.parent.glob(f"{out.name}.{kind}-*"):
             pid = p.name.rpartition("-")[2]
-            if not pid.isdecimal() or not p.is_dir() or (int(pid) != os.getpid() and _alive(int(pid))):
+            if not pid.isdecimal() or not p.is_dir() or (int(pid) != os.getpid() and process_alive(int(pid))):
                 continue
             if kind == "old" and not out.exists():
                 os.replace(p, out)
@@ -400,7 +390,7 @@ class _Writer:
         for c, value in zip(_COLUMNS, row):
             self.table[c].append(value)
         self.taken[row[0]] = source
-        self.report.read.append(row[0])
+        self.report.take(row[0], row[_COLUMNS.index("M")])
 
     def refuse(self, key: str, why: str):
         self.report.quarantined[key] = why
@@ -480,16 +470,49 @@ def _finish(w: _Writer, dataset: str):
     if w.confidence:
         digests["confidence.npy"] = w.confidence.close()
     if not w.report.read:
-        if not w.report.found:
+        if not w.report.quarantined:
             raise InputError("there is nothing to build a store from: no file and no clip was given.")
         where, why = next(iter(w.report.quarantined.items()))
         raise InputError(f"none of the {w.report.found} clips could be used, so no store was made; the first was {where}: {why}")
+    _label_by_name(w)
     head = dict(version=VERSION, dataset=dataset, layout=w.layout.to_dict(), clips=len(w.taken), table=w.table)
+    head["checksum"] = _checksum(head, digests)
+    seen = check_bodies(_some_clips(w))
+    head["bodies"] = w.report.bodies = seen.to_dict()
+    for says in seen.wrong:
+        warnings.warn(says, stacklevel=4)
     write_json_atomic(w.folder / "report.json", w.report.to_dict())
-    write_json_atomic(w.folder / "store.json", {**head, "checksum": _checksum(head, digests)})
+    write_json_atomic(w.folder / "store.json", head)
     for name in ("report.json", "store.json"):
         with open(w.folder / name, "rb+") as f:
             os.fsync(f.fileno())
+
+
+def _label_by_name(w: _Writer):
+    "Labels for clips that have class names alone; what stays without one is noted."
+    labels, names = w.table["label"], w.table["label_name"]
+    bare = [n for label, n in zip(labels, names) if label is None and n is not None]
+    if not bare:
+        return
+    if any(label is not None for label in labels):
+        some = ", ".join(map(repr, sorted(set(bare))[:3]))
+        w.report.notes.append(f"{len(bare):,} clips have a class name and no label ({some}): add these names to classes=, "
+                              "or leave the clips out.")
+        return
+    number = {n: k for k, n in enumerate(sorted(set(bare)))}
+    w.table["label"] = [number.get(n) for n in names]
+    w.report.notes.append(f"The clips have class names and no labels, so the {len(number)} names were numbered in alphabetical order; "
+                          "give the reader classes=[…] for an order of your own.")
+
+
+def _some_clips(w: _Writer, most: int = 100) -> list[Clip]:
+    "Clips from all over a store whose arrays are written."
+    x, V, t = np.load(w.folder / "joints.npy", mmap_mode="r"), w.layout.V, w.table
+    found = []
+    for i in np.unique(np.linspace(0, len(w.taken) - 1, min(most, len(w.taken))).round().astype(int)):
+        shape = (t["T"][i], t["M"][i], V, 3)
+        found.append(Clip(t["name"][i], x[t["offset"][i] :][: int(np.prod(shape))].reshape(shape), w.layout))
+    return found
 
 # %% ../../nbs/11_data.store.ipynb #4cd3b48a
 def _read_head(path: Path) -> dict:  # the store's folder
@@ -531,6 +554,7 @@ class Store:
     def __init__(self, path, head, joints, confidence):  # use `Store.open` or `Store.build`
         self.path, self.dataset, self.checksum = Path(path), head["dataset"], head["checksum"]
         self.layout = Layout.from_dict(head["layout"])
+        self.bodies = BodyCheck.from_dict(head["bodies"]) if head.get("bodies") else None  # None: built before stores were checked
         self._table, self._joints = head["table"], np.asarray(joints)  # slices of a plain view cost less than those of a memmap
         self._confidence = None if confidence is None else np.asarray(confidence)
         self.names = tuple(self._table["name"])
@@ -622,7 +646,7 @@ def _build(
         _target(out, overwrite)  # another process may have finished meanwhile
         w, journal, done = _begin(folder, job, files, report, layout, progress)
         candidates = _from_files(files, reader, workers, done) if files else _from_clips(clips)
-        bar = tqdm(total=total, initial=done, desc="reading", unit="file" if files else "clip", delay=1, disable=not progress)
+        bar = Meter(total, "reading", "file" if files else "clip", done, bool(progress))
         try:
             with bar, closing(candidates):
                 _fill(w, journal, candidates, done, job is not None, bar)
@@ -689,12 +713,22 @@ def _column(self: Store, key: str) -> np.ndarray:  # (N,); int64 with -1 for unk
 # %% ../../nbs/11_data.store.ipynb #3d4fd275
 def _label_names(self: Store) -> tuple[str, ...]:
     "Class names by label; a class without a clip here reads `class 5`."
-    names = {l: n for l, n in zip(self._table["label"], self._table["label_name"]) if l is not None}
+    names = {as_label(l, f"a clip of {self.path}"): n for l, n in zip(self._table["label"], self._table["label_name"]) if l is not None}
     return tuple(names.get(i) or f"class {i}" for i in range(max(names, default=-1) + 1))
 
 
+def _class_labels(self: Store) -> np.ndarray:  # (N,) int64, -1 for unknown
+    "The class of each clip; `InputError` where one is no class number, as in stores of earlier versions."
+    labels = self.column("label")
+    if len(labels) and (labels.dtype != np.int64 or labels.max() >= MOST_CLASSES):
+        for name, label in zip(self.names, self._table["label"]):
+            if label is not None:
+                as_label(label, f"clip {name!r} of {self.path}")
+    return labels
+
+
 Store.column = _column
-Store.labels = property(lambda self: self.column("label"))
+Store.labels = property(_class_labels)
 Store.label_names = property(_label_names)
 Store.digests = property(lambda self: dict(zip(self.names, self._table["digest"])))
 
@@ -709,18 +743,19 @@ def _markdown(self: Store) -> str:
 
     facts = [
         ("clips", f"{len(self):,}"),
-        ("layout", f"{self.layout.name} ({self.layout.V} joints)"),
+        ("layout", f"{md_text(self.layout.name)} ({self.layout.V} joints)"),
         ("frames", f"{span(T)}, median {int(np.median(T))}"),
         ("people", span(M)),
         ("seconds", f"{float((T / self.column('fps')).sum()):,.0f}"),
         ("size", f"{size / 1e6:,.1f} MB, {size / (len(self) * 2 * 300 * self.layout.V * 12):.0%} of the array padded to 2 × 300 frames"),
     ]
     facts += [(k + "s", f"{len(set(v))}") for k in ("subject", "camera", "setup") if (v := [s for s in self._table[k] if s is not None])]
-    lines = [f"**Store** {self.dataset} · checksum `{self.checksum[:12]}`", "", "| | |", "|---|---|"]
+    lines = [f"**Store** {md_text(self.dataset)} · checksum `{self.checksum[:12]}`", "", "| | |", "|---|---|"]
     lines += [f"| {k} | {v} |" for k, v in facts]
     count = np.bincount(self.labels[self.labels >= 0], minlength=len(self.label_names))
     if len(count):
-        lines += ["", "clips per class: " + ", ".join(f"{_cell(n)} {c}" for n, c in zip(self.label_names, count))]
+        lines += ["", "clips per class: " + ", ".join(f"{md_text(n)} {c}" for n, c in zip(self.label_names, count))]
+    lines += ["", self.bodies._repr_markdown_()] if self.bodies else []
     return "\n".join(lines)
 
 

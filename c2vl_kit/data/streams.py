@@ -9,7 +9,8 @@ __all__ = ['STREAMS', 'stream']
 import torch
 from torch import Tensor
 
-from ..skeleton import InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout
 
 STREAMS = ("joint", "bone", "motion", "bone-motion", "acceleration", "rotation-axis", "angular-velocity")
 

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['PIPELINE_A', 'PIPELINE_B', 'PIPELINE_C', 'PIPELINE_D', 'PIPELINE_D_UNALIGNED', 'CENTRE', 'CENTRE_FACING', 'PIPELINES',
-           'LEGACY_PIPELINES', 'trim', 'drop_empty', 'motion_energy', 'order_bodies', 'seen', 'fill_missing', 'centre',
-           'centre_frames', 'centre_each', 'face', 'align_each', 'align_first', 'drop_short', 'drop_spread',
-           'two_actors', 'close_gaps', 'most_energetic', 'repeat_seen', 'by_slot', 'round_storage', 'main_actor',
-           'counted_frames', 'zero_missing', 'resample', 'stretch', 'Pipeline', 'get_pipeline', 'to_array',
-           'Comparison', 'compare_pipelines']
+           'LEGACY_PIPELINES', 'trim', 'drop_empty', 'people', 'join_tracks', 'motion_energy', 'most_moving',
+           'main_bodies', 'order_bodies', 'seen', 'fill_missing', 'centre', 'centre_frames', 'centre_each', 'face',
+           'align_each', 'align_first', 'drop_short', 'drop_spread', 'two_actors', 'close_gaps', 'most_energetic',
+           'repeat_seen', 'by_slot', 'round_storage', 'main_actor', 'counted_frames', 'zero_missing', 'resample',
+           'stretch', 'Pipeline', 'get_pipeline', 'to_array', 'Comparison', 'compare_pipelines']
 
 # %% ../../nbs/13_data.transforms.ipynb #3666b6aa
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,8 @@ from html import escape
 
 import numpy as np
 
-from ..skeleton import Clip, InputError, facing, interpolate_missing
+from ..core import InputError
+from ..skeleton import Clip, facing, interpolate_missing, md_text, unmasked
 
 # %% ../../nbs/13_data.transforms.ipynb #0a8b0c32
 def trim(
@@ -50,6 +51,70 @@ def _cut(clip: Clip, which, axis: int) -> Clip:
     at = (slice(None),) * axis + (which,)
     return clip.replace(joints=clip.joints[at], confidence=None if clip.confidence is None else clip.confidence[at])
 
+# %% ../../nbs/13_data.transforms.ipynb #b71eda34
+def people(
+    clip: Clip,  # any clip
+    reach: float = 0.5,  # metres that a person may jump when the number changes
+    speed: float = 1.5,  # metres per second on top, for the time in which nobody was seen
+) -> tuple[tuple[int, ...], ...]:  # for each person, in the order of the file, the bodies that are theirs
+    "Which bodies are one person: they share no frame, and one goes on where the other one stopped."
+    there, groups, cost = clip.mask.any(axis=2), [(m,) for m in range(clip.M)], {}
+    brief = _brief(there)
+    while len(groups) > 1:
+        pairs = [(a, b) for i, a in enumerate(groups) for b in groups[i + 1 :] if not brief[list(a + b)].all()]
+        cost |= {pair: _jump(clip, there, *pair, reach, speed) for pair in pairs if pair not in cost}
+        best = min(pairs, key=cost.__getitem__)
+        if cost[best] == np.inf:
+            break
+        groups = sorted([g for g in groups if g not in best] + [tuple(sorted(best[0] + best[1]))])
+    return tuple(groups)
+
+
+def _brief(there: np.ndarray) -> np.ndarray:  # (T, M) bool -> (M,) bool
+    "Flickers: bodies of at most 11 frames that are not half as long as the longest one."
+    count = there.sum(axis=0)
+    return count <= min(11, count.max() // 2)
+
+
+def _jump(clip: Clip, there: np.ndarray, a: tuple, b: tuple, reach: float, speed: float) -> float:
+    "What it costs to call two groups of bodies one person: metres, and seconds of absence; infinite when they cannot be."
+    first, second = (there[:, list(group)].any(axis=1) for group in (a, b))
+    frames = np.flatnonzero(first | second)
+    change = np.flatnonzero(np.diff(second[frames].astype(int)))  # where one takes over from the other
+    if (first & second).any() or not len(change):
+        return np.inf
+    worst = 0.0
+    for stop, start in zip(frames[change], frames[change + 1]):
+        x, y = (clip.joints[t, next(m for m in a + b if there[t, m])].astype(np.float64) for t in (stop, start))
+        both = ~np.isnan(y - x).any(axis=1)
+        step = (y - x)[both].mean(axis=0) if both.any() else np.nanmean(y, axis=0) - np.nanmean(x, axis=0)
+        away, gap = float(np.linalg.norm(step)), (start - stop) / clip.fps
+        if away > reach + speed * gap:
+            return np.inf
+        worst = max(worst, away + gap)
+    return worst
+
+# %% ../../nbs/13_data.transforms.ipynb #fec2f969
+def join_tracks(
+    clip: Clip,  # as read, with every body of the file
+    reach: float = 0.5,  # see `people`
+    speed: float = 1.5,  # see `people`
+) -> Clip:  # one body for each person; NaN where they were not seen
+    "Put the bodies of one person together."
+    found = people(clip, reach, speed)
+    if len(found) == clip.M:
+        return clip
+    there = clip.mask.any(axis=2)
+    joints = np.full((clip.T, len(found), clip.V, 3), np.nan, clip.joints.dtype)
+    confidence = None if clip.confidence is None else np.zeros(joints.shape[:3], np.float32)
+    for person, bodies in enumerate(found):
+        for body in bodies:
+            frames = there[:, body]
+            joints[frames, person] = clip.joints[frames, body]
+            if confidence is not None:
+                confidence[frames, person] = clip.confidence[frames, body]
+    return clip.replace(joints=joints, confidence=confidence)
+
 # %% ../../nbs/13_data.transforms.ipynb #08004369
 def motion_energy(
     clip: Clip,  # any clip
@@ -61,6 +126,24 @@ def motion_energy(
     mean = x.sum(axis=0) / count
     variance = (np.where(seen, x - mean, 0) ** 2).sum(axis=0) / count
     return np.where(seen.any(axis=(0, 2, 3)), variance.sum(axis=(1, 2)), -1.0)
+
+
+def most_moving(
+    clip: Clip,  # any clip
+    most: int = 2,  # how many are wanted
+) -> np.ndarray:  # (at most `most`,) places of bodies, in the order of the clip
+    "The bodies with the most motion, summed over the frames in which they were seen; flickers come last."
+    there = clip.mask.any(axis=2)
+    total = np.where(there.any(axis=0), motion_energy(clip) * there.sum(axis=0), -1)
+    return np.sort(np.lexsort((-total, _brief(there)))[:most])
+
+
+def main_bodies(
+    clip: Clip,  # any clip
+    most: int = 2,  # bodies to keep
+) -> Clip:  # in the order they had
+    "Keep the bodies that move most over the whole clip."
+    return clip if clip.M <= most else _cut(clip, most_moving(clip, most), 1)
 
 
 def order_bodies(
@@ -118,10 +201,10 @@ def _on_neighbours(x: np.ndarray, layout) -> np.ndarray:
 # %% ../../nbs/13_data.transforms.ipynb #f4ee658a
 def centre(
     clip: Clip,  # any clip
-    point: str = "hips",  # which body point comes to the origin, see Layout.point
+    point: str = "hips",  # which body point comes to the origin, see Layout.point; a layout without hips has a next best
 ) -> Clip:  # one shift for all frames and bodies
     "Put a point of the first body, in the first frame that has it, at the origin."
-    at = _where(clip, point, 0)  # (T, 3)
+    at = clip.joints[:, 0, list(clip.layout.middle)].mean(axis=1) if point == "hips" else _where(clip, point, 0)  # (T, 3)
     known = np.flatnonzero(~np.isnan(at).any(axis=1))
     if len(known):
         return clip.replace(joints=clip.joints - at[known[0]])
@@ -169,9 +252,12 @@ def face(
     clip: Clip,  # any clip, y up
     towards: str = "+z",  # "+z", "-z", "+x" or "-x"
 ) -> Clip:  # the same clip, all bodies turned together about the y axis
-    "Turn the clip so that the first body looks one way on average; raises InputError on an unknown direction."
+    "Turn the clip so that the first body looks one way on average; InputError for an unknown direction, or a layout without sides."
     if towards not in _DIRECTIONS:
         raise InputError(f"unknown direction {towards!r}; choose one of {', '.join(_DIRECTIONS)}.")
+    if not any(clip.layout.answers(f"left {limb}", f"right {limb}") for limb in ("shoulder", "hip")):
+        raise InputError(f"layout {clip.layout.name} does not tell which way a body faces: it has neither left and right shoulder nor "
+                         f"left and right hip (it has {', '.join(clip.layout.joints)}); name these joints, or use the pipeline 'centre'.")
     front = facing(clip.joints, clip.layout)
     if front is None:
         return clip
@@ -367,9 +453,10 @@ def _repeat_legacy(clip: Clip, there: np.ndarray, frames: int) -> Clip:
 
 def by_slot(
     clip: Clip,  # any clip
+    most: int | None = None,  # bodies that such a reader takes of a frame; None: all
 ) -> Clip:  # bodies change places when one before them is not seen
     "Number the bodies of each frame anew, as readers do that ignore body IDs (legacy)."
-    order = np.argsort(~clip.mask.any(axis=2), axis=1, kind="stable")  # (T, M)
+    order = np.argsort(~clip.mask.any(axis=2), axis=1, kind="stable")[:, :most]  # (T, M)
     frames = np.arange(clip.T)[:, None]
     return clip.replace(joints=clip.joints[frames, order], confidence=None if clip.confidence is None else clip.confidence[frames, order])
 
@@ -419,6 +506,7 @@ def resample(
     antialias: bool = False,  # average instead of picking when there are fewer new frames than old
 ) -> np.ndarray:  # (F, …), same type
     "Linear interpolation along the first axis to `frames`; raises InputError for no frames and no time."
+    x = unmasked(x)
     if frames < 1 or len(x) == 0:
         raise InputError(f"cannot bring {len(x)} frames to {frames}; both must be at least 1.")
     if seconds is not None and not (seconds > 0 and fps > 0):
@@ -460,7 +548,6 @@ class Pipeline:
     name: str  # what configurations call it
     steps: tuple[Callable[[Clip], Clip], ...]  # run in this order; module-level functions or partials, so that they travel
     about: str = ""  # whose way it is, in a few words
-    bodies: int = 2  # how many bodies of a file it wants to choose from, e.g. read_ntu(path, max_bodies=pipeline.bodies)
 
     def __call__(
         self,
@@ -473,8 +560,8 @@ class Pipeline:
 
     def _repr_markdown_(self) -> str:
         about = [(getattr(s, "func", s).__doc__ or "").split(";")[0].rstrip(".") for s in self.steps]
-        lines = [f"{i}. `{_step_name(step)}`: {does}" for i, (step, does) in enumerate(zip(self.steps, about), 1)]
-        return "\n".join([f"**Pipeline `{self.name}`** {self.about} (up to {self.bodies} bodies of a file)", "", *lines])
+        lines = [f"{i}. `{md_text(_step_name(step))}`: {md_text(does)}" for i, (step, does) in enumerate(zip(self.steps, about), 1)]
+        return "\n".join([f"**Pipeline `{md_text(self.name)}`** {md_text(self.about)}", "", *lines])
 
 
 def _step_name(step: Callable) -> str:
@@ -484,30 +571,33 @@ def _step_name(step: Callable) -> str:
     return getattr(inner, "__name__", str(inner)) + (f"({set_})" if set_ else "")
 
 # %% ../../nbs/13_data.transforms.ipynb #eff7b7a2
-_B = (drop_short, drop_spread, two_actors, drop_empty, partial(fill_missing, wait=False))
+_B = (join_tracks, drop_short, drop_spread, two_actors, drop_empty, partial(fill_missing, wait=False))
 _D = (*_B, round_storage, main_actor, partial(centre, point="spine"))
+_TWO = (join_tracks, main_bodies)
 
-PIPELINE_A = Pipeline("A", (trim, fill_missing, centre_each, align_each), "as CrosSCLR and IKEM prepare NTU: place and turning are lost")
-PIPELINE_B = Pipeline("B", (*_B, partial(centre, point="spine")), "as CTR-GCN and MMCL: cleaned bodies, one shift, no turn", 4)
-PIPELINE_C = Pipeline("C", (trim, most_energetic, repeat_seen, centre_frames, align_first),
-                      "as 2s-AGCN, CMD and UmURL: the walk is lost, the first frame stands straight", 4)
-PIPELINE_D = Pipeline("D", (*_D, align_first), "as pyskl: B stored in float16, the first frame stands straight", 4)
-PIPELINE_D_UNALIGNED = Pipeline("D-unaligned", _D, "as ProtoGCN: D without the alignment", 4)
-CENTRE = Pipeline("centre", (trim, order_bodies, fill_missing, centre), "one shift for the clip; everything else is as recorded")
-CENTRE_FACING = Pipeline("facing", (trim, order_bodies, fill_missing, centre, face), "one shift and one turn for the clip: views agree")
+PIPELINE_A = Pipeline("A", (*_TWO, trim, fill_missing, centre_each, align_each),
+                      "as CrosSCLR and IKEM prepare NTU: place and turning are lost")
+PIPELINE_B = Pipeline("B", (*_B, partial(centre, point="spine")), "as CTR-GCN and MMCL: cleaned bodies, one shift, no turn")
+PIPELINE_C = Pipeline("C", (*_TWO, trim, most_energetic, repeat_seen, centre_frames, align_first),
+                      "as 2s-AGCN, CMD and UmURL: the walk is lost, the first frame stands straight")
+PIPELINE_D = Pipeline("D", (*_D, align_first), "as pyskl: B stored in float16, the first frame stands straight")
+PIPELINE_D_UNALIGNED = Pipeline("D-unaligned", _D, "as ProtoGCN: D without the alignment")
+CENTRE = Pipeline("centre", (*_TWO, trim, order_bodies, fill_missing, centre), "one shift for the clip; everything else is as recorded")
+CENTRE_FACING = Pipeline("facing", (*_TWO, trim, order_bodies, fill_missing, centre, face),
+                         "one shift and one turn for the clip: views agree")
 PIPELINES = (PIPELINE_A, PIPELINE_B, PIPELINE_C, PIPELINE_D, PIPELINE_D_UNALIGNED, CENTRE, CENTRE_FACING)
 
 # %% ../../nbs/13_data.transforms.ipynb #acbf42e7
 _B_LEGACY = (drop_empty, close_gaps, drop_short, drop_spread, partial(two_actors, legacy=True), drop_empty,
              partial(fill_missing, wait=False))
 LEGACY_PIPELINES = (
-    Pipeline("A-legacy", (by_slot, counted_frames, zero_missing, centre_each, partial(stretch, frames=50),
+    Pipeline("A-legacy", (partial(by_slot, most=2), counted_frames, zero_missing, centre_each, partial(stretch, frames=50),
                           partial(align_each, legacy=True)), "CrosSCLR's code: time shifts with gaps, one direction of turning"),
-    Pipeline("B-legacy", (*_B_LEGACY, partial(centre, point="spine")), "CTR-GCN's code: gaps of a body are closed", 4),
+    Pipeline("B-legacy", (*_B_LEGACY, partial(centre, point="spine")), "CTR-GCN's code: gaps of a body are closed"),
     Pipeline("C-legacy", (by_slot, most_energetic, partial(repeat_seen, legacy=300), partial(centre_frames, legacy=True),
-                          partial(align_first, legacy=True)), "2s-AGCN's code: late bodies come early, 300 frames, z is up", 4),
+                          partial(align_first, legacy=True)), "2s-AGCN's code: late bodies come early, 300 frames, z is up"),
     Pipeline("D-legacy", (*_B_LEGACY, round_storage, main_actor, partial(centre, point="spine"), partial(align_first, legacy=True)),
-             "pyskl's code: gaps of a body are closed, z is up", 4),
+             "pyskl's code: gaps of a body are closed, z is up"),
 )
 
 
@@ -559,16 +649,19 @@ _FACTS = ("frames", "bodies", "hips travel (m)", "turning (°)", "two bodies apa
 
 def _facts(clip: Clip) -> tuple:
     "What _FACTS name: travel of the hips, summed turning of the shoulder line, mean distance of the first two bodies, up axis."
-    full = fill_missing(clip)
-    up = np.abs(mean := np.nanmean(_where(full, "head", 0) - _where(full, "hips", 0), axis=0)).argmax()
+    full, has = fill_missing(clip), clip.layout.answers
+    hips = [full.joints[:, m, list(clip.layout.middle)].mean(axis=1).astype(np.float64) for m in range(min(2, full.M))]
+    mean = np.nanmean(_where(full, "head", 0) - hips[0], axis=0) if has("head") else np.array([0.0, 1.0, 0.0])
+    up = np.abs(mean).argmax()
     floor = [2, 0] if up == 1 else [0, 1]
-    hips = [_where(full, "hips", m).astype(np.float64) for m in range(min(2, full.M))]
-    right, left = (_where(full, f"{side} shoulder", 0).astype(np.float64)[:, floor] for side in ("right", "left"))
-    angle = np.unwrap(np.arctan2(*(right - left).T))
+    angle = np.full(1, np.nan)  # a layout without shoulders does not say
+    if has("left shoulder", "right shoulder"):
+        right, left = (_where(full, f"{side} shoulder", 0).astype(np.float64)[:, floor] for side in ("right", "left"))
+        angle = np.unwrap(np.arctan2(*(right - left).T))
     apart = np.linalg.norm(hips[0] - hips[1], axis=-1).mean() if len(hips) > 1 else np.nan
     travel = np.linalg.norm(np.diff(hips[0], axis=0), axis=-1).sum()
-    return (clip.T, int(clip.mask.any(axis=(0, 2)).sum()), float(travel), float(np.degrees(np.abs(np.diff(angle)).sum())), float(apart),
-            ("−" if mean[up] < 0 else "") + "xyz"[up])
+    turning = float(np.degrees(np.abs(np.diff(angle)).sum() + 0 * angle[0]))
+    return (clip.T, int(clip.mask.any(axis=(0, 2)).sum()), float(travel), turning, float(apart), ("−" if mean[up] < 0 else "") + "xyz"[up])
 
 # %% ../../nbs/13_data.transforms.ipynb #2fefe3b1
 def _strip(
@@ -597,8 +690,8 @@ def _one_figure(view: np.ndarray, layout, colour: str) -> str:
     def line(*points):
         return "M" + "L".join(f"{a:.0f} {b:.0f}" for a, b in points)
 
-    at, head = view[-1], layout.point("head")[0]
-    way = view[:: -max(4, len(view) // 8), list(layout.point("hips"))].mean(axis=1) + (0, 42)
+    at, head = view[-1], layout.point("head")[0] if layout.answers("head") else layout.centre
+    way = view[:: -max(4, len(view) // 8), list(layout.middle)].mean(axis=1) + (0, 42)
     way = way[~np.isnan(way).any(axis=1)]
     bones = "".join(line(at[a], at[b]) for a, b in layout.bones if not np.isnan(at[[a, b]]).any())
     cx, cy = at[head]

@@ -16,7 +16,8 @@ from torch import nn
 
 from ..data.loader import ClipSet
 from ..data.streams import stream as make_stream
-from ..skeleton import InputError, sha256_of
+from ..core import InputError, sha256_of
+from ..skeleton import md_text, unmasked
 from ..train.runs import load_tensors, save_tensors
 
 # %% ../../nbs/70_evaluate.features.ipynb #4f3c29a8
@@ -28,7 +29,7 @@ class Features:
     info: dict = field(default_factory=dict)  # plain facts: encoder, stream, frames, …
 
     def __post_init__(self):
-        self.names, self.x = tuple(self.names), np.asarray(self.x, dtype=np.float32)
+        self.names, self.x = tuple(self.names), unmasked(self.x).astype(np.float32, copy=False)
         _check(self.names, self.x)
 
     def __len__(self) -> int:
@@ -90,7 +91,7 @@ def _markdown(features: Features) -> str:
     flat = float((features.x.std(axis=0) < 1e-6 * max(features.std, 1e-30)).mean())
     rows = {"clips": len(features), "size": features.dim, "standard deviation": f"{features.std:.4g}",
             "features equal for all clips": f"{flat:.0%}", **features.info}
-    return "\n".join(["| **Features** | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())])
+    return "\n".join(["| **Features** | |", "|---|---|", *(f"| {md_text(k)} | {md_text(v)} |" for k, v in rows.items())])
 
 # %% ../../nbs/70_evaluate.features.ipynb #2b3bfcaa
 @torch.no_grad()
@@ -113,13 +114,19 @@ def extract(
     finally:
         encoder.train(was_training)
     weights = sha256_of(*(p.detach().cpu().float().numpy() for p in encoder.parameters()))[:12]
-    info = {"encoder": type(encoder).__name__, "weights": weights, "stream": stream, "frames": clips.frames, "pipeline": clips.pipeline}
+    info = {"encoder": type(encoder).__name__, "weights": weights, "stream": stream, "frames": clips.frames, "pipeline": clips.pipeline,
+            **_store(clips)}
     return Features(clips.names, torch.cat(parts).numpy(), info)
+
+
+def _store(clips: ClipSet) -> dict:
+    "The store that the clips are of, where it is known."
+    return {} if clips.store is None else {"store": clips.store[:12]}
 
 # %% ../../nbs/70_evaluate.features.ipynb #48f8cdf4
 def raw_features(
     clips: ClipSet,  # prepared clips: resampled to one length, centred
 ) -> Features:  # (N, C·T·V·M)
     "The joints of each clip as one long vector, in metres."
-    info = {"encoder": "none: raw joints", "frames": clips.frames, "pipeline": clips.pipeline}
+    info = {"encoder": "none: raw joints", "frames": clips.frames, "pipeline": clips.pipeline, **_store(clips)}
     return Features(clips.names, clips.x.flatten(1).cpu().numpy(), info)

@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from ..data.loader import ClipSet
 from .features import Features, extract
 from c2vl_kit.evaluate.probes import (
-    KS, VIEW, ProbeConfig, Result, Results, Score, Scores, _checked, fit_linear, knn, linear_probe, retrieval, standardizer,
+    KS, VIEW, ProbeConfig, Result, Results, Score, Scores, _checked, fit_linear, knn, linear_probe, refuse_seen, results_file, retrieval,
+    standardizer, trained_on,
 )
 from ..methods.supervised import classify
-from ..skeleton import InputError
+from ..core import InputError
 from ..train.runs import Run
 from ..train.task import generator_for
 from ..train.trainer import pick_device
@@ -232,7 +233,7 @@ def evaluate_views(
     run: Run | str | Path | Mapping,  # a run or its folder; or view -> run, or view -> (encoder, settings that differ from VIEW)
     store,  # Store of the recordings
     split,  # Split: clips to train probes on, and test sets by name
-    out: str | Path | None = None,  # results.json; None: into the run folder of a single run, else nowhere
+    out: str | Path | None = None,  # file to write; None: results.json of a single run (of other data: beside it), else nowhere
     views: Sequence[str] | None = None,  # which views, in which order; None: all
     seed: int = 0,  # of probes and folds
     probe: ProbeConfig | None = None,  # settings of the linear probes
@@ -240,11 +241,14 @@ def evaluate_views(
     folds: int = 5,  # number of folds
     device: str = "auto",  # where features are computed
     progress: bool | None = None,  # show bars; None: on a terminal
+    cut_from=None,  # the runs' own Split, where `split` is a part of it
+    allow_other_store_or_split: bool = False,  # test runs on other data than they were trained on; a remark says so
 ) -> Results:
     "Every view alone and all together, on every test of a split."
     began, probe = time.perf_counter(), (probe or ProbeConfig()).replace(seed=seed)
     subjects, source = _subjects(run, views)
     runs = list({r.path: r for r, _ in source.values()}.values())
+    remarks = [note for r in runs for note in refuse_seen(r, store, split, cut_from, allow_other_store_or_split)]
     parts, labels = _parts(store, split)
     features = _features_of(subjects, store, parts, pick_device(device), progress)
     y, scores, sides = labels["train"], {}, {}
@@ -259,16 +263,10 @@ def evaluate_views(
     std = {v: s[0].std for v, s in sides.items()}
     info = {"runs": [r.path.name for r in runs], "method": runs[0].config.get("method") if runs else None, "views": list(subjects),
             "view": {v: how for v, (_, how) in subjects.items()}, "folds_by": by, "feature_std": min(std.values()), "feature_stds": std,
-            "notes": _notes(runs, split), "seconds": round(time.perf_counter() - began, 1)}
+            "trained_on": trained_on(runs[0]) if len(runs) == 1 else None, "notes": remarks,
+            "seconds": round(time.perf_counter() - began, 1)}
     rows = tuple(Result(k, s, store.dataset, split.name, split.hash, store.checksum, seed) for k, s in scores.items())
     results = Results(rows, tuple(store.label_names), info)
     if out is not None or (len(runs) == 1 and not isinstance(run, Mapping)):
-        results.save(out if out is not None else runs[0].path / "results.json")
+        results.save(out if out is not None else results_file(runs[0], store, split, remarks))
     return results
-
-
-def _notes(runs, split) -> list[str]:
-    "A remark on every run that was trained on another split."
-    wrong = [(r.path.name, r.config.get("split", {})) for r in runs if r.config.get("split", {}).get("hash") != split.hash]
-    return [f"Careful: {name} was trained on the split {s.get('name')} `{s.get('hash')}`, which may hold clips tested here."
-            for name, s in wrong]

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..skeleton import InputError
+from ..core import InputError
 
 # %% ../../nbs/40_losses.contrastive.ipynb #f4f78ba6
 def similarities(

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from .contrastive import constant, moco_terms, row_similarities, similarities
-from ..skeleton import InputError
+from ..core import InputError
 
 # %% ../../nbs/42_losses.exchange.ipynb #2fa7e7ab
 VARIANTS = ("paper", "repo")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .contrastive import similarities
-from ..skeleton import InputError
+from ..core import InputError
 
 # %% ../../nbs/43_losses.multimodal.ipynb #a6526c17
 def fam_loss(

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import torch
 
 from .contrastive import similarities
-from ..skeleton import InputError
+from ..core import InputError
 
 # %% ../../nbs/41_losses.soft_targets.ipynb #b1ebdda7
 SCHEDULES = ("linear", "cosine", "step", "fixed")

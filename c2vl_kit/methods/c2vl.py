@@ -21,7 +21,8 @@ from ..data.streams import STREAMS, stream
 from ..losses.contrastive import LogitScale
 from ..losses.soft_targets import SoftTargetConfig, Targets, alpha_at, soft_target_loss
 from ..models.zoo import Backbone
-from ..skeleton import InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout
 from ..train.runs import Run, load_tensors, save_tensors
 from ..train.task import Config, Progress, Task, seeded
 from ..train.trainer import TrainConfig, Trainer

@@ -13,7 +13,8 @@ import torch
 
 from ..losses.exchange import VARIANTS, exchange_loss
 from .skeletonclr import LEGACY, MoCo, MoCoConfig, Seen, _published, _small, roomy
-from ..skeleton import InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout
 from ..train.runs import Run
 from ..train.task import Progress
 from ..train.views import pretrain_task

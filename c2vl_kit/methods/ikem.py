@@ -22,11 +22,12 @@ from .crosclr import QUIRKS, CrosSCLR, CrosSCLRConfig
 from .skeletonclr import LEGACY, LEGACY_BACKBONE, Seen, _published, _small, make_heads, roomy
 from ..models.stgcn import init_weights
 from ..models.zoo import Backbone
-from ..skeleton import InputError, Layout, sha256_of
+from ..core import InputError, sha256_of
+from ..skeleton import Layout
 from ..train.runs import Run
 from ..train.task import Progress, generator_for
 from ..train.trainer import TrainConfig
-from ..train.views import ViewConfig, ViewTask, load_encoders, load_exactly, pretrain_task
+from ..train.views import ViewConfig, ViewTask, load_encoders, load_exactly, pretrain_task, trained_elsewhere
 
 # %% ../../nbs/63_methods.ikem.ipynb #621695a2
 SIX = ("joint", "motion", "bone", "acceleration", "rotation-axis", "angular-velocity")
@@ -225,7 +226,7 @@ def distil(
     split,  # Split: its training names are used, nothing else
     out: str | Path,  # run folder
     config: DistillConfig | None = None,  # None: the preset `students`, clips prepared as the teacher's were
-    cleared: bool = False,  # the teacher saw no test clip, though its run names another data set or split
+    cleared: bool = False,  # the teacher saw no test clip, though its run names another data set, store or split
     **options,  # seed, overwrite, stop_after, progress, callbacks: see pretrain_task
 ) -> Run:
     "Train students on a frozen teacher; InputError where the teacher saw other data, or clips prepared in another way."
@@ -237,10 +238,11 @@ def distil(
             raise InputError(f"the teacher {run.path} was trained with {key}={value!r}, the students ask for {getattr(config, key)!r}: "
                              "give them the same")
     seen = run.config["split"]
-    if not cleared and (run.config["dataset"], seen["hash"]) != (store.dataset, split.hash):
+    if not cleared and (run.config["dataset"] != store.dataset or trained_elsewhere(run, store, split)):
+        there, here = str(run.config.get("store_checksum"))[:12], store.checksum[:12]
         raise InputError(f"the teacher {run.path} was trained on {run.config['dataset']}, split {seen['name']} `{seen['hash']}`, "
-                         f"which may hold clips tested here: train one on {store.dataset}, split {split.name} `{split.hash}`, "
-                         "or say cleared=True if it saw none of them")
+                         f"store `{there}`, which may hold clips tested here: train one on {store.dataset}, split {split.name} "
+                         f"`{split.hash}`, store `{here}`, or say cleared=True if it saw none of them")
     net = load_teacher(run)
     facts = {"teacher": {"run": run.path.name, "method": run.config["method"], "views": list(net.views), "checksum": net.checksum}}
     return pretrain_task(lambda layout, c: Distill(layout, net, c), store, split, out, config, "distil", facts, **options)

@@ -23,7 +23,8 @@ from ..data.transforms import motion_energy
 from ..losses.multimodal import FeatureRefinement, fam_loss
 from .supervised import Supervised, SupervisedConfig, labels_of
 from ..models.zoo import Backbone
-from ..skeleton import Clip, InputError, Layout, sha256_of
+from ..core import InputError, sha256_of
+from ..skeleton import Clip, Layout, unmasked
 from ..train.runs import Run
 from ..train.task import Progress
 from ..train.views import pretrain_task
@@ -41,7 +42,7 @@ class Instruction:
     source: str = ""  # whose words: model and question
 
     def __post_init__(self):
-        x = np.asarray(self.x, np.float32)
+        x = unmasked(self.x).astype(np.float32, copy=False)
         if self.kind not in KINDS:
             raise InputError(f"an instruction is one of {', '.join(KINDS)}, got {self.kind!r}")
         if x.ndim != 2 or len(x) != len(self.names) or not np.isfinite(x).all():
@@ -86,7 +87,7 @@ def yes_no(
 
 # %% ../../nbs/66_methods.mmcl.ipynb #bfcd2cab
 def choose_persons(
-    clip: Clip,  # with any number of persons
+    clip: Clip,  # with any number of persons, each of them one body (`join_tracks`)
     most: int = 2,  # at most so many
     seen: float = 0.2,  # share of the clip's frames in which a person must be seen
     moves: float = 0.05,  # share of the liveliest person's motion energy

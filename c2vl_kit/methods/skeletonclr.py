@@ -19,7 +19,8 @@ from ..data.loader import Batch
 from ..losses.contrastive import MemoryBank, ema_, key_copy, moco_loss
 from ..models.stgcn import init_weights
 from ..models.zoo import Backbone
-from ..skeleton import InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout
 from ..train.runs import Run
 from ..train.task import Progress, generator_for
 from ..train.trainer import TrainConfig

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from ..data.augment import CTRGCN, MILD
 from ..data.loader import Batch, ClipSet
 from ..models.zoo import Backbone
-from ..skeleton import InputError, Layout, sha256_of
+from ..core import InputError, sha256_of
+from ..skeleton import Layout, as_label
 from ..train.runs import Run
 from ..train.task import Progress
 from ..train.views import ViewConfig, ViewTask, load_exactly, pretrain_task
@@ -46,7 +47,8 @@ class Supervised(ViewTask):
         config: SupervisedConfig | None = None,  # None: the defaults
     ):
         super().__init__(layout, config or SupervisedConfig())
-        self.labels, self.classes = dict(labels), classes
+        as_label(classes - 1, "the last class")
+        self.labels, self.classes = {n: as_label(y, f"clip {n!r}") for n, y in labels.items()}, classes
         self.classifier = nn.ModuleDict({v: _classifier(net.dim, classes) for v, net in self.encoder.items()})
         if wrong := [n for n, y in self.labels.items() if not 0 <= y < classes]:
             raise InputError(f"clip {wrong[0]!r} has the class {self.labels[wrong[0]]}: classes are 0 … {classes - 1}")

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from .stgcn import QuickDropout, check_clips, each_person
-from ..skeleton import InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout
 
 # %% ../../nbs/31_models.ctrgcn.ipynb #57a6769e
 def body_subsets(

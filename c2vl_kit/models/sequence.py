@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from .stgcn import QuickDropout, check_clips, each_person
-from ..skeleton import InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout
 
 # %% ../../nbs/32_models.sequence.ipynb #5398ebfd
 def _check_sizes(persons, **sizes):

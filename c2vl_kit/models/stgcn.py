@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..skeleton import InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout
 
 # %% ../../nbs/30_models.stgcn.ipynb #defbe3af
 class GraphConv(nn.Module):

@@ -17,7 +17,8 @@ from torch import nn
 from .ctrgcn import CTRGCN
 from .sequence import GRUEncoder, TransformerEncoder
 from .stgcn import STGCN, calibrate
-from ..skeleton import NTU25, PARTITIONS, InputError, Layout
+from ..core import InputError
+from ..skeleton import Layout, NTU25, PARTITIONS, md_text
 
 # %% ../../nbs/33_models.zoo.ipynb #97cc2c5e
 _MODELS = {
@@ -138,10 +139,10 @@ class ModelTable:
     def _repr_markdown_(self) -> str:
         timed = any(r["ms"] is not None for r in self.rows)
         head = ["model", "features", "parameters", "MFLOP, 1 person", "MFLOP, 2 persons"] + ["ms per clip"] * timed
-        lines = [[r["name"], r["dim"], f"{r['parameters']:,}", f"{r['flops'] / 1e6:,.0f}", f"{2 * r['flops'] / 1e6:,.0f}"]
+        lines = [[md_text(r["name"]), r["dim"], f"{r['parameters']:,}", f"{r['flops'] / 1e6:,.0f}", f"{2 * r['flops'] / 1e6:,.0f}"]
                  + ([f"{r['ms']:.1f}"] if timed else []) for r in self.rows]
         table = [head, ["---"] * len(head), *lines]
-        return f"{self.title}\n\n" + "\n".join("| " + " | ".join(map(str, line)) + " |" for line in table)
+        return f"{md_text(self.title)}\n\n" + "\n".join("| " + " | ".join(map(str, line)) + " |" for line in table)
 
 # %% ../../nbs/33_models.zoo.ipynb #1135d157
 def list_models(

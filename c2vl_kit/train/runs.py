@@ -20,7 +20,7 @@ import safetensors.torch
 import torch
 
 import c2vl_kit
-from ..skeleton import InputError, write_json_atomic
+from ..core import InputError, clear_leftovers, write_json_atomic, write_whole
 from .trainer import first_difference
 
 # %% ../../nbs/52_train.runs.ipynb #43adfbc2
@@ -29,19 +29,9 @@ def save_tensors(
     tensors: dict[str, torch.Tensor],  # name -> tensor, on any device
     facts: dict,  # plain values, stored as JSON in the header
 ) -> Path:  # the same path
-    "Write tensors and facts as one safetensors file: aside first, to the disk, then renamed into place."
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    "Write tensors and facts as one safetensors file, whole or not at all."
     plain = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
-    try:
-        safetensors.torch.save_file(plain, aside, metadata={"c2vl_kit": json.dumps(facts, ensure_ascii=False)})
-        with open(aside, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return path
+    return write_whole(path, safetensors.torch.save(plain, {"c2vl_kit": json.dumps(facts, ensure_ascii=False)}))
 
 # %% ../../nbs/52_train.runs.ipynb #d2ef2a2f
 def load_tensors(
@@ -145,11 +135,9 @@ class _Log:
     def rewind(self, epoch: int) -> None:  # epochs that the checkpoint holds
         "Drop the lines beyond an epoch, so that a resumed run logs each epoch once; sweep up after a kill."
         kept = [r for r in self.history() if r.get("epoch", 0) <= epoch]
-        aside = self.path / f"log.jsonl.tmp-{os.getpid()}"
-        aside.write_text("".join(map(_line, kept)), encoding="utf-8")
-        os.replace(aside, self.path / "log.jsonl")
-        for left in self.path.glob("checkpoints/*.tmp-*"):
-            left.unlink(missing_ok=True)
+        write_whole(self.path / "log.jsonl", "".join(map(_line, kept)))
+        for folder in (self.path, self.path / "checkpoints"):
+            clear_leftovers(folder)
 
 # %% ../../nbs/52_train.runs.ipynb #d4ab2173
 class _Checkpoints:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import torch
 from torch import nn
 
-from ..skeleton import InputError
+from ..core import InputError
 
 # %% ../../nbs/50_train.task.ipynb #2f5ce013
 @dataclass(frozen=True)

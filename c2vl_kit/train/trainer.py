@@ -9,16 +9,15 @@ __all__ = ['TrainConfig', 'lr_at', 'pick_device', 'autocast', 'make_optimiser', 
 # %% ../../nbs/51_train.trainer.ipynb #c795c82c
 import json
 import math
-import os
 import sys
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
-from tqdm import tqdm
 
-from ..skeleton import InputError, sha256_of
+from ..core import InputError, sha256_of
+from ..progress import Meter
 from .task import Config, Progress, Task, generator_for, seeded
 
 # %% ../../nbs/51_train.trainer.ipynb #2cfca51a
@@ -246,13 +245,10 @@ def first_difference(
     return None
 
 # %% ../../nbs/51_train.trainer.ipynb #27bc2ea3
-def _bar(epochs: int, start: int, show: bool | None):
-    "A progress bar over epochs, in fractions; drawn on a terminal only unless `show` says otherwise."
-    if show is None:
-        quiet = os.environ.get("C2VL_QUIET") or os.environ.get("NBDEV_TEST") or os.environ.get("IN_TEST")
-        show = sys.stderr.isatty() and not quiet
+def _bar(epochs: int, start: int, show: bool | None) -> Meter:
+    "A progress bar over epochs, in fractions; in a log file a line every tenth."
     layout = "{desc} {percentage:3.0f}% |{bar}| epoch {n:.1f}/{total} [{elapsed} gone, {remaining} left, {rate_inv_fmt}{postfix}]"
-    return tqdm(total=epochs, initial=start, unit="epoch", bar_format=layout, desc="training", disable=not show, mininterval=0.2)
+    return Meter(epochs, "training", "epoch", start, show, 0, layout)
 
 
 @contextmanager

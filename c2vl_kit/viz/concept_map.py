@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from ..concepts.space import ConceptSpace, umap_2d
-from ..skeleton import Clip, InputError
+from ..core import InputError
+from ..data.transforms import join_tracks
+from ..skeleton import Clip, unmasked
 from .player import InlinePage, pack_clips, texts_of, widget_class, widget_fragment, widget_page
 
 # %% ../../nbs/81_viz.concept_map.ipynb #191ba0ab
@@ -286,7 +288,7 @@ def _one_place(given, seed: int) -> Places:  # given: Places, ConceptSpace, Feat
     if isinstance(given, ConceptSpace):
         return Places(given.names, given.umap(seed), given._anchors())
     names, x = (given.names, given.x) if hasattr(given, "names") else given
-    x = np.asarray(x)
+    x = unmasked(x)
     if x.ndim != 2 or len(x) != len(names):
         raise InputError(f"a space of {len(names)} clips needs one row for each, got an array of shape {x.shape}.")
     return Places(names, x) if x.shape[1] == 2 else Places(names, umap_2d(x, seed), x)
@@ -369,6 +371,8 @@ def _as_column(
         values = split_groups(values, names)
     if isinstance(values, Mapping):
         values = [values.get(n) for n in names]
+    if isinstance(values, np.ma.MaskedArray):
+        values = [None if v != v else v for v in unmasked(values).tolist()]
     if len(values) != len(names):
         raise InputError(f"column {name!r} has {len(values)} entries for {len(names)} clips; give one per clip, or a mapping by name.")
     if _is_number(name, [v for v in values if v is not None]):
@@ -412,6 +416,7 @@ def few_moments(
     clip: Clip,  # any clip
 ) -> Clip:  # at most 8 of its frames, those in which somebody is; as long in seconds
     "A clip for a hover card."
+    clip = join_tracks(clip)
     there = np.flatnonzero(clip.mask.any(axis=(1, 2)))
     keep = there[np.unique(np.linspace(0, len(there) - 1, min(_MOMENTS, len(there))).round().astype(int))]
     return clip.replace(joints=clip.joints[keep], confidence=None, fps=clip.fps * len(keep) / clip.T)

@@ -7,6 +7,7 @@ __all__ = ['explorer_states', 'explorer_fragment', 'explorer_page', 'Explorer']
 
 # %% ../../nbs/83_viz.explorer.ipynb #d51a148b
 import uuid
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ import numpy as np
 from ..concepts.prompts import PromptStore
 from ..concepts.space import ConceptSpace
 from ..data.store import Store
-from ..skeleton import Clip, InputError
+from ..core import InputError
+from ..data.transforms import join_tracks
+from ..skeleton import Clip
 from ..train.runs import Run
+from ..train.views import trained_elsewhere
 from .concept_map import ConceptMap, WidgetFrame, map_state, places
 from .player import SkeletonPlayer, player_state, texts_of, widget_fragment, widget_page
 from .soft_targets import SoftTargetHeatmap, all_records, heatmap_state, read_targets
@@ -121,7 +125,7 @@ def explorer_states(
     parts |= places(found, seed) if (found := _features(run, store, names)) else {}
     if not parts:
         raise InputError(f"{run.path.name} has neither a concept space beside it nor a checkpoint, so there is nothing to map.")
-    clips = {n: store[n] for n in names}
+    clips = {n: join_tracks(store[n]) for n in names}
     words = {n: c.label_name for n, c in clips.items() if c.label_name}
     said = dict(zip(names, texts_of(prompts, names))) if prompts is not None else None
     of_player = [_light(clips[n], 10_000 if n in batched else frames) for n in [*batch, *(n for n in names if n not in batched)]]
@@ -129,8 +133,7 @@ def explorer_states(
     if recorded:
         states["heatmap"] = {"records": all_records(run), "labels": words or None, "prompts": said, "clips": clips, "epoch": -1,
                              "group": group}
-    trained = _trained_on(run, store)
-    split = {n: "train" if n in trained else "not trained on" for n in names}
+    split = _sides(run, store, names)
     clusters = min(len(names), len(set(words.values())) or 8, *(len(p.names) for p in parts.values()))
     map_ = {"spaces": parts, "labels": words or None, "clusters": clusters, "split": split,
             "loss": _target_loss(records) or None, "prompts": said, "clips": clips, "group": group}
@@ -138,13 +141,19 @@ def explorer_states(
     return states | {"concept_map": map_, "player": player}
 
 
-def _trained_on(run: Run, store: Store) -> set[str]:
-    "Names of the training clips of a run, as far as its split can be found."
+def _sides(run: Run, store: Store, names: list[str]) -> dict[str, str]:  # clip name -> "train", "not trained on" or "not known"
+    "Which clips the run was trained on; a warning where the store or its split is not the run's, so that nobody knows."
     from c2vl_kit.data.catalog import get_split
     try:
-        return set(get_split(store, (run.config.get("split") or {}).get("name")).train)
-    except InputError:
-        return set()
+        split = get_split(store, (run.config.get("split") or {}).get("name"))
+        elsewhere = trained_elsewhere(run, store, split)
+    except InputError as why:
+        elsewhere = str(why)
+    if elsewhere:
+        warnings.warn(f"{elsewhere.rstrip('.')}, so the map cannot say which clips were trained on", stacklevel=4)
+        return dict.fromkeys(names, "not known")
+    trained = set(split.train)
+    return {n: "train" if n in trained else "not trained on" for n in names}
 
 # %% ../../nbs/83_viz.explorer.ipynb #79ed8c77
 _MAKE = {"heatmap": heatmap_state, "concept_map": map_state, "player": player_state}

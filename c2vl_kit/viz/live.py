@@ -15,7 +15,7 @@ import numpy as np
 
 from ..data.loader import ClipSet
 from ..evaluate.features import extract
-from ..skeleton import InputError
+from ..core import InputError
 from ..train.runs import Run
 from .concept_map import neighbour_share
 from .soft_targets import PALETTE, PANELS, history_series

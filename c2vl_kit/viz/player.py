@@ -13,7 +13,6 @@ import base64
 import functools
 import hashlib
 import json
-import os
 import re
 import uuid
 import warnings
@@ -25,7 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from ..skeleton import Clip, InputError, Layout, facing, filmstrip_svg, interpolate_missing
+from ..core import InputError, whole_file, write_whole
+from ..data.transforms import join_tracks
+from ..skeleton import Clip, Layout, facing, filmstrip_svg, interpolate_missing, unmasked
 
 # %% ../../nbs/80_viz.player.ipynb #8b7af434
 @dataclass(frozen=True)
@@ -40,19 +41,13 @@ class FilmStrip:
     def save(
         self,
         path: str | Path,  # file that ends in .svg, or in .html for a page with the strip alone
-    ) -> Path:  # the same path; written aside and renamed, so never half there
+    ) -> Path:  # the same path; whole or not there
         "Write the strip to a file."
         path = Path(path)
         if path.suffix not in (".svg", ".html"):
             raise InputError(f"a film strip is saved as .svg or .html, got {path.name!r}; change the file's ending.")
         page = f"<!doctype html><meta charset='utf-8'><title>{escape(self.alt)}</title>\n{self.svg}\n"
-        aside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-        try:
-            aside.write_text(self.svg if path.suffix == ".svg" else page, encoding="utf-8")
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
-        return path
+        return write_whole(path, self.svg if path.suffix == ".svg" else page)
 
 # %% ../../nbs/80_viz.player.ipynb #8ecd756a
 def at_moments(
@@ -75,7 +70,7 @@ def filmstrip(
     "Draw one clip as a strip; raises InputError where the clip cannot be drawn."
     n = max(1, min(moments, clip.T)) if moments > 0 else moments
     texts = None if captions is None else at_moments(captions, n)
-    svg = filmstrip_svg(clip, moments=n, width=width, captions=texts, colour_by=colour_by)
+    svg = filmstrip_svg(join_tracks(clip), moments=n, width=width, captions=texts, colour_by=colour_by)
     what = f" ({clip.label_name})" if clip.label_name else ""
     return FilmStrip(svg, f"{n} moments of clip {clip.name}{what}, {clip.seconds:.1f} seconds")
 
@@ -113,12 +108,12 @@ def from_tensor(
     present=None,            # (M,) bool, which persons are there; None = those that are not all zero
 ) -> Clip:
     "Make a clip of what a network sees; raises InputError on a wrong shape."
-    x = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x, dtype=np.float32)
+    x = unmasked(x.detach().cpu() if hasattr(x, "detach") else x).astype(np.float32)
     if x.ndim != 4 or x.shape[0] < 3 or x.shape[2] != layout.V:
         raise InputError(f"a clip of layout {layout.name} needs a tensor (3, T, {layout.V}, M), got {x.shape}; "
                          "pick one clip of the batch first.")
     joints = np.ascontiguousarray(x[:3].transpose(1, 3, 2, 0))
-    there = np.abs(joints).sum((0, 2, 3)) > 0 if present is None else np.asarray(present, dtype=bool)
+    there = np.nansum(np.abs(joints), (0, 2, 3)) > 0 if present is None else np.asarray(present, dtype=bool)
     joints[:, ~there] = np.nan
     return Clip(name=name, joints=joints, layout=layout, fps=fps).check()
 
@@ -147,15 +142,15 @@ def _to_int16(
 def _layout_facts(layout: Layout) -> dict:  # what the browser needs to know of a layout
     side = {l: "left" for l, _ in layout.pairs} | {r: "right" for _, r in layout.pairs}
     part = {v: name for name, joints in layout.parts.items() for v in joints}
-    ends = [f"{s} {limb}" for s in ("left", "right") for limb in ("hand", "foot")]
+    ends = [end for s in ("left", "right") for limb in ("hand", "foot") if layout.answers(end := f"{s} {limb}")]
     return {"name": layout.name, "joints": list(layout.joints), "parents": list(layout.parents), "centre": layout.centre,
-            "head": layout.point("head")[0], "tips": sorted({layout.point(end)[0] for end in ends}),
+            "head": layout.point("head")[0] if layout.answers("head") else -1, "tips": sorted({layout.point(end)[0] for end in ends}),
             "side": [side.get(v, "trunk") for v in range(layout.V)], "part": [part[v] for v in range(layout.V)]}
 
 
 def _front(clip: Clip) -> list[float]:  # unit (x, z): where the first viewer stands
     "Before the first body; for two bodies apart, across the line between them."
-    hips = clip.joints[:, :2, list(clip.layout.point("hips"))].mean(axis=2)[..., [0, 2]]
+    hips = clip.joints[:, :2, list(clip.layout.middle)].mean(axis=2)[..., [0, 2]]
     front = facing(clip.joints, clip.layout)
     front = np.array([0.0, -1.0]) if front is None else front  # without an answer: a camera at the origin
     both = ~np.isnan(hips).any(axis=(1, 2)) if clip.M > 1 else np.zeros(clip.T, dtype=bool)
@@ -207,7 +202,7 @@ def _spread(
     name: str,   # what it is called, for the error
 ) -> np.ndarray:  # (T, M, V) float64
     "Numbers for every joint of `clip`; raises InputError where the shapes do not fit."
-    x = np.asarray(getattr(scalar, "values", scalar), dtype=np.float64)
+    x = unmasked(getattr(scalar, "values", scalar)).astype(np.float64)
     wide = x[:, None] if x.ndim == 2 else x
     try:
         return np.broadcast_to(wide, (clip.T, clip.M, clip.V))
@@ -339,6 +334,7 @@ def _library(clips, titles=None, prompts=None, scalars=None) -> dict[str, Any]: 
     titles = [titles] if isinstance(titles, str) else titles
     if titles is not None and len(titles) != len(clips):
         raise InputError(f"got {len(titles)} titles for {len(clips)} clips; give one for each.")
+    clips = clips if scalars else list(map(join_tracks, clips))  # numbers of your own are counted by the bodies as they are
     packed = pack_clips(clips, titles, _texts(prompts, clips)) | _pack_scalars(clips, scalars or {})
     if (size := len(packed["data"]) / 1e6) > _MOST_MB:
         raise InputError(f"{len(clips)} clips take {size:.0f} MB and a player holds {_MOST_MB}; give fewer clips, "
@@ -441,7 +437,7 @@ def widget_page(
     kinds: Sequence[str],    # every kind of widget in it
     title: str,              # title of the page; any text
     heading: bool = True,    # whether the title also stands on the page
-    path: str | Path | None = None,  # where to write it, aside first; None = nowhere
+    path: str | Path | None = None,  # where to write it; None = nowhere
 ) -> str:  # the page
     "A page that works with no kernel and no network."
     page = ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -450,13 +446,7 @@ def widget_page(
             f'<title>{escape(title)}</title><style>{_PAGE_STYLE}</style></head>\n'
             f'<body>{f"<h1>{escape(title)}</h1>" if heading else ""}\n{body}\n{widget_scripts(*kinds)}\n</body></html>\n')
     if path is not None:
-        path = Path(path)
-        aside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-        try:
-            aside.write_text(page, encoding="utf-8")
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
+        write_whole(path, page)
     return page
 
 # %% ../../nbs/80_viz.player.ipynb #c0079ce0
@@ -666,11 +656,11 @@ def _body_marks(state, i, at, seen, colours, paper, draw) -> None:
         areas.append((max(thick * 1.4, 0.12 * at[m, v, 3] * (v == layout["head"])) * 0.72) ** 2)
 
 # %% ../../nbs/80_viz.player.ipynb #bb857d8a
-def _beside(path: str | Path, ending: str, what: str) -> tuple[Path, Path]:  # the file, and the name it is written under first
+def _named(path: str | Path, ending: str, what: str) -> Path:
     path = Path(path)
     if path.suffix != ending:
         raise InputError(f"{what} is saved as {ending}, got {path.name!r}; change the file's ending.")
-    return path, path.with_name(f"{path.stem}.tmp-{os.getpid()}{ending}")
+    return path
 
 
 def save_gif(
@@ -679,18 +669,15 @@ def save_gif(
     fps: float = 15,      # pictures per second
     size: tuple[int, int] = (480, 400),  # width and height, pixels
     theme: str = "light",  # "light" or "dark"
-) -> Path:  # the same path; written aside and renamed
+) -> Path:  # the same path; whole or not there
     "Film a player's clips as a GIF that loops."
-    path, aside = _beside(path, ".gif", "a GIF")
+    path = _named(path, ".gif", "a GIF")
     pictures = list(_pictures(state, fps, size, theme))
     from PIL import Image
     images = [Image.fromarray(p).quantize(64) for p in pictures]
     ends = np.rint(np.arange(len(images) + 1) * 100 / fps).astype(int) * 10  # a GIF counts hundredths; rounded so, the sum is right
-    try:
-        images[0].save(aside, save_all=True, append_images=images[1:], duration=np.diff(ends).tolist(), loop=0, optimize=False)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as aside:
+        images[0].save(aside, "GIF", save_all=True, append_images=images[1:], duration=np.diff(ends).tolist(), loop=0, optimize=False)
     return path
 
 # %% ../../nbs/80_viz.player.ipynb #a0bd63c1
@@ -700,9 +687,9 @@ def save_mp4(
     fps: int = 30,        # pictures per second
     size: tuple[int, int] = (640, 480),  # width and height, even numbers of pixels
     theme: str = "light",  # "light" or "dark"
-) -> Path:  # the same path; written aside and renamed
+) -> Path:  # the same path; whole or not there
     "Film a player's clips as H.264; raises InputError where the package av is not installed."
-    path, aside = _beside(path, ".mp4", "a film")
+    path = _named(path, ".mp4", "a film")
     if size[0] % 2 or size[1] % 2:
         raise InputError(f"a film needs an even number of pixels each way, got {size[0]} × {size[1]}; round them up.")
     try:
@@ -710,16 +697,12 @@ def save_mp4(
     except ImportError:
         raise InputError('MP4 is written by the package av, which is not installed; '
                          'pip install "c2vl_kit[video]", or use to_gif().') from None
-    try:
-        with av.open(str(aside), "w") as film:
-            stream = film.add_stream("libx264", rate=fps, options={"crf": "20"})
-            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-            for picture in _pictures(state, fps, size, theme):
-                film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            film.mux(stream.encode())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as aside, av.open(str(aside), "w", format="mp4") as film:
+        stream = film.add_stream("libx264", rate=fps, options={"crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for picture in _pictures(state, fps, size, theme):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        film.mux(stream.encode())
     return path
 
 # %% ../../nbs/80_viz.player.ipynb #6b17264f

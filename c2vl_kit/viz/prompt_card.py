@@ -16,7 +16,9 @@ from ..concepts.answers import answer_faults
 from ..concepts.frames import VideoFrames, moment_frames, strip
 from ..concepts.prompts import PromptStore
 from ..concepts.space import ConceptSpace
-from ..skeleton import InputError, filmstrip_svg
+from ..core import InputError
+from ..data.transforms import join_tracks
+from ..skeleton import filmstrip_svg
 
 # %% ../../nbs/81a_viz.prompt_card.ipynb #1c68cc93
 def _framed(picture: np.ndarray, box: Sequence[int], line: int = 4) -> np.ndarray:
@@ -66,7 +68,7 @@ def _near(store, prompts: PromptStore, space: ConceptSpace, name: str, moment: i
     "The k nearest clips, drawn and quoted."
     rows = []
     for other, cosine in space.neighbours(name, k):
-        clip = store[other]
+        clip = join_tracks(store[other])
         label = f", class “{escape(clip.label_name)}”" if clip.label_name else ""
         said = _same(prompts, name, other, moment)
         rows.append(f"<li><b>{escape(other)}</b><br><span>cosine {cosine:.3f}{label}</span>"
@@ -122,6 +124,6 @@ def prompt_card(
     when = moment_frames(clip.T, asked[-1] + 1)[moment] / clip.fps
     head = f"{escape(name)}, moment {moment} of {asked[0]} to {asked[-1]}, at {when:.2f} s"
     pictures, words = _shown(frames, clip, moment), _said(prompts, name, moment)
-    return PromptCard(f"{_STYLE}<div class='prompt-card'><h4>{head}</h4>{filmstrip_svg(clip, 8, 940)}"
+    return PromptCard(f"{_STYLE}<div class='prompt-card'><h4>{head}</h4>{filmstrip_svg(join_tracks(clip), 8, 940)}"
                       f"<div class='pc-two'><div>{pictures}</div><div>{words}</div></div>"
                       f"<h4>Described most alike</h4>{_near(store, prompts, space, name, moment, neighbours)}</div>")

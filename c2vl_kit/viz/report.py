@@ -9,7 +9,6 @@ __all__ = ['inline_svg', 'figure_svg', 'Material', 'gather', 'read_results', 're
 import base64
 import io
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..skeleton import InputError
+from ..core import InputError, write_whole
+from ..evaluate.probes import REFERENCES, headline, reference, trained_on
+from ..progress import Meter
 from ..train.runs import Run
+from ..train.views import trained_elsewhere
 from .explorer import explorer_fragment, explorer_states
 from .player import at_moments, filmstrip, texts_of, widget_policy, widget_scripts
 from .soft_targets import INK, MUTED, PALETTE, RULE, confusion, curves, figure_style, heatmaps, history_series, read_targets
@@ -83,6 +85,7 @@ class Material:
     leakage: dict = field(default_factory=dict)  # test set -> accuracy of a text-only probe, 0..1
     clip: str | None = None                      # the clip to show; None: one is chosen
     missing: dict = field(default_factory=dict)  # what -> the sentence that says why it is not there
+    strangers: list[str] = field(default_factory=list)  # a sentence on each part that belongs to other data than the run
 
     def answers(self, name: str) -> list[str]:  # clip name -> what was said about it, in order of time
         "The texts of one clip; an empty list where there are none."
@@ -124,6 +127,7 @@ def gather(
     if (run.path / "targets.safetensors").exists():
         material.targets = _try(material, "targets", lambda: read_targets(run.path)) or {}
     material.results = _try(material, "results", lambda: read_results(run.path)) or []
+    material.strangers = _strangers(material)
     material.leakage = next((r["leakage"] for r in material.results if isinstance(r.get("leakage"), dict)), {})
     material.explorer = _try(material, "explorer", lambda: _explored(material, explore)) or {}
     return material
@@ -150,9 +154,25 @@ def _explored(m, most):
 
 
 def _split_of(material):
-    "The split that the run was trained on."
+    "The split that the run was trained on; InputError where the store's split of that name is another one."
     from c2vl_kit.data.catalog import get_split
-    return get_split(material.store, (material.run.config.get("split") or {}).get("name"))
+    split = get_split(material.store, (material.run.config.get("split") or {}).get("name"))
+    if trained_on(material.run)["split"] not in (None, split.hash):
+        raise Missing(f"{trained_elsewhere(material.run, material.store, split)}, so nobody knows here which clips were trained on.")
+    return split
+
+
+def _strangers(material) -> list[str]:
+    "What lies here and belongs to other data than the run: the store, or the figures."
+    mine, said = trained_on(material.run), []
+    if material.store is not None and mine["store"] not in (None, material.store.checksum):
+        said.append(f"The store shown here, `{material.store.checksum[:12]}`, is not the one this run was trained on, "
+                    f"`{str(mine['store'])[:12]}`.")
+    theirs = next((e["trained_on"] for e in material.results if isinstance(e.get("trained_on"), Mapping)), mine)
+    if theirs != mine:
+        said.append(f"The figures were made for a run trained on store `{str(theirs.get('store'))[:12]}`, split `{theirs.get('split')}`; "
+                    f"this one was trained on `{str(mine['store'])[:12]}`, `{mine['split']}`. Evaluate it again.")
+    return said
 
 # %% ../../nbs/84_viz.report.ipynb #3912d3fe
 def read_results(
@@ -167,7 +187,8 @@ def read_results(
     except ValueError as why:
         raise InputError(f"{path} is no JSON ({why}); evaluate the run again.") from None
     entries, info = _entries(data), data.get("info") or {} if isinstance(data, dict) else {}
-    facts = {"label_names": data.get("label_names"), "notes": info.get("notes"), "leakage": info.get("leakage")} if entries and info else {}
+    facts = {"label_names": data.get("label_names"), "notes": info.get("notes"), "leakage": info.get("leakage"),
+             "trained_on": info.get("trained_on")} if entries and info else {}
     return [{**facts, **e} for e in entries]
 
 # %% ../../nbs/84_viz.report.ipynb #489dfc42
@@ -185,9 +206,7 @@ def _entries(data) -> list[dict]:
     return [{**around, **e} for k, v in data.items() for e in _entries(v)]
 
 # %% ../../nbs/84_viz.report.ipynb #3af530fb
-_WORDS = {"majority": "always the most frequent class", "raw joints 1-nn": "1-NN on raw joints",
-          "untrained encoder, linear": "linear probe, untrained encoder", "linear": "linear probe", "knn": "k nearest neighbours",
-          "retrieval": "retrieval"}
+_WORDS = {"linear": "linear probe", "knn": "k nearest neighbours"}
 _FIGURES = {"last": "last", "best": "best on held-out training clips"}
 
 # %% ../../nbs/84_viz.report.ipynb #f92eaa11
@@ -195,16 +214,16 @@ def result_rows(
     results: Sequence[Mapping],  # entries of `read_results`
 ) -> list[dict]:  # rows with "words", "figure", "key", "protocol", "ours" and "scores" (test -> Score as dictionary)
     "One row per figure of each protocol: references first, then what was learnt."
-    rows, order = [], ("majority", "raw", "untrained")
+    rows, order = [], [p.lower() for p in REFERENCES]
     for entry in results:
         name = str(entry["protocol"])
         figures = dict.fromkeys(f for test in entry["scores"].values() for f in test)
-        rank = next((i for i, w in enumerate(order) if w in name.lower()), len(order))
+        rank = order.index(name.lower()) if reference(name) else len(order)
         for figure in figures:
             scores = {t: f[figure] for t, f in entry["scores"].items() if figure in f}
             alone = len(figures) == 1 and figure in ("last", "k=1")
-            rows.append(dict(words=_WORDS.get(name.lower(), name), figure="" if alone else _FIGURES.get(figure, figure), key=figure,
-                             protocol=name, ours=rank == len(order), rank=rank, scores=scores))
+            words, what = reference(name) or _WORDS.get(name.lower(), name), "" if alone else _FIGURES.get(figure, figure)
+            rows.append(dict(words=words, figure=what, key=figure, protocol=name, ours=rank == len(order), rank=rank, scores=scores))
     return sorted(rows, key=lambda r: r["rank"])
 
 # %% ../../nbs/84_viz.report.ipynb #95e67e72
@@ -338,27 +357,19 @@ def _headline(m: Material, rows) -> str:
     "What the run reached, in one sentence, and four tiles."
     config, linear = m.run.config, _pick(rows, "linear")
     split = config.get("split") or {}
-    said, tiles = "This run has not been evaluated yet; the page shows what it learned from and how training went.", []
-    if linear is not None:
-        test = _strictest(linear)
-        one = linear[test]
-        base = [(r["words"], r["scores"][test]["accuracy"]) for r in rows if not r["ours"] and test in r["scores"]]
-        said = f"A linear probe on the frozen features names {_percent(one)} % of {one['clips']:,} {test} test clips rightly"
-        if base:
-            words, best = max(base, key=lambda b: b[1])
-            gap = 100 * (one["accuracy"] - best)
-            said += f", {abs(gap):.1f} points {'above' if gap >= 0 else 'below'} the best reference ({words})"
-        said += "."
-        for r in rows:
-            if r["ours"] and r["protocol"] != "kNN" and r["key"] in ("last", "k=1") and (t := _strictest(r["scores"])):
-                tiles.append((f"{_percent(r['scores'][t])} %", f"{r['words']}{', ' + r['figure'] if r['figure'] else ''} · {t}"))
-        tiles = tiles[:3]
+    none = "This run has not been evaluated yet; the page shows what it learned from and how training went."
+    said, tiles = headline(m.results) or none, []
+    for r in rows if linear is not None else ():
+        if r["ours"] and r["protocol"] != "kNN" and r["key"] in ("last", "k=1") and (t := _strictest(r["scores"])):
+            tiles.append((f"{_percent(r['scores'][t])} %", f"{r['words']}{', ' + r['figure'] if r['figure'] else ''} · {t}"))
+    tiles = tiles[:3]
     if split.get("train"):
         tiles.append((f"{split['train']:,}", "training clips, seen without their labels"))
     history = m.run.history()
     tiles.append((f"{len(history)}", f"epochs{_minutes(history)}"))
     cells = "".join(f"<div class='tile'><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in tiles)
-    return f"<p class='lead'>{escape(said)}</p><div class='tiles'>{cells}</div>"
+    notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in m.strangers)
+    return f"<p class='lead'>{escape(said)}</p>{notes}<div class='tiles'>{cells}</div>"
 
 # %% ../../nbs/84_viz.report.ipynb #30a8dc04
 def _minutes(history) -> str:
@@ -577,15 +588,12 @@ def _one(m, name, prefix, like=None, cosine=None) -> str:
 
 # %% ../../nbs/84_viz.report.ipynb #0d7985e3
 def _provenance(m: Material) -> str:
-    "Configuration and environment, folded away, and a warning where the store is not the one the run was trained on."
-    config, warn = m.run.config, ""
-    if m.store is not None and config.get("store_checksum") not in (None, m.store.checksum):
-        warn = "<p class='note'>The store shown here is not the one this run was trained on: their checksums differ.</p>"
-    blocks = [("Configuration", config), ("Environment", _try(m, "environment", lambda: m.run.environment) or {})]
+    "Configuration and environment, folded away."
+    blocks = [("Configuration", m.run.config), ("Environment", _try(m, "environment", lambda: m.run.environment) or {})]
     if m.space is not None and getattr(m.space, "info", None):
         blocks.append(("Concept space", m.space.info))
     texts = [(title, json.dumps(d, indent=1, ensure_ascii=False, default=str)) for title, d in blocks]
-    return warn + "".join(f"<details><summary>{title}</summary><pre tabindex='0'>{escape(text)}</pre></details>" for title, text in texts)
+    return "".join(f"<details><summary>{title}</summary><pre tabindex='0'>{escape(text)}</pre></details>" for title, text in texts)
 
 # %% ../../nbs/84_viz.report.ipynb #7ae10588
 _SECTIONS = {"results": ("Results", _results), "clip": ("One clip and its words", _clip), "explorer": ("Explorer", _explorer),
@@ -605,12 +613,14 @@ def _section(key, title, draw, material) -> str:
 
 def page(
     m: Material,  # what was found
+    meter: Meter | None = None,  # told of every section
 ) -> str:  # the whole HTML page
     "Make the page; a pure function of the material."
     run_id, rows, config = _run_id(m.run.config), result_rows(m.results), m.run.config
     under = f"{config.get('dataset') or 'unnamed data'} · run folder {m.run.path.name} · seed {config.get('seed', '–')}"
     links = "".join(f"<a href='#{k}'>{escape(t)}</a> " for k, (t, _) in _SECTIONS.items())
-    cards = "\n".join(_section(k, t, draw, m) for k, (t, draw) in _SECTIONS.items())
+    parts = (_section(k, t, draw, m) for k, (t, draw) in _SECTIONS.items())
+    cards = "\n".join(parts if meter is None else meter.over(parts))
     version = (_try(m, "environment", lambda: m.run.environment) or {}).get("c2vl_kit", "")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -635,15 +645,12 @@ def report(
     clip: str | None = None,  # the clip whose film strip is shown; None: one with a rich description
     out=None,       # file to write; None: report.html in the run folder
     explore: int = 400,  # clips on the explorer's map at most; 0: no explorer, and no script on the page
+    progress: bool | None = None,  # say how far it is; None: on a terminal
 ) -> Path:  # the file
     "Write one self-contained HTML page about a run; raises InputError where there is no run."
-    html = page(gather(run_dir, store, prompts, space, clip, explore))
+    with Meter(1 + len(_SECTIONS), "report", "part", show=progress) as meter:
+        material = gather(run_dir, store, prompts, space, clip, explore)
+        meter.update()
+        html = page(material, meter)
     out = Path(out) if out is not None else Path(run_dir) / "report.html"
-    aside = out.with_name(f"{out.name}.tmp-{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(html, encoding="utf-8")
-        os.replace(aside, out)
-    finally:
-        aside.unlink(missing_ok=True)
-    return out
+    return write_whole(out, html)

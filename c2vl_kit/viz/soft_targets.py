@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..skeleton import InputError
+from ..core import InputError
+from ..skeleton import known_labels, md_text
 from ..train.runs import load_tensors
 from .concept_map import WidgetFrame, hover_cards, loader_of, serve_cards
 from .player import texts_of, widget_class, widget_fragment, widget_page
@@ -70,7 +71,7 @@ class TargetRecord:
     def _repr_markdown_(self):
         parts = ", ".join(KINDS.get(k, k) for k in self.matrices)
         when = ", ".join(f"epoch {e} (α {a:.2f})" for e, a in zip(self.epochs, self.alphas))
-        return f"**Soft targets** · {len(self.names)} clips · {self.modality} · {parts} · {when}"
+        return f"**Soft targets** · {len(self.names)} clips · {md_text(self.modality)} · {md_text(parts)} · {when}"
 
 # %% ../../nbs/82_viz.soft_targets.ipynb #73e5ac18
 _STORED = {"intra": "S", "inter": "C", "mixed": "Y", "model": "P"}
@@ -110,7 +111,7 @@ def same_class_share(
     labels,  # (N,) class of each clip
 ) -> float:  # 0..1, NaN if nothing lies off the diagonal
     "Share of the off-diagonal mass that falls on clips of the same class."
-    p, y = np.array(matrix, dtype=np.float64), np.asarray(labels)
+    p, y = np.array(matrix, dtype=np.float64), known_labels(labels, "labels")
     np.fill_diagonal(p, 0)
     return float((p * (y[:, None] == y)).sum() / p.sum()) if p.sum() > 1e-9 else float("nan")
 
