@@ -325,7 +325,7 @@ def test_the_advice_mends_the_array(turn):
 def test_people_before_frames(people):
     """(people, frames, joints, 3) has the right form, and would be few frames of many people."""
     x = moving(30, people, 25)
-    said = sentence(lambda: from_numpy(x.swapaxes(0, 1), NTU25, "a"), f"{people} frames of 30 people", "stand in one place")
+    said = sentence(lambda: from_numpy(x.swapaxes(0, 1), NTU25, "a"), f"{people} frame{'s' * (people > 1)} of 30 people", "stand in one place")
     assert from_numpy(mended(said, x.swapaxes(0, 1)), NTU25, "a").digest == from_numpy(x, NTU25, "a").digest
     clips = np.stack([moving(30, 1, 25, seed=k)[:, 0] for k in range(40)])
     sentence(lambda: from_numpy(clips, NTU25, "a"), "40 frames of 30 people", "make a clip of each x[i]")
@@ -333,6 +333,8 @@ def test_people_before_frames(people):
         assert from_numpy(moving(T, M, 25), NTU25, "a").M == M
     sentence(lambda: from_numpy(clips[:, :, None], NTU25, "a"), "if these are 40 clips, make a clip of each, x[i]")
     sentence(lambda: from_numpy(clips.transpose(0, 3, 1, 2)[..., None], NTU25, "a"), "x[i].transpose(1, 3, 2, 0)")
-    sentence(lambda: from_numpy(clips.reshape(40, 30, -1), NTU25, "a"), "if these are 40 clips", "x[i].reshape(-1, 25, 3)")
+    sentence(lambda: from_numpy(clips.reshape(40, 30, -1), NTU25, "a"), "make a clip of each, x[i].reshape(-1, 25, 3)")
+    said = sentence(lambda: from_numpy(x[None], NTU25, "a"), "use x[0]")
+    assert from_numpy(mended(said, x[None]), NTU25, "a").digest == from_numpy(x, NTU25, "a").digest
     sentence(lambda: from_numpy(x[0, 0], NTU25, "a"), "this is a single frame; use x[None]")
     sentence(lambda: from_numpy(x[:0], NTU25, "a"), "it is empty")

@@ -1137,12 +1137,12 @@ def _shape_advice(shape, V) -> str:
     if n in (3, 4) and shape[-2:] == (V, 4):
         return "the fourth number may be a confidence; use x[..., :3] and confidence=x[..., 3]"
     if n == 3 and shape[-1] == 3 * V:
-        return f"if these are {shape[0]} clips, make a clip of each, x[i].reshape(-1, {V}, 3)"
+        return f"if the first axis counts clips, make a clip of each, x[i].reshape(-1, {V}, 3)"
     if n in (3, 4) and (order := _order_of(shape, V)):
         return f"the axes are in another order; use x.transpose{order}"
     if n == 5 and (order := _order_of(shape[1:], V)):
         turned = "" if order == (0, 1, 2, 3) else f".transpose{order}"
-        return f"if these are {shape[0]} clips, make a clip of each, x[i]{turned}"
+        return f"use x[0]{turned}" if shape[0] == 1 else f"if these are {shape[0]} clips, make a clip of each, x[i]{turned}"
     fits = [l.name for l in LAYOUTS if n in (3, 4) and shape[-1] == 3 and l.V == shape[-2]]
     return f"layouts with {shape[-2]} joints are {', '.join(fits)}" if fits else "choose the layout that the joints were recorded in"
 
@@ -1159,7 +1159,7 @@ def _people_advice(x) -> str | None:  # x: (T, M, V, 3)
     if not (apart.size and np.median(apart) < 0.1 * np.median(body)):
         return None
     fix = "use x.swapaxes(0, 1) if people come first, or make a clip of each x[i] if the first axis counts clips"
-    return f"shape {x.shape} would be {T} frames of {M} people, but these stand in one place as frames of one person do; {fix}"
+    return f"shape {x.shape} would be {T} frame{'s' * (T > 1)} of {M} people, but these stand in one place as frames of one person do; {fix}"
 
 
 def _unit_advice(x) -> str | None:  # x: (T, M, V, 3)
