@@ -325,7 +325,8 @@ def test_the_advice_mends_the_array(turn):
 def test_people_before_frames(people):
     """(people, frames, joints, 3) has the right form, and would be few frames of many people."""
     x = moving(30, people, 25)
-    said = sentence(lambda: from_numpy(x.swapaxes(0, 1), NTU25, "a"), f"{people} frame{'s' * (people > 1)} of 30 people", "stand in one place")
+    frames = "1 frame" if people == 1 else "3 frames"
+    said = sentence(lambda: from_numpy(x.swapaxes(0, 1), NTU25, "a"), f"{frames} of 30 people", "stand in one place")
     assert from_numpy(mended(said, x.swapaxes(0, 1)), NTU25, "a").digest == from_numpy(x, NTU25, "a").digest
     clips = np.stack([moving(30, 1, 25, seed=k)[:, 0] for k in range(40)])
     sentence(lambda: from_numpy(clips, NTU25, "a"), "40 frames of 30 people", "make a clip of each x[i]")

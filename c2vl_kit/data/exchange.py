@@ -1159,7 +1159,8 @@ def _people_advice(x) -> str | None:  # x: (T, M, V, 3)
     if not (apart.size and np.median(apart) < 0.1 * np.median(body)):
         return None
     fix = "use x.swapaxes(0, 1) if people come first, or make a clip of each x[i] if the first axis counts clips"
-    return f"shape {x.shape} would be {T} frame{'s' * (T > 1)} of {M} people, but these stand in one place as frames of one person do; {fix}"
+    what = f"{T} frame{'s' * (T > 1)} of {M} people, but these stand in one place as frames of one person do"
+    return f"shape {x.shape} would be {what}; {fix}"
 
 
 def _unit_advice(x) -> str | None:  # x: (T, M, V, 3)
