@@ -500,6 +500,14 @@ def test_a_flipped_bit_is_noticed_before_a_clip_leaves(tmp_path):
             next(ex.read_ctrgcn(path))
 
 
+def test_a_frame_rate_that_is_no_number_is_refused(tmp_path):
+    clip = people()[1]
+    np.savez(tmp_path / "a.npz", joints=clip.joints, fps=np.nan)
+    for read in (lambda: ex.from_numpy(clip.joints, NTU25, "a", fps=np.nan), lambda: ex.read_npz(tmp_path / "a.npz", NTU25)):
+        with pytest.raises(InputError, match="nan frames per second"):
+            read()
+
+
 def test_read_npz_has_a_limit_by_name(tmp_path):
     path = ex.write_npz(people()[1], tmp_path)
     with pytest.raises(InputError, match="raise limit="):

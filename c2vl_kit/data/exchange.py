@@ -1217,7 +1217,7 @@ def _own(where, x, layout, name, unit="m", up="y", mirror=None, img_shape=None, 
     if confidence is not None:
         confidence = np.nan_to_num(unmasked(confidence).astype(np.float32))
         confidence = confidence[:, None] if confidence.ndim == 2 else confidence
-    facts = {k: _known(v) for k, v in facts.items()}
+    facts = {k: v if k == "fps" else _known(v) for k, v in facts.items()}  # a clip without a frame rate is refused
     for k in ("label", "subject", "camera", "setup", "repetition"):
         if (v := facts.get(k)) is not None:
             if not isinstance(v, int) or isinstance(v, bool):

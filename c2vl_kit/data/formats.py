@@ -178,16 +178,19 @@ def foreign(
     return "is UTF-16 or UTF-32 text; save it again as UTF-8." if _is_wide(data[:400]) else None
 
 # %% ../../nbs/10_data.formats.ipynb #5b0c7d17
-def text_bytes(path: Path) -> bytes:
-    "A text file's bytes without byte-order mark, lines ended by a single newline; `InputError` when it is empty or no text."
+def text_bytes(
+    path: Path,
+    ends: bool = True,  # whether each line ends with a single newline; False leaves ends as they are, for a caller that takes both
+) -> bytes:
+    "A text file's bytes without byte-order mark; `InputError` when it is empty or no text."
     data = _bytes(path)
     while data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
-    if not data.strip():
-        raise InputError(f"{path} is empty (0 usable bytes); download it again.")
+        if not data or data.isspace():
+            raise InputError(f"{path} is empty (0 usable bytes); download it again.")
     if what := foreign(data):
         raise InputError(f"{path} {what}")
-    return data.replace(b"\r\n", b"\n")
+    return data.replace(b"\r\n", b"\n") if ends and b"\r" in data else data
 
 # %% ../../nbs/10_data.formats.ipynb #f0765973
 def _clip(path, name, joints, layout, **facts):
@@ -726,7 +729,7 @@ def _read_blocks(
     "The part of an NTU file that is wanted; `InputError` names file and line."
     if not (isinstance(max_bodies, int) and max_bodies > 0):
         raise InputError(f"max_bodies is {max_bodies!r}, expected a whole number from 1.")
-    data, scan = text_bytes(path), _scanner()
+    data, scan = text_bytes(path, ends=False), _scanner()
     b = scan and _quick(data, every, scan) or _careful(path, data, every)
     if not len(b.body):
         raise InputError(f"{path} has no body in any of its {b.frames} frames; leave the clip out.")
