@@ -177,7 +177,7 @@ def test_mean_per_class_accuracy():
         (lambda s: ",".join("x" * 300_000) + "\n", "no column"),
         (lambda s: "\x00" * 1000, "no column"),
         (lambda s: "", "empty"),
-        (lambda s: s.encode("utf-16").decode("latin-1"), "no column"),
+        (lambda s: s.encode("utf-16").decode("latin-1"), "UTF-16"),
     ],
 )
 def test_hostile_recordings(tmp_path, change, words):

@@ -1,6 +1,7 @@
 """Other toolboxes' files and a user's own: round trips, hostile files, and seeds for the fuzz tests."""
 
 import builtins
+import collections
 import copyreg
 import functools
 import os
@@ -55,6 +56,13 @@ def annotation(clip: Clip, dtype=np.float16) -> dict:
     return dict(frame_dir=clip.name, label=clip.label, keypoint=x, total_frames=clip.T)
 
 
+def numpy_words(clip: Clip) -> dict:
+    """Names and splits as numpy keeps them."""
+    entry = annotation(clip) | dict(frame_dir=np.str_(clip.name), label=np.array(clip.label))
+    splits = dict(a=np.array([clip.name]), b=np.array([clip.name], object), c=[np.str_(clip.name)], d=np.array([clip.name.encode()]))
+    return dict(split=splits, annotations=[entry])
+
+
 def fuzz_seeds(folder: Path) -> list:
     """Small good files of every format of this room, with readers of one path (for tests/test_fuzz.py)."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +76,7 @@ def fuzz_seeds(folder: Path) -> list:
         (dump(folder / "pyskl2.pkl", dict(split={"a": [clips[0].name]}, annotations=[annotation(clips[0])])), ex.read_pyskl),
         (dump(folder / "pyskl5.pkl", dict(split={}, annotations=[annotation(clips[0])]), 5), partial(ex.read_pyskl, split=None)),
         (dump(folder / "flat.pkl", [flat], 4), ex.read_pyskl),
+        (dump(folder / "words.pkl", numpy_words(clips[0]), 4), ex.read_pyskl),
         (ex.write_ctrgcn(short[:2], short[2:], folder / "ctr.npz", frames=8), ctrgcn),
         (ex.write_ctrgcn(short[:2], short[2:], folder / "ctr_small.npz", frames=8, compress=True), ctrgcn),
         (ex.write_npz(clips[0], folder), ex.read_npz),
@@ -220,6 +229,10 @@ def hostile(marker: str) -> dict:
         "extension": b"\x80\x02\x82\x01.",
         "copyreg": pickle.dumps(Call(copyreg._reconstructor, Path, object, None)),
         "dotted name": _raw(b"\x8c\x05numpy\x8c\x0fndarray.__new__\x93)R"),
+        "list called": _raw(b"cbuiltins\nlist\n(K\x03tR"),
+        "defaultdict of a function": pickle.dumps(collections.defaultdict(functools.partial(os.system, touch))),
+        "text type of nothing": _raw(b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(X\x02\0\0\0O8\x89\x88tRC\x08aaaaaaaatR"),
+        "objects among texts": pickle.dumps(np.array(["a", Call(os.system, touch)], dtype=object)),
         "module with a stand-in's name": _raw(b"\x8c\x08builtins\x8c\x04eval\x93X", struct.pack("<I", len(code)), code.encode(), b"\x85R"),
     }
     reconstruct, args, _ = array.__reduce__()
@@ -324,6 +337,119 @@ def test_a_large_pickle_streams(tmp_path):
     assert limited("\nassert ex.pyskl_splits(sys.argv[1]) == {}", path) < 30
 
 
+# ------------------------------------------------------------------ texts that numpy keeps
+
+
+NAMES = ("clip0", "clip1", "clip2", "Übung 3")
+LIKE = {  # how names may be kept -> one name, many names
+    "a tuple": (str, tuple),
+    "numpy's str_": (np.str_, lambda names: [np.str_(n) for n in names]),
+    "an array of texts": (np.str_, np.array),
+    "a big-endian array": (lambda n: np.array(n, ">U30")[()], lambda names: np.array(names, ">U30")),
+    "an array of objects": (str, lambda names: np.array(names, object)),
+    "an array of str_ as objects": (np.str_, lambda names: np.array([np.str_(n) for n in names], object)),
+    "bytes": (lambda n: np.bytes_(n.encode()), lambda names: np.array([n.encode() for n in names], "S12")),
+    "arrays without axes": (np.array, lambda names: np.array(names, "U9")),
+    "long texts": (lambda n: np.str_(n + 80 * "x"), lambda names: np.array([n + 80 * "x" for n in names], "U100")),
+}
+
+
+def as_numpy_1(data: bytes) -> bytes:
+    """The same pickle with the module names of numpy before 2."""
+    for new, old in ((b"numpy._core.multiarray", b"numpy.core.multiarray"), (b"numpy._core.numeric", b"numpy.core.numeric")):
+        data = data.replace(b"\x8c" + bytes([len(new)]) + new, b"\x8c" + bytes([len(old)]) + old).replace(b"c" + new, b"c" + old)
+    return data[:2] + data[11:] if data[2:3] == b"\x95" else data  # without the frame, whose length changed
+
+
+def pickled(one, many, protocol, name=str) -> bytes:
+    """Four annotations and three splits."""
+    entries = []
+    for i, n in enumerate(map(name, NAMES)):
+        x = person(n, COCO17, T=5, seed=i).joints.swapaxes(0, 1)
+        entries.append({"frame_dir": one(n), "label": i, "keypoint": x, "total_frames": 5, "label_name": one("wave")})
+    names = [name(n) for n in NAMES]
+    return pickle.dumps({"split": {"train": many(names[:3]), np.str_("val"): many(names[3:])}, "annotations": entries}, protocol)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("how", LIKE)
+def test_names_and_splits_of_numpy_are_data(tmp_path, how, protocol):
+    one, many = LIKE[how]
+    name = (lambda n: n + 80 * "x") if how == "long texts" else str
+    keep = (lambda n: np.str_(n)) if how == "long texts" else one
+    want, path = tmp_path / "plain.pkl", tmp_path / "a.pkl"
+    want.write_bytes(pickled(str, list, 4, name))
+    many = (lambda names: np.array(names, "U100")) if how == "long texts" else many
+    for data in (good := pickled(keep, many, protocol, name), as_numpy_1(good)):
+        path.write_bytes(data)
+        names = tuple(map(name, NAMES))
+        assert ex.pyskl_splits(path) == ex.pyskl_splits(want) == {"train": names[:3], "val": names[3:]}
+        for a, b in zip(ex.read_pyskl(path, COCO17), ex.read_pyskl(want, COCO17), strict=True):
+            same(a, b)
+            assert a.label_name == "wave" and type(a.name) is str
+        assert [c.name for c in ex.read_pyskl(path, COCO17, split="val")] == [names[3]]
+    assert b"numpy.core.multiarray" in as_numpy_1(good) and b"numpy._core" not in as_numpy_1(good)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_label_files_with_names_of_numpy(tmp_path, protocol):
+    clips = people()[:2]
+    x = np.stack([np.nan_to_num(c.joints[:9, :1]).transpose(3, 0, 2, 1) for c in clips])
+    np.save(tmp_path / "train_data.npy", x)
+    for names in (np.array([c.name for c in clips]), np.array([c.name for c in clips], object), [np.str_(c.name) for c in clips]):
+        dump(tmp_path / "train_label.pkl", (names, np.array([49, 0])), protocol)
+        assert [c.name for c in ex.read_npy(tmp_path / "train_data.npy")] == [c.name for c in clips]
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_set_is_refused_with_its_sentence(tmp_path, kind, protocol):
+    path = dump(tmp_path / "a.pkl", dict(split={"train": kind(NAMES)}, annotations=[]), protocol)
+    for reader in (ex.pyskl_splits, lambda p: list(ex.read_pyskl(p))):
+        with pytest.raises(InputError) as e:
+            reader(path)
+        said = str(e.value)
+        assert "it holds a set, which has no order" in said and "sorted(" in said and "do not trust" not in said
+
+
+def test_a_defaultdict_is_a_dictionary(tmp_path):
+    splits = collections.defaultdict(list, {"train": ["a"]})
+    for protocol in (2, 4, 5):
+        path = dump(tmp_path / "a.pkl", dict(split=splits, annotations=[annotation(people()[1])]), protocol)
+        assert ex.pyskl_splits(path) == {"train": ("a",)}
+
+
+def test_texts_that_are_none_and_places_for_numbers(tmp_path):
+    entry = annotation(people()[1])
+    path = tmp_path / "a.pkl"
+    bad_character = np.frombuffer(struct.pack("<I", 0x110000), "<i4")  # numpy keeps 32 bits; no character has this number
+    data = pickle.dumps(dict(split={"s": bad_character}, annotations=[entry]), 4).replace(b"\x8c\x02i4", b"\x8c\x02U1")
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="bytes that are no characters"):
+        ex.pyskl_splits(path)
+    half = np.frombuffer(struct.pack("<I", 0xD800), "<i4")  # half of a character beyond the first 65,536
+    path.write_bytes(pickle.dumps(dict(split={"s": half}, annotations=[entry]), 4).replace(b"\x8c\x02i4", b"\x8c\x02U1"))
+    with pytest.raises(InputError, match="bytes that are no characters"):
+        ex.pyskl_splits(path)
+    for keypoint in (entry["keypoint"].astype("U8"), np.full((1, 9, 25, 3), "1", object)):
+        (said,) = ex.read_pyskl(dump(path, [entry | dict(keypoint=keypoint)], 4))
+        assert isinstance(said, InputError) and "keypoint of texts, expected numbers" in str(said)
+    odd = (np.array([["a"]]), np.arange(3), "a", np.array([1, "a"], object), [1])
+    for splits in (*({"s": v} for v in odd), np.array(["a"]), {1: ["a"]}):
+        with pytest.raises(InputError, match="'split' that does not lead|something else than texts"):
+            ex.pyskl_splits(dump(path, dict(split=splits, annotations=[entry]), 4))
+
+
+def test_texts_make_no_bombs(tmp_path):
+    names = np.array(["x"] * 300_000, "S1")  # 300 kB in the file, many times that as Python's texts
+    splits = {f"s{i}": names for i in range(2000)}
+    path = dump(tmp_path / "a.pkl", dict(split=splits, annotations=[annotation(people()[1])]), 4)
+    assert limited("\ntry: ex.pyskl_splits(sys.argv[1]); sys.exit(3)\nexcept InputError as e: assert len(str(e)) < 600", path) < 60
+    objects = np.array(["x"] * 300_000, object)
+    path = dump(tmp_path / "b.pkl", dict(split={f"s{i}": objects for i in range(2000)}, annotations=[annotation(people()[1])]), 4)
+    assert limited("\ntry: ex.pyskl_splits(sys.argv[1]); sys.exit(3)\nexcept InputError as e: assert len(str(e)) < 600", path) < 60
+
+
 # ------------------------------------------------------------------ hostile archives
 
 
@@ -372,6 +498,14 @@ def test_a_flipped_bit_is_noticed_before_a_clip_leaves(tmp_path):
         path.write_bytes(data)
         with pytest.raises(InputError, match="damaged|cut off"):
             next(ex.read_ctrgcn(path))
+
+
+def test_a_frame_rate_that_is_no_number_is_refused(tmp_path):
+    clip = people()[1]
+    np.savez(tmp_path / "a.npz", joints=clip.joints, fps=np.nan)
+    for read in (lambda: ex.from_numpy(clip.joints, NTU25, "a", fps=np.nan), lambda: ex.read_npz(tmp_path / "a.npz", NTU25)):
+        with pytest.raises(InputError, match="nan frames per second"):
+            read()
 
 
 def test_read_npz_has_a_limit_by_name(tmp_path):

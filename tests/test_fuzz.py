@@ -80,13 +80,18 @@ def json_frames(original, first, m, clips):
     return None if n == clips[0].T else f"{n} frames in the json, {clips[0].T} in the clip"
 
 
+def unmarked(data: bytes) -> bytes:
+    """Without byte-order marks at the beginning, which are no part of a text."""
+    return re.sub(rb"^(?:\xef\xbb\xbf)+", b"", data)
+
+
 def lines_each(pattern: bytes, lines: int):
     """Formats of so many matching lines a frame: no line is lost or read twice."""
 
     def law(original, first, m, clips):
         if (said := noticed(original, first, m, clips)) or not clips:
             return said
-        n = sum(re.fullmatch(pattern, line.strip()) is not None for line in m.data.split(b"\n"))
+        n = sum(re.fullmatch(pattern, line.strip()) is not None for line in unmarked(m.data).split(b"\n"))
         return None if n == lines * clips[0].T else f"{n} lines in the file, {clips[0].T} frames in the clip"
 
     return law
@@ -94,7 +99,7 @@ def lines_each(pattern: bytes, lines: int):
 
 def label_lines(original, first, m, clips):
     """PKU-MMD: the clip of line L is as long as that line says, and of its class."""
-    lines = [line for line in m.data.split(b"\n") if line.strip()]
+    lines = [line for line in unmarked(m.data).split(b"\n") if line.strip()]
     for c in clips:
         label, start, end = (int(v) for v in lines[int(c.name.rpartition("L")[2]) - 1].split(b",")[:3])
         if (c.T, c.label) != (end - start + 1, label - 1):

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .formats import _bytes
+from .formats import text_bytes
 from ..core import InputError
 from ..skeleton import Clip, OPENPOSE25, known_labels
 
@@ -78,7 +78,7 @@ def _table(
     path: Path,  # an activity csv
 ) -> list[Chunk]:  # in file order
     "All lines of an activity table; InputError names file and line."
-    text = io.StringIO(_bytes(path).decode("utf-8-sig", "replace"), newline="")
+    text = io.StringIO(text_bytes(path).decode("utf-8", "replace"), newline="")
     rows = csv.reader(text)
     try:
         head = [h.strip() for h in next(rows)]
@@ -152,7 +152,7 @@ def _recording(
     path: Path,  # `*.openpose.3d.csv`
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # frame ids (N,); joints (N, 25, 3), NaN where missing; confidence (N, 25)
     "A whole recording in OPENPOSE25's order; InputError names what is wrong."
-    lines = _bytes(path).decode("latin-1").removeprefix("ï»¿").split("\n")
+    lines = text_bytes(path).decode("latin-1").split("\n")
     head = [h.strip() for h in lines[0].split(",")]
     wanted = ["frame_id", *(f"{_column(j)}_{a}" for j in OPENPOSE25.joints for a in "xyzp")]
     if missing := [w for w in wanted if len(head) > 1000 or head.count(w) != 1]:

@@ -17,12 +17,13 @@ import zipfile
 import zlib
 from array import array
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, permutations, product
 from pathlib import Path
 
 import numpy as np
 
-from .formats import _NAMES, NTU_CLASSES, _bytes
+from .formats import _NAMES, NTU_CLASSES, foreign, text_bytes
 from ..core import InputError, whole_file
 from c2vl_kit.skeleton import (
     COCO17,
@@ -117,8 +118,9 @@ def _op(codes: str):  # one character for each instruction (latin-1)
 
 _REFUSED = {  # instructions that would make objects or ask for other files
     "i": "INST", "o": "OBJ", "\x81": "NEWOBJ", "\x92": "NEWOBJ_EX", "P": "PERSID", "Q": "BINPERSID", "\x82": "EXT1", "\x83": "EXT2",
-    "\x84": "EXT4", "\x97": "NEXT_BUFFER", "\x98": "READONLY_BUFFER", "\x8f": "EMPTY_SET", "\x90": "ADDITEMS", "\x91": "FROZENSET",
+    "\x84": "EXT4", "\x97": "NEXT_BUFFER", "\x98": "READONLY_BUFFER",
 }
+_NO_SET = "it holds a set, which has no order of its own; make it a list, sorted(…), and write the file again"
 
 # %% ../../nbs/10d_data.exchange.ipynb #3b59b4d1
 def _load(self: _Pickle):
@@ -126,6 +128,8 @@ def _load(self: _Pickle):
     try:
         while (code := self.number(1)) != 46:  # "." ends a pickle
             do = _OPS.get(code)
+            if chr(code) in "\x8f\x90\x91":
+                self.fail(_NO_SET)
             if do is None and chr(code) in _REFUSED:
                 self.fail(f"the pickle wants to make an object ({_REFUSED[chr(code)]}), which annotations do not need; it is refused")
             if do is None:
@@ -166,12 +170,12 @@ def _long(m):
     m.stack.append(int.from_bytes(m.take(n), "little", signed=True))
 
 # %% ../../nbs/10d_data.exchange.ipynb #b5c1d4f6
-def _line(m) -> str:
+def _line(m, code="utf-8") -> str:  # code: how characters are written
     "Text up to the end of the line."
     end = m.data.find(b"\n", m.at, m.at + 1024)
     if end < 0:
         m.fail("a line of text has no end; the file is damaged, or an array was saved with pickle protocol 0: save it with protocol 4")
-    text = bytes(m.data[m.at : end]).decode()
+    text = bytes(m.data[m.at : end]).decode(code)
     m.at = end + 1
     return text
 
@@ -184,8 +188,10 @@ def _number_line(m):
 
 @_op("SV")
 def _text_line(m):
-    quoted, text = m.data[m.at - 1] == ord("S"), _line(m)
-    m.stack.append(text[1:-1] if quoted else text)
+    if m.data[m.at - 1] == ord("S"):
+        m.stack.append(_line(m)[1:-1])
+    else:
+        m.stack.append(_line(m, "raw-unicode-escape"))
 
 # %% ../../nbs/10d_data.exchange.ipynb #4230b5b0
 @dataclass(slots=True)
@@ -293,12 +299,21 @@ def _get(m):
 
 # %% ../../nbs/10d_data.exchange.ipynb #10511ddf
 _NUMBERS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}  # element types that are read
+_TEXTS = re.compile(r"[US]\d{1,4}|O8?")  # and texts: of so many characters, of so many bytes, or Python's own
 
 
 @dataclass(slots=True)
 class _Dtype:
-    kind: str  # of `_NUMBERS`
+    kind: str  # of `_NUMBERS`, or as `_TEXTS` says
     order: str = "<"  # byte order
+
+    @property
+    def text(self) -> bool:
+        return self.kind[0] in "USO"
+
+    @property
+    def size(self) -> int:  # bytes of one element
+        return int(self.kind[1:] or 8) * (4 if self.kind[0] == "U" else 1)
 
 
 @dataclass(slots=True)
@@ -308,12 +323,12 @@ class _Array:
     shape: tuple = ()
     dtype: _Dtype | None = None
     fortran: bool = False
-    raw: object = b""  # bytes or _Span
+    raw: object = b""  # bytes or _Span; a list where the elements are Python's
     axes: tuple | None = None  # order of the axes in memory, where it is neither C nor Fortran
 
     @property
     def nbytes(self):
-        n = int(self.dtype.kind[1])
+        n = self.dtype.size
         for size in self.shape:
             n *= size
         return n
@@ -323,10 +338,10 @@ def _fill(m, a, shape, dtype, fortran, raw):
     "Complete an array's description; its shape, type and bytes must agree."
     if not (type(shape) is tuple and len(shape) <= 8 and all(type(n) is int and 0 <= n < 2**62 for n in shape)):
         m.fail("an array has a shape that is no list of sizes; the file is damaged")
-    if not isinstance(dtype, _Dtype) or not isinstance(raw, (bytes, _Span)):
+    if not isinstance(dtype, _Dtype) or not isinstance(raw, list if dtype.kind[0] == "O" else (bytes, _Span)) or not dtype.size:
         m.fail("an array lacks its type or its numbers; the file is damaged")
     a.shape, a.dtype, a.fortran, a.raw = shape, dtype, bool(fortran), raw
-    size = raw.size if isinstance(raw, _Span) else len(raw)
+    size = raw.size if isinstance(raw, _Span) else len(raw) * (dtype.size if isinstance(raw, list) else 1)
     most = 2 * a.nbytes if isinstance(raw, _Span) and raw.text else a.nbytes
     if not a.nbytes <= size <= most:
         m.fail(f"an array of shape {shape} needs {a.nbytes:,} bytes and has {size:,}; the file is damaged")
@@ -334,15 +349,42 @@ def _fill(m, a, shape, dtype, fortran, raw):
 
 # %% ../../nbs/10d_data.exchange.ipynb #6d09c1a7
 def _dtype(m, kind, *rest):
-    if type(kind) is not str or kind.lstrip("<>|=") not in _NUMBERS:
-        m.fail(f"an array holds elements of type {_shown(kind, most=20)} (objects or texts), expected plain numbers; save numbers only")
-    return _Dtype(kind.lstrip("<>|="), ">" if kind[0] == ">" else "<")
+    plain = kind.lstrip("<>|=") if type(kind) is str else ""
+    if plain not in _NUMBERS and not _TEXTS.fullmatch(plain):
+        m.fail(f"an array holds elements of type {_shown(kind, most=20)}, expected numbers or texts; save it as one of them")
+    return _Dtype(plain, ">" if kind[0] == ">" else "<")
+
+
+def _taken(m, span: _Span) -> bytes:
+    "The bytes of a span; none when it is text that stands for no bytes."
+    raw = m.data[span.at : span.at + span.size]
+    try:
+        return raw.decode().encode("latin-1") if span.text else raw
+    except UnicodeError:
+        return b""
 
 
 def _scalar(m, dtype, raw):
-    if not isinstance(dtype, _Dtype) or type(raw) is not bytes or len(raw) != int(dtype.kind[1]):
-        m.fail("a single number has the wrong size; the file is damaged")
-    return np.frombuffer(raw, dtype.order + dtype.kind)[0].item()
+    if isinstance(raw, _Span) and raw.size <= 40_000:
+        raw = _taken(m, raw)
+    if not isinstance(dtype, _Dtype) or type(raw) is not bytes or dtype.kind[0] == "O" or len(raw) != dtype.size:
+        m.fail("a single number or text has the wrong size; the file is damaged")
+    return (_words(m, raw, dtype) or [""])[0] if dtype.text else np.frombuffer(raw, dtype.order + dtype.kind)[0].item()
+
+
+def _words(m, raw, dtype: _Dtype) -> list[str]:
+    "Texts of equal size, one after the other; numpy keeps 32 bits for a character, and not every number of 32 bits is one."
+    if not dtype.size:
+        return []
+    try:
+        if dtype.kind[0] == "S":
+            return [word.decode() for word in np.frombuffer(raw, dtype.kind).tolist()]
+        codes = np.frombuffer(raw, dtype.order + "u4")
+        if not ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any():
+            return np.frombuffer(raw, dtype.order + dtype.kind).tolist()
+    except UnicodeError:
+        pass
+    m.fail("a text of numpy holds bytes that are no characters; the file is damaged")
 
 # %% ../../nbs/10d_data.exchange.ipynb #922ed6f9
 def _frombuffer(m, raw, dtype, shape, order, axes=None):
@@ -370,6 +412,9 @@ _KNOWN = {  # "module name" -> stand-in for the call: (machine, *arguments) -> v
     "numpy dtype": _dtype,
     "_codecs encode": _encode,
     "collections OrderedDict": lambda m: {},
+    "collections defaultdict": lambda m, *kind: {},
+    "builtins list": None,  # what a defaultdict makes
+    "__builtin__ list": None,
     "builtins bytes": lambda m: b"",
     "__builtin__ bytes": lambda m: b"",
 }
@@ -386,6 +431,8 @@ class _Name:
 # %% ../../nbs/10d_data.exchange.ipynb #035d6bfe
 def _global(m, module, name):
     key = f"{module} {name}" if type(module) is str and type(name) is str else ""
+    if key in ("builtins set", "builtins frozenset", "__builtin__ set", "__builtin__ frozenset"):
+        m.fail(_NO_SET)
     if key not in _KNOWN:
         said = f"{module}.{name}"[:60] if key else "something without a name"
         m.fail(f"the pickle asks for {said!a}, which annotations do not need; it is refused and nothing was run: do not trust this file")
@@ -416,23 +463,29 @@ def _build(m):
 
 # %% ../../nbs/10d_data.exchange.ipynb #309b482c
 def _values(self: _Pickle, a: _Array) -> np.ndarray:
-    "Read an array."
-    self.given += a.nbytes
+    "Read an array; texts come as Python's."
+    self.given += a.nbytes + (16 * a.nbytes // a.dtype.size if a.dtype.text else 0)
     if self.given > 1_000_000 + 4 * len(self.data):
         self.fail("the same numbers are used again and again; it is damaged or made to fill the memory")
     raw = a.raw
+    if isinstance(raw, list):
+        return _objects(self, a)
     if isinstance(raw, _Span):
-        raw = self.data[raw.at : raw.at + raw.size]
-        if a.raw.text:
-            try:
-                raw = raw.decode().encode("latin-1")
-            except UnicodeError:
-                raw = b""
+        raw = _taken(self, raw)
     if len(raw) != a.nbytes:
         self.fail(f"the numbers of an array of shape {a.shape} cannot be read; the file is damaged")
-    x = np.frombuffer(raw, a.dtype.order + a.dtype.kind)
+    x = np.array(_words(self, raw, a.dtype), object) if a.dtype.text else np.frombuffer(raw, a.dtype.order + a.dtype.kind)
     if a.axes:
         return x.reshape([a.shape[a.axes.index(n)] for n in range(len(a.axes))]).transpose(a.axes)
+    return x.reshape(a.shape, order="F" if a.fortran else "C")
+
+
+def _objects(m, a: _Array) -> np.ndarray:
+    "An array of Python's texts."
+    if a.nbytes != a.dtype.size * len(a.raw) or not all(type(t) is str for t in a.raw):
+        m.fail("an array of objects holds something else than texts; save numbers as numbers and names as texts")
+    x = np.empty(len(a.raw), object)
+    x[:] = a.raw
     return x.reshape(a.shape, order="F" if a.fortran else "C")
 
 
@@ -465,11 +518,13 @@ def _unpickled(path: Path):  # yields (machine, the object described)
         why = "does not exist" if isinstance(e, FileNotFoundError) else f"cannot be read ({(e.strerror or 'error').lower()})"
         raise InputError(f"{path} {why}; check the path.") from None
     with data:
+        if what := foreign(data[:1000], ours=("pickle",)):
+            raise InputError(f"{path} {what}")
         m = _Pickle(path, data)
         yield m, m.load()
 
 # %% ../../nbs/10d_data.exchange.ipynb #de8aac26
-def _pyskl_parts(path, top, size) -> tuple[dict, list]:
+def _pyskl_parts(m, path, top) -> tuple[dict, list]:
     "(splits, annotations) of an annotation file; `InputError` when it is none."
     if type(top) is list or (type(top) is dict and "keypoint" in top):  # mmaction2's custom files: the bare list, or one annotation
         top = {"annotations": top if type(top) is list else [top]}
@@ -479,10 +534,32 @@ def _pyskl_parts(path, top, size) -> tuple[dict, list]:
     if not top["annotations"]:
         raise InputError(f"{path} holds an empty list of annotations; download it again.")
     splits = top.get("split") or {}
-    good = type(splits) is dict and all(type(k) is str and type(v) is list for k, v in splits.items())
-    if not good or sum(map(len, splits.values())) > size or not all(type(n) is str for v in splits.values() for n in v):
-        raise InputError(f"{path} has a 'split' that does not lead from names to lists of clip names; download it again.")
-    return splits, top["annotations"]
+    good = type(splits) is dict and all(type(k) is str for k in splits)
+    found = {k: _texts(m, v) for k, v in splits.items()} if good and _count(splits.values()) <= len(m.data) else {}
+    if splits and (not found or None in found.values()):
+        raise InputError(f"{path} has a 'split' that does not lead from names to lists of clip names; make each split a list of names.")
+    return found, top["annotations"]
+
+
+def _count(lists) -> int:  # lists, tuples and arrays
+    "How many values they have; anything else has one."
+    return sum(v.shape[0] if isinstance(v, _Array) and v.shape else len(v) if type(v) in (list, tuple) else 1 for v in lists)
+
+
+def _texts(m, v) -> list | None:  # a list, a tuple, or an array with one axis
+    "The texts in it; None when it is something else."
+    if isinstance(v, _Array) and v.dtype and v.dtype.text and len(v.shape) == 1:
+        return m.values(v).tolist()
+    return list(v) if type(v) in (list, tuple) and all(type(t) is str for t in v) else None
+
+
+_ENTRY = ("frame_dir", "filename", "label", "label_name", "total_frames", "subject", "camera", "setup", "repetition", "fps", "layout",
+          "img_shape", "keypoint", "keypoint_score", "frame_inds", "raw_file")  # the keys of an annotation that are read
+
+
+def _plain(m, v):
+    "A number or text that numpy keeps as an array without axes, as Python's; anything else as it is."
+    return m.values(v).item() if isinstance(v, _Array) and v.shape == () and v.dtype else v
 
 # %% ../../nbs/10d_data.exchange.ipynb #2ca77b03
 def pyskl_splits(
@@ -491,7 +568,7 @@ def pyskl_splits(
     "The splits that an annotation file of pyskl or mmaction2 carries."
     path = Path(path)
     with _unpickled(path) as (m, top):
-        return {k: tuple(v) for k, v in _pyskl_parts(path, top, len(m.data))[0].items()}
+        return {k: tuple(v) for k, v in _pyskl_parts(m, path, top)[0].items()}
 
 # %% ../../nbs/10d_data.exchange.ipynb #d38fd7b3
 def _pyskl_layout(where, V, C, layout, said):
@@ -535,6 +612,8 @@ def _described(where, entry, key, ndim, what) -> _Array:
     a = entry.get(key)
     if not isinstance(a, _Array):
         raise InputError(f"{where} has no array {key!r}; the file was cut off or made by something else than pyskl or mmaction2.")
+    if a.dtype is not None and a.dtype.text:
+        raise InputError(f"{where} has {key} of texts, expected numbers; convert it with .astype('float32') and write the file again.")
     if a.dtype is None or len(a.shape) != ndim or 0 in a.shape:
         raise InputError(f"{where} has {key} of shape {a.shape}, expected {what}.")
     return a
@@ -553,6 +632,8 @@ def _pyskl_joints(m, where, entry, img_shape) -> tuple[np.ndarray, np.ndarray | 
     x = m.values(a).astype(np.float64)
     if C == 2:
         shape = entry.get("img_shape", img_shape)
+        if isinstance(shape, _Array) and shape.dtype and shape.shape == (2,):
+            shape = m.values(shape).tolist()
         if not (isinstance(shape, (tuple, list)) and len(shape) == 2 and all(type(n) is int and 0 < n < 100_000 for n in shape)):
             raise InputError(f"{where} holds pixels but no usable img_shape; give img_shape=(height, width) of its video.")
         x = _from_pixels(x, shape)
@@ -600,14 +681,16 @@ def read_pyskl(
     "The clips of an annotation file, one by one; a broken annotation is yielded as an `InputError`."
     path = Path(path)
     with _unpickled(path) as (m, top):
-        splits, entries = _pyskl_parts(path, top, len(m.data))
+        splits, entries = _pyskl_parts(m, path, top)
         if split is not None and split not in splits:
             raise InputError(f"{path} has no split {split!r}; it has {_shown(*splits) or 'none'}.")
         wanted, seen = set(splits[split]) if split is not None else None, set()
         for i, entry in enumerate(entries):
-            name = entry.get("frame_dir", entry.get("filename")) if type(entry) is dict else None
-            where = f"{path}, annotation {i}" + (f" ({_shown(name)})" if type(name) is str else "")
+            where = f"{path}, annotation {i}"
             try:
+                entry = {k: _plain(m, entry[k]) for k in _ENTRY if k in entry} if type(entry) is dict else {}
+                name = entry.get("frame_dir", entry.get("filename"))
+                where += f" ({_shown(name)})" if type(name) is str else ""
                 if type(name) is not str or not name.strip():
                     raise InputError(f"{where} has no name (frame_dir); the file was cut off or made by something else than pyskl.")
                 if name in seen:
@@ -727,17 +810,30 @@ def _npy_head(where, stream) -> tuple[np.dtype, tuple, bool, int]:
         raise InputError(f"{where} has an impossible shape; the file is damaged.")
     return np.dtype(kind[1] + kind[2]), dims, order[1] == "True", len(head) + size
 
+# %% ../../nbs/10d_data.exchange.ipynb #782d1582
+def _bytes_at_least(path: Path, ours=("npy", "npz")):
+    "`InputError` when a file cannot be opened, is empty, or says that its format is none of `ours`."
+    try:
+        with open(path, "rb") as f:
+            if head := f.read(1000):
+                if what := foreign(head, ours):
+                    raise InputError(f"{path} {what}")
+                return
+    except OSError as e:
+        why = "does not exist" if isinstance(e, FileNotFoundError) else f"cannot be read ({(e.strerror or 'error').lower()})"
+        raise InputError(f"{path} {why}; check the path.") from None
+    raise InputError(f"{path} is empty (0 usable bytes); download it again.")
+
 # %% ../../nbs/10d_data.exchange.ipynb #925796af
 class _Npz:
     "The arrays of an npz file as streams; nothing is unpacked before its size is known to be honest."
 
     def __init__(self, path: Path, ratio=200):
         self.path, self.ratio = path, ratio
+        _bytes_at_least(path, ours=("npz",))
         try:
             self.zip = zipfile.ZipFile(path)
             self.info = {i.filename.removesuffix(".npy"): i for i in self.zip.infolist()}
-        except FileNotFoundError:
-            raise InputError(f"{path} does not exist; check the path.") from None
         except _BROKEN_ZIP:
             raise InputError(f"{path} is no complete npz file; it was probably cut off while copying: download it again.") from None
 
@@ -977,7 +1073,7 @@ def read_npy(
     "The clips of a padded array as ST-GCN and AimCLR make it, with the names from its label file."
     path, layout = Path(path), _layout(layout)
     names, numbers, frames = _label_pickle(Path(labels) if labels else path.with_name(path.stem.split("_")[0] + "_label.pkl"))
-    _bytes_at_least(path)
+    _bytes_at_least(path, ours=("npy",))
     with open(path, "rb") as f:
         dtype, shape, fortran, start = _npy_head(path, f)
         if len(shape) != 5 or shape[1] != 3 or shape[3] != layout.V or shape[0] != len(names):
@@ -999,43 +1095,74 @@ def read_npy(
             except InputError as e:
                 yield e
 
-# %% ../../nbs/10d_data.exchange.ipynb #782d1582
-def _bytes_at_least(path: Path):
-    "`InputError` when a file cannot be opened or is empty."
-    try:
-        with open(path, "rb") as f:
-            if f.read(1):
-                return
-    except OSError as e:
-        why = "does not exist" if isinstance(e, FileNotFoundError) else f"cannot be read ({(e.strerror or 'error').lower()})"
-        raise InputError(f"{path} {why}; check the path.") from None
-    raise InputError(f"{path} is empty (0 usable bytes); download it again.")
-
 # %% ../../nbs/10d_data.exchange.ipynb #24f5bf4f
 _UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+
+
+def _flat_advice(shape, V) -> str | None:
+    "What may have happened to an array with one axis or two."
+    rows, row = shape if len(shape) == 2 else (1, shape[0])
+    if (rows, row) == (V, 3):
+        return "this is a single frame; use x[None]"
+    if row == 3 and rows % V == 0:
+        return f"the rows are joints, {V} for each frame; use x.reshape(-1, {V}, 3)"
+    if row == 3 * V or (len(shape) == 1 and row % (3 * V) == 0):
+        return f"use x.reshape(-1, {V}, 3)"
+    if rows == 3 and row % V == 0 or rows == 3 * V and row % (3 * V):
+        return f"the table is turned; use x.T.reshape(-1, {V}, 3)"
+    if row % (3 * V) == 0:
+        return f"if a row holds {row // (3 * V)} people, use x.reshape({rows}, {row // (3 * V)}, {V}, 3)"
+    if row in (3 * V + 1, 3 * V + 2):
+        return f"if the first column{'s' if row > 3 * V + 1 else ''} count frames, use x[:, {row - 3 * V}:].reshape(-1, {V}, 3)"
+    return None
+
+
+def _order_of(shape, V) -> tuple | None:
+    "The order of axes that makes frames (people) joints xyz of an array; the shorter of the two others is people."
+    fits = [p for p in permutations(range(len(shape))) if (shape[p[-2]], shape[p[-1]]) == (V, 3)]
+    return max(fits, key=lambda p: (shape[p[0]] >= shape[p[1]], p == tuple(sorted(p)), [-i for i in p])) if fits else None
 
 
 def _shape_advice(shape, V) -> str:
     "What may have happened to an array of this shape, and the line that mends it."
     n = len(shape)
-    if n == 2 and shape[1] == 3 * V:
-        return f"use x.reshape(-1, {V}, 3)"
-    if n in (3, 4) and shape[-1] == 2:
-        return "these are two-dimensional poses; give img_shape=(height, width) if they are pixels"
-    if n in (3, 4) and shape[-1] == 4:
-        return "the fourth number may be a confidence; use x[..., :3] and confidence=x[..., 3]"
-    if n == 3 and shape[1:] == (3, V):
-        return "the axes are in another order; use x.transpose(0, 2, 1)"
-    if n == 3 and shape[0] == 3 and shape[2] == V:
-        return "the axes are in another order (x, y, z first); use x.transpose(1, 2, 0)"
-    if n == 4 and shape[0] == 3 and shape[2] == V:
+    if 0 in shape:
+        return "it is empty; look at what it was made from"
+    if n in (1, 2) and (flat := _flat_advice(shape, V)):
+        return flat
+    if n == 4 and shape[0] == 3 < shape[1] and shape[2] == V:
         return "the axes are in ST-GCN's order (C, T, V, M); use x.transpose(1, 3, 2, 0)"
-    if n == 4 and shape[3] == 3 and shape[1] == V:
-        return "joints stand before people; use x.swapaxes(1, 2)"
+    if n in (3, 4) and shape[-2:] == (V, 2):
+        return "these are two-dimensional poses; give img_shape=(height, width) if they are pixels"
+    if n in (3, 4) and shape[-2:] == (V, 4):
+        return "the fourth number may be a confidence; use x[..., :3] and confidence=x[..., 3]"
+    if n == 3 and shape[-1] == 3 * V:
+        return f"if the first axis counts clips, make a clip of each, x[i].reshape(-1, {V}, 3)"
+    if n in (3, 4) and (order := _order_of(shape, V)):
+        return f"the axes are in another order; use x.transpose{order}"
+    if n == 5 and (order := _order_of(shape[1:], V)):
+        turned = "" if order == (0, 1, 2, 3) else f".transpose{order}"
+        return f"use x[0]{turned}" if shape[0] == 1 else f"if these are {shape[0]} clips, make a clip of each, x[i]{turned}"
     fits = [l.name for l in LAYOUTS if n in (3, 4) and shape[-1] == 3 and l.V == shape[-2]]
     return f"layouts with {shape[-2]} joints are {', '.join(fits)}" if fits else "choose the layout that the joints were recorded in"
 
 # %% ../../nbs/10d_data.exchange.ipynb #ddc7e082
+def _people_advice(x) -> str | None:  # x: (T, M, V, 3)
+    "A sentence if people stand so much in one place that they must be frames of one person."
+    T, M = x.shape[:2]
+    if M < 3 or M <= min(T, 6):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        body = np.linalg.norm(np.fmax.reduce(x, 2) - np.fmin.reduce(x, 2), axis=-1)
+        apart = np.linalg.norm(np.diff(x, axis=1), axis=-1)
+    body, apart = body[np.isfinite(body)], apart[np.isfinite(apart)]
+    if not (apart.size and np.median(apart) < 0.1 * np.median(body)):
+        return None
+    fix = "use x.swapaxes(0, 1) if people come first, or make a clip of each x[i] if the first axis counts clips"
+    what = f"{T} frame{'s' * (T > 1)} of {M} people, but these stand in one place as frames of one person do"
+    return f"shape {x.shape} would be {what}; {fix}"
+
+
 def _unit_advice(x) -> str | None:  # x: (T, M, V, 3)
     "A sentence if bodies are too large for metres."
     bodies = x[~np.isnan(x).any(-1).all(2)]
@@ -1085,12 +1212,12 @@ def _own(where, x, layout, name, unit="m", up="y", mirror=None, img_shape=None, 
     if mirror not in (None, "x", "z"):
         raise InputError(f"{where}: mirror={mirror!r}; give 'x' or 'z', counted after up={up!r}, when y is up.")
     x = reorient(_missing(where, x, zeros_missing), up, mirror) * scale
-    if advice := _unit_advice(x):
+    if advice := _people_advice(x) or _unit_advice(x):
         raise InputError(f"{where}: {advice}.")
     if confidence is not None:
         confidence = np.nan_to_num(unmasked(confidence).astype(np.float32))
         confidence = confidence[:, None] if confidence.ndim == 2 else confidence
-    facts = {k: _known(v) for k, v in facts.items()}
+    facts = {k: v if k == "fps" else _known(v) for k, v in facts.items()}  # a clip without a frame rate is refused
     for k in ("label", "subject", "camera", "setup", "repetition"):
         if (v := facts.get(k)) is not None:
             if not isinstance(v, int) or isinstance(v, bool):
@@ -1243,10 +1370,12 @@ def _one_npy(path: Path, limit) -> np.ndarray:
 
 # %% ../../nbs/10d_data.exchange.ipynb #a8bf1694
 _BLANK = {"", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "-"}
-_FRAME = {"frame", "frameid", "frameindex", "framenumber", "frameno", "index", ""}
-_PERSON = {"person", "personid", "body", "bodyid", "track", "trackid", "id"}
-_TIME = {"time", "timestamp", "seconds", "sec", "ms"}
-_JOINT = {"joint", "jointname", "jointid", "name", "keypoint", "landmark", "bodypart"}
+_KEYS = {  # kind -> names that say it, names that are only taken for it
+    "frame": ({"frame", "frameid", "frameidx", "frameindex", "framenumber", "framenum", "frameno", "framenr"}, {"index", ""}),
+    "person": ({"person", "personid", "body", "bodyid", "track", "trackid"}, {"id"}),
+    "joint": ({"joint", "jointname", "jointid", "keypoint", "landmark", "bodypart"}, {"name"}),
+}
+_NO_JOINT = re.compile(r"time|timestamp|seconds|sec|ms|unnamed\d+|level\d|row(id|names?|index|number|)|rn|")  # nor frame, nor person
 _SURE = ("confidence", "conf", "score", "p", "visibility")
 
 
@@ -1256,26 +1385,41 @@ def _plain_name(text: str) -> str:
 # %% ../../nbs/10d_data.exchange.ipynb #33c17d2a
 def _table_lines(path: Path) -> list[str]:
     "The lines of a text table; `InputError` for what is no UTF-8 text."
-    data = _bytes(path)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:1000]:
-        raise InputError(f"{path} is not UTF-8 text (UTF-16, or an Excel workbook?); save it as 'CSV UTF-8'.")
+    data = text_bytes(path)
+    if b"\0" in data[:1000]:
+        raise InputError(f"{path} is no text (an Excel workbook?); save it as 'CSV UTF-8'.")
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as e:
         line = data[: e.start].count(b"\n") + 1
         raise InputError(f"{path}, line {line}: byte 0x{data[e.start]:02x} is not UTF-8 text; save the table as 'CSV UTF-8'.") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return text.replace("\r", "\n").split("\n")
 
 # %% ../../nbs/10d_data.exchange.ipynb #6c9d768f
-def _cells(lines, path):
-    "Iterator of (line number, cells); the separator is the one the first line uses most."
+_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")  # a number with a decimal comma
+
+
+def _sign(line: str) -> str:
+    "What stands between cells: the sign that a line uses most, unless its commas belong to numbers."
+    for sign in (";", "\t", "|", " "):
+        cells = [c.strip() for c in (line.split(sign) if sign != " " else line.split())]
+        if len(cells) > 1 and any(map(_COMMA.fullmatch, cells)) and all(_COMMA.fullmatch(c) or _is_number(c) for c in cells):
+            return sign
+    sign = max((";", "\t", ",", "|"), key=line.count)
+    return sign if sign in line else " "
+
+
+def _cells(lines, path, decimal="."):
+    "Iterator of (line number, cells); Excel's first line sep=; is obeyed, comments are left out."
     sign = None
     for at, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("#"):
+        if not line.strip() or (line.startswith("#") and line[:4].lower() != "#n/a"):  # Excel's word for an empty cell
             continue
         if sign is None:
-            sign = max((";", "\t", ",", "|"), key=line.count)
-            sign = sign if sign in line else " "
+            if said := re.fullmatch(r'"?sep=(.)"?[;,\s]*', line, re.I):
+                sign = said[1]
+                continue
+            sign = _sign(line)
         if '"' in line:
             try:
                 cells = next(csv.reader([line], delimiter=sign, skipinitialspace=True))
@@ -1284,7 +1428,7 @@ def _cells(lines, path):
                 raise InputError(f"{path}, line {at} {what}; save the table again.") from None
         else:
             cells = line.split(sign) if sign != " " else line.split()
-        yield at, [c.strip() for c in cells]
+        yield at, [c.replace(",", ".") if decimal == "," and _COMMA.fullmatch(c) else c for c in map(str.strip, cells)]
 
 # %% ../../nbs/10d_data.exchange.ipynb #30374172
 def _is_number(cell: str) -> bool:
@@ -1301,8 +1445,8 @@ def _float(cell: str, path, at) -> float:
     except ValueError:
         if cell.lower() in _BLANK:
             return np.nan
-    if re.fullmatch(r"[+-]?\d*,\d+([eE][+-]?\d+)?", cell):
-        raise InputError(f"{path}, line {at} writes numbers with decimal commas ({cell}); save the table with decimal points.")
+    if _COMMA.fullmatch(cell):
+        raise InputError(f"{path}, line {at} writes numbers with decimal commas ({cell}); say decimal=',' or save it with decimal points.")
     raise InputError(f"{path}, line {at} holds {cell[:30]!a} where a number is expected; correct it or leave it empty.")
 
 # %% ../../nbs/10d_data.exchange.ipynb #d877935c
@@ -1313,9 +1457,10 @@ class _Columns:
     width: int  # cells in a row
     xyz: list  # 3·V columns, or 3 in a long table
     sure: list  # V columns of confidence, or 1, or none
-    frame: int | None = None
-    person: int | None = None
-    joint: int | None = None  # long tables only
+    keys: dict  # frame, person and (in long tables) joint -> the columns that say it
+    guessed: tuple = ()  # those of `keys` that no name says
+    twins: list = field(default_factory=list)  # pairs of columns with one name
+    names: list = field(default_factory=list)  # as the header writes them
 
 
 def _by_name(names, layout) -> tuple[list, list, list]:
@@ -1327,61 +1472,143 @@ def _by_name(names, layout) -> tuple[list, list, list]:
     lost = [layout.joints[v] for v in range(layout.V) if None in xyz[3 * v : 3 * v + 3]]
     return xyz, sure if None not in sure else [], lost
 
+
+def _by_kind(names) -> tuple[dict, tuple]:
+    "(columns that say frame, person, joint: those by name, or else those that may be meant; the kinds without a name)."
+    keys, guessed = {}, []
+    for kind, (sure, guess) in _KEYS.items():
+        keys[kind] = [i for i, n in enumerate(names) if n in sure]
+        if not keys[kind] and (may := [i for i, n in enumerate(names) if n in guess and (n or i == 0)]):
+            keys[kind] = may
+            guessed.append(kind)
+    return keys, tuple(guessed)
+
 # %% ../../nbs/10d_data.exchange.ipynb #28b62ef4
-def _find_columns(path, header, width, layout, columns) -> _Columns:
-    "The columns of a table with a header, or of one without (header None)."
+def _find_columns(path, header, width, layout, columns, lead=0) -> _Columns:
+    "The columns of a table with a header, or of one without (header None), where `lead` columns only count rows."
     need = f"layout {layout.name} has {layout.V} joints and needs {3 * layout.V} columns of numbers"
     if header is None:
-        extra = width - 3 * layout.V
+        extra = width - lead - 3 * layout.V
         if extra not in (0, 1, 2):
-            hint = " (decimal commas?)" if width > 6 * layout.V - 1 else ""
+            hint = " (decimal commas? then put ; between cells)" if width > 6 * layout.V - 1 else ""
             raise InputError(f"{path} has {width} columns without names{hint}; {need}, after none, 'frame', or 'frame' and 'person'.")
-        return _Columns(width, list(range(extra, width)), [], 0 if extra else None, 1 if extra == 2 else None)
+        keys = {"frame": [lead] if extra else [], "person": [lead + 1] if extra == 2 else []}
+        return _Columns(width, list(range(lead + extra, width)), [], keys, ("person",))
     names = [_plain_name(h) for h in header]
-    kinds = {"frame": _FRAME, "person": _PERSON, "joint": _JOINT}
-    first = {kind: next((i for i, n in enumerate(names) if n in known), None) for kind, known in kinds.items()}
-    if first["joint"] is not None and {"x", "y", "z"} <= set(names):
-        sure = [names.index(s) for s in _SURE if s in names][:1]
-        return _Columns(width, [names.index(a) for a in "xyz"], sure, **first)
-    first.pop("joint")
+    keys, guessed = _by_kind(names)
+
+    def found(xyz, sure, **more):
+        twins = [(i, j) for i in {*xyz, *sure} for j, name in enumerate(names) if i != j and name == names[i]]
+        return _Columns(width, xyz, sure, keys | more, guessed, twins, header)
+
+    if keys["joint"] and {"x", "y", "z"} <= set(names):
+        return found([names.index(a) for a in "xyz"], [names.index(s) for s in _SURE if s in names][:1])
     xyz, sure, lost = _by_name(names, layout)
     if not lost:
-        return _Columns(width, xyz, sure, **first)
-    rest = [i for i, n in enumerate(names) if i not in first.values() and n not in _TIME]
+        return found(xyz, sure, joint=[])
+    known = set().union(*(said | guess for said, guess in _KEYS.values()))
+    rest = [i for i, n in enumerate(names) if n not in known and not _NO_JOINT.fullmatch(n)]
     bare = all(re.fullmatch(r"(joint|keypoint|kp|point|p|j)?\d*[xyz]\d*", names[i]) for i in rest)
     if len(rest) == 3 * layout.V and (bare or columns == "order"):
-        return _Columns(width, rest, [], **first)
+        return found(rest, [], joint=[])
     who = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
     fix = "columns='order' if they stand in the layout's order" if len(rest) == 3 * layout.V else "a layout that has the table's joints"
     raise InputError(f"{path} has {len(rest)} columns of numbers but none called x, y, z of {who}; {need}: rename them, or give {fix}.")
 
+# %% ../../nbs/10d_data.exchange.ipynb #3d5a9e02
+def _header(path, lines, at, first, second, layout) -> tuple[list | None, int, bool]:
+    "(header or None, columns in front that only count rows, whether line `at` holds numbers to keep)."
+    if title := _title(lines[: at - 1], len(first), layout):
+        return title, 0, True
+    lead = 0 if first[0] else 1
+    counts = [str(i) for i in range(len(first) - lead)]
+    if len(counts) > 2 and first[lead:] == counts and second and (lead or not all(c.lstrip("+-").isdecimal() for c in second)):
+        return None, lead, False
+    if all(map(_is_number, first)):
+        return None, 0, True
+    if all(_COMMA.fullmatch(c) or _is_number(c) for c in first):
+        comma = next(filter(_COMMA.fullmatch, first))
+        what = f"writes numbers with decimal commas ({comma}); say decimal=',' or save it with decimal points"
+        raise InputError(f"{path}, line {at} {what}.")
+    return first, 0, False
+
+
+def _title(lines, width, layout) -> list | None:
+    "The names in a comment above the numbers, where they are all that is needed."
+    for line, sign in product(lines[:-20:-1], (";", "\t", ",", "|", None)):
+        title = [c.strip() for c in line[1:].strip(" \r").split(sign)] if line.startswith("#") else []
+        if len(title) == width:
+            names = [_plain_name(c) for c in title]
+            if {"x", "y", "z"} <= set(names) and _by_kind(names)[0]["joint"] or not _by_name(names, layout)[2]:
+                return title
+    return None
+
 # %% ../../nbs/10d_data.exchange.ipynb #def7c871
-def _table(path, lines, layout, columns):
-    "(columns, frame of each row, person of each row, joint of each row, (rows, n) numbers)."
-    rows = _cells(lines, path)
+def _table(path, lines, layout, columns, decimal):
+    "(columns, line of each row, cells of each key column, (rows, n) numbers)."
+    rows = _cells(lines, path, decimal)
     at, first = next(rows, (0, []))
     if not first:
         raise InputError(f"{path} has no rows; give a table with one row for each frame.")
-    header = None if all(map(_is_number, first)) else first
-    c = _find_columns(path, header, len(first), layout, columns)
-    use, numbers, keys = c.xyz + c.sure, array("d"), {"frame": [], "person": [], "joint": []}
-    rows = rows if header else _chain([(at, first)], rows)
-    for at, cells in rows:
+    second = next(rows, None)
+    header, lead, keep = _header(path, lines, at, first, second and second[1], layout)
+    c = _find_columns(path, header, len(first), layout, columns, lead)
+    use, numbers, where = c.xyz + c.sure, array("d"), []
+    said = {i: [] for columns in c.keys.values() for i in columns}
+    for line, cells in chain([(at, first)] if keep else [], [second] if second else [], rows):
         if len(cells) != c.width:
             hint = " (decimal commas?)" if len(cells) > 1.5 * c.width else ""
-            raise InputError(f"{path}, line {at} has {len(cells)} cells, expected {c.width}{hint}; mend the table or save it again.")
-        numbers.extend(_float(cells[i], path, at) for i in use)
-        for kind, column in (("frame", c.frame), ("person", c.person), ("joint", c.joint)):
-            if column is not None:
-                keys[kind].append((at, cells[column]))
+            hint = " (row names without a title? then save it without them)" if len(cells) == c.width + 1 and header else hint
+            raise InputError(f"{path}, line {line} has {len(cells)} cells, expected {c.width}{hint}; mend the table or save it again.")
+        for i, j in c.twins:
+            if cells[i] != cells[j] and _float(cells[i], path, line) != _float(cells[j], path, line):
+                raise InputError(f"{path} has two columns {c.names[i]!a} and {c.names[j]!a}, which disagree in line {line}; rename one.")
+        numbers.extend(_float(cells[i], path, line) for i in use)
+        where.append(line)
+        for i, column in said.items():
+            column.append(cells[i])
     if not numbers:
         raise InputError(f"{path} has a header and no rows; give a table with one row for each frame.")
-    return c, keys, np.frombuffer(numbers, np.float64).reshape(-1, len(use))
+    return c, where, said, np.frombuffer(numbers, np.float64).reshape(-1, len(use))
+
+# %% ../../nbs/10d_data.exchange.ipynb #3d5a9e04
+def _agreed(path, c: _Columns, where, said) -> dict:
+    "frame, person, joint -> [(line, cell)] of each row; `InputError` when two columns that say it disagree."
+    for kind, columns in c.keys.items():
+        for other in columns[1:]:
+            if line := _disagree(kind, said[columns[0]], said[other], where):
+                a, b = (c.names[i] or "without a name" for i in (columns[0], other))
+                what = f"two columns for the {kind}, {a!a} and {b!a}, which disagree in line {line}"
+                raise InputError(f"{path} has {what}; remove the one that is no {kind}, or rename it.")
+    return {kind: list(zip(where, said[columns[0]])) if columns else [] for kind, columns in c.keys.items()}
 
 
-def _chain(*parts):
-    for part in parts:
-        yield from part
+def _disagree(kind, one, other, where) -> int | None:
+    "The first line in which two columns part: frames may start at another number, people and joints have other names."
+    there, back = {}, {}
+    for at, a, b in zip(where, one, other):
+        if kind == "frame" and _is_number(a) and _is_number(b):
+            a, b = "", float(b or "nan") - float(a or "nan")
+        if there.setdefault(a, b) != b or back.setdefault(b, a) != a:
+            return at
+    return None
+
+
+def _without_counters(path, c: _Columns, keys) -> dict:
+    "The same, without guesses that only count rows; `InputError` when that leaves frames or people unsaid."
+    once = {kind: len({cell for _, cell in said}) == len(said) > 1 for kind, said in keys.items()}
+    if not c.names and keys["person"] and once["person"]:
+        what = "has two columns before the coordinates, but as 'frame' and 'person' they give every row a person of its own"
+        raise InputError(f"{path} {what}; write their names above the columns.")
+    keys = dict(keys, person=[] if "person" in c.guessed and once["person"] else keys["person"])
+    several = c.keys.get("joint") or len({cell for _, cell in keys["person"]}) > 1
+    if "frame" in c.guessed and once["frame"] and several:
+        keys["frame"] = []
+    if several and not keys["frame"]:
+        what = "for each joint" if c.keys.get("joint") else "for each person and frame"
+        counter = " (the one in front only counts rows)" if "frame" in c.guessed else ""
+        raise InputError(f"{path} has one row {what} but no column 'frame'{counter}; add it.")
+    return keys
 
 # %% ../../nbs/10d_data.exchange.ipynb #82382d58
 def _frame_numbers(path, said, rows) -> np.ndarray:  # said: [(line, cell)]
@@ -1406,6 +1633,8 @@ def _slots(path, said, most, known=None) -> np.ndarray:
         if cell not in seen and known is not None:
             has = ", ".join(list(known)[:25])
             raise InputError(f"{path}, line {at} names joint {cell[:30]!a}, which the layout does not have; it has {has}.")
+        if known is None and cell.lower() in _BLANK:
+            raise InputError(f"{path}, line {at} does not say which person it belongs to; fill the column, or remove it.")
         seen.setdefault(cell, len(seen))
         if known is None and len(seen) > most:
             raise InputError(f"{path}, line {at}: more than {most} people; is the right column called person?")
@@ -1417,40 +1646,77 @@ def read_csv(
     layout,  # Layout (see `own_layout`) or name
     name=None,  # the clip's name; None: the file's
     columns="name",  # "name": find joints by their names; "order": take the columns as they stand
+    decimal=".",  # "." or ",": what stands before the decimals
+    repeats=None,  # rows that repeat a frame: None refuses them, "first" or "last" keeps that one
     **how,  # label, subject, fps, …, and unit, up, mirror, zeros_missing as in `from_numpy`
 ) -> Clip:
     "One recording from a table, wide or long; `InputError` names line and column of what is wrong."
     path, layout = Path(path), _layout(layout)
-    c, keys, x = _table(path, _table_lines(path), layout, columns)
-    joint = None
-    if c.joint is not None:
+    if decimal not in (".", ",") or repeats not in (None, "first", "last"):
+        raise InputError(f"decimal={decimal!r}, repeats={repeats!r}; expected '.' or ',' and None, 'first' or 'last'.")
+    c, lines, said, x = _table(path, _table_lines(path), layout, columns, decimal)
+    keys = _without_counters(path, c, _agreed(path, c, lines, said))
+    frame = _frame_numbers(path, keys["frame"], len(x))
+    person = _slots(path, keys["person"], 20) if keys["person"] else np.zeros(len(x), np.int64)
+    where = [frame, person]
+    if long := c.keys.get("joint"):
         numbered = all(cell.isdecimal() for _, cell in keys["joint"])
         known = {str(v): v for v in range(layout.V)} if numbered else {_plain_name(j): v for v, j in enumerate(layout.joints)}
-        joint = _slots(path, [(at, cell if numbered else _plain_name(cell)) for at, cell in keys["joint"]], layout.V, known)
-        if c.frame is None:
-            raise InputError(f"{path} has one row for each joint but no column 'frame'; add it.")
-    frame = _frame_numbers(path, keys["frame"], len(x))
-    person = _slots(path, keys["person"], 20) if c.person is not None else np.zeros(len(x), np.int64)
-    where = [frame, person] + ([joint] if joint is not None else [])
-    _no_twins(path, where, keys)
-    n = 1 if joint is not None else layout.V
+        where.append(_slots(path, [(at, cell if numbered else _plain_name(cell)) for at, cell in keys["joint"]], layout.V, known))
+    n = 1 if long else layout.V
+    keep = _once(path, where, lines, keys, x[:, : 3 * n].reshape(-1, n, 3), repeats)
+    where, x = [w[keep] for w in where], x[keep]
     shape = (frame.max() + 1, person.max() + 1, layout.V)
     out, sure = np.full((*shape, 3), np.nan), np.zeros(shape)
-    out[tuple(where)] = x[:, : 3 * n].reshape(-1, *([n, 3] if joint is None else [3]))
+    out[tuple(where)] = x[:, : 3 * n].reshape(-1, *([] if long else [n]), 3)
     if c.sure:
-        sure[tuple(where)] = x[:, 3 * n :] if joint is None else x[:, 3]
+        sure[tuple(where)] = x[:, 3] if long else x[:, 3 * n :]
         how.setdefault("confidence", sure)
     return _own(path, out, layout, name or path.stem, **how)
 
 # %% ../../nbs/10d_data.exchange.ipynb #038bf6e0
-def _no_twins(path, where, keys):
-    "Every frame, person (and joint) once."
+def _once(path, where, lines, keys, x, repeats) -> np.ndarray:
+    "The rows to keep, so that every frame, person (and joint) comes once; `InputError` when some repeat and `repeats` is None."
     order = np.lexsort(where)
-    twin = np.flatnonzero(np.all([np.diff(w[order]) == 0 for w in where], axis=0))
-    if len(twin):
-        lines = keys["frame"] or keys["person"] or keys["joint"]
-        at = lines[max(order[twin[0]], order[twin[0] + 1])][0] if lines else "?"
-        raise InputError(f"{path}, line {at} repeats a frame (of the same person and joint); add a column 'person', or remove the row.")
+    again = np.all([np.diff(w[order]) == 0 for w in where], axis=0)
+    if not again.any():
+        return np.arange(len(x))
+    if repeats is None:
+        _complain_of_repeats(path, where, lines, keys, x, order[:-1][again], order[1:][again])
+    new = np.concatenate([[True], ~again]) if repeats == "first" else np.concatenate([~again, [True]])
+    return np.sort(order[new])
+
+
+def _complain_of_repeats(path, where, lines, keys, x, before, after):
+    "Say which rows repeat which, how far they differ, and what to do."
+    first = np.argmin(after)
+    a, b = before[first], after[first]
+    frame = keys["frame"][b][1] if keys["frame"] else b
+    said = f"{path}, line {lines[b]} repeats frame {frame} of line {lines[a]}"
+    keep = "keep one row of each with repeats='first' or repeats='last'"
+    many = f"{len(after):,} of {len(x):,} rows do so"
+    starts = np.flatnonzero(np.diff(where[0]) < 0) + 1
+    part_of = np.cumsum(np.isin(np.arange(len(x)), starts))
+    if not keys["person"] and (part_of[before] < part_of[after]).all():
+        new = f"the frame numbers start again in line {lines[starts[0]]}"
+        fix = f"{new}: if another person begins there, add a column 'person', else {keep}"
+    elif np.array_equal(x[before], x[after], equal_nan=True):
+        fix = f"with the same numbers: {keep}"
+    elif _near(x, before, after):
+        fix = f"with other numbers, but these are rows of one person: {keep}"
+    else:
+        fix = f"with other numbers: add a column 'person' if these are several people, or {keep}"
+    raise InputError(f"{said} ({many}); {fix}.")
+
+
+def _near(x, before, after) -> bool:  # x: (rows, joints, 3)
+    "Whether most joints of rows that share a frame lie closer together than a tenth of a body."
+    over = 1 if x.shape[1] > 1 else 0  # a long table has one joint a row
+    with np.errstate(all="ignore"):
+        body = np.linalg.norm(np.fmax.reduce(x, over) - np.fmin.reduce(x, over), axis=-1)
+        gap = np.linalg.norm(x[before] - x[after], axis=-1)
+    body, gap = body[np.isfinite(body)], gap[np.isfinite(gap)]
+    return bool(body.size and gap.size and np.median(gap) < 0.1 * np.median(body))
 
 # %% ../../nbs/10d_data.exchange.ipynb #f286d086
 def write_csv(

@@ -13,15 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .formats import MAT_LIMIT, _bytes, _clip, _mat_array
+from .formats import MAT_LIMIT, _clip, _mat_array, text_bytes
 from ..core import InputError
 from ..skeleton import KINECT20, MSR20, NTU25, SBU15, Clip
 
 # %% ../../nbs/10a_data.kinect.ipynb #e4a71845
 def _text_lines(path: Path) -> list[str]:
     "The file's lines, without blank ones at the end; `InputError` when there is no file or nothing in it."
-    text = _bytes(path).decode("ascii", "replace").replace("\r\n", "\n")
-    return text.rstrip().split("\n")
+    return text_bytes(path).decode("ascii", "replace").rstrip().split("\n")
 
 
 def _rows(
@@ -276,7 +275,7 @@ def read_sysu(
     x = _mat_array(path, "SW", limit)
     x = x[..., None] if x.ndim == 2 else x  # MATLAB drops a last axis of length one
     if x.ndim != 3 or x.shape[:2] != (KINECT20.V, 3) or x.shape[2] == 0:
-        raise InputError(f"{path} holds SW of shape {x.shape}, expected 20 x 3 x T numbers; download it again.")
+        raise InputError(f"{path} holds SW of shape {x.shape}, expected 20 x 3 x T numbers; give the file as its authors made it.")
     subject = _sysu_subject(whole.parent.parent) if path.stem == "sklWorld" else None
     return _clip(path, text, x.transpose(2, 0, 1)[:, None], KINECT20, subject=subject, **label)
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .formats import _bytes
+from .formats import text_bytes
 from ..core import InputError
 from ..skeleton import Clip, Layout, ROLES, md_text
 
@@ -318,7 +318,7 @@ class _Hierarchy:
 
     def joint(self, n: int, name: str | None):
         if self.waiting is not None or bool(self.open) != bool(self.names):
-            self.fail(n, "a joint stands where none can be (a second skeleton, or a missing brace)")
+            self.fail(n, "a joint stands where none can be (a brace is missing, or one too many)")
         if len(self.names) >= _MOST_JOINTS:
             self.fail(n, f"the skeleton has more than {_MOST_JOINTS} joints")
         self.waiting = len(self.names)
@@ -354,6 +354,10 @@ def _feed(
         tree.waiting = None
     elif key == b"}" and tree.open and tree.waiting is None:
         tree.open.pop()
+    elif key == b"ROOT" and tree.names and not tree.open and tree.waiting is None:
+        who = _text(b" ".join(rest))[:30]
+        what = f"the file holds two skeletons (ROOT {who!r} begins the second)"
+        raise InputError(f"{tree.path}, line {n}: {what}; export each of them into a file of its own.")
     elif key in (b"ROOT", b"JOINT") and (key == b"JOINT") == bool(tree.names) and at != "end":
         tree.joint(n, _text(b" ".join(rest)) or "joint")
     elif key == b"END" and tree.open:
@@ -435,19 +439,37 @@ def _motion(
 ) -> tuple[np.ndarray, float]:  # (T, width) numbers, frames a second
     "The lower half of a BVH file."
     m = re.compile(rb"\s*Frames\s*:\s*(\S{1,20})\s+Frame\s+Time\s*:\s*(\S{1,40})(?=\s)", re.I).match(data, start)
-    if m is None or not m[1].isdigit() or len(m[1]) > 9 or int(m[1]) == 0:
+    if m is None or not m[1].isdigit() or len(m[1]) > 9:
         raise InputError(f"{path} lacks 'Frames: …' with a number and 'Frame Time: …' below MOTION; it was cut off, export it again.")
     seconds = _numbers_of([m[2]], 1)
     if seconds is None or not 1 / 2000 <= seconds[0] <= 1:
-        raise InputError(f"{path} has a Frame Time of {_text(m[2])} s, expected 0.0005 to 1; correct that line.")
+        fix = "write it with a decimal point" if b"," in m[2] else "correct that line"
+        raise InputError(f"{path} has a Frame Time of {_text(m[2])} s, expected 0.0005 to 1; {fix}.")
     frames, body = int(m[1]), data[m.end() :]
-    if frames * width > len(body):
+    if frames * width > len(body) and body.strip():
         raise InputError(f"{path} promises {frames} frames of {width} numbers in only {len(body)} bytes; it was cut off, copy it again.")
     x = _all_numbers(path, body, data.count(b"\n", 0, m.end()) + 1)
-    if x.size != frames * width:
-        raise InputError(f"{path} promises {frames} frames of {width} numbers and holds {x.size} numbers; it was cut off, copy it again.")
+    if not frames or x.size != frames * width:
+        line = data.count(b"\n", 0, m.start(1)) + 1
+        raise InputError(f"{path} promises {frames} frames of {width} numbers and {_held(body, frames, width, x.size, line)}.")
     fps = 1 / seconds[0]
     return x.reshape(frames, width), round(fps) if abs(fps - round(fps)) < 3e-4 * fps else fps
+
+# %% ../../nbs/10b_data.mocap.ipynb #7e1f0a21
+def _held(body: bytes, frames: int, width: int, numbers: int, line: int) -> str:  # line: where the number of frames stands
+    "What a BVH holds in place of the frames that it promises, and what helps."
+    whole, rest = divmod(numbers, width)
+    if not numbers:
+        return "holds none: a skeleton without motion; export it again with its animation"
+    if not rest and whole > frames:
+        more = "one frame" if whole == frames + 1 else f"{whole - frames} frames"
+        return f"holds {whole}, {more} more than promised; write 'Frames: {whole}' in line {line}, or remove what is too much"
+    if not rest:
+        return f"holds {whole}; it was cut off: copy it again, or write 'Frames: {whole}' in line {line} to read what is there"
+    rows = {len(row.split()) for row in body.split(b"\n")} - {0}
+    if len(rows) == 1 and rows != {width}:
+        return f"its rows hold {rows.pop()}; the channels and the rows come from different skeletons: export it again"
+    return f"holds {whole} and a piece of {rest} numbers; it was cut off, copy it again"
 
 # %% ../../nbs/10b_data.mocap.ipynb #11e9ce7e
 def _all_numbers(
@@ -465,6 +487,10 @@ def _all_numbers(
         pass
     for n, row in enumerate(body.split(b"\n"), line):
         bad = [w for w in row.split() if _numbers_of([w], 1) is None]
+        if bad and bad[0].upper() in (b"HIERARCHY", b"ROOT"):
+            raise InputError(f"{path}, line {n}: a second BVH begins here; cut the file in two.")
+        if bad and re.fullmatch(rb"-?\d*,\d+", bad[0]):
+            raise InputError(f"{path}, line {n}: {_text(bad[0])[:30]!r} has a decimal comma; export it again with decimal points.")
         if bad:
             raise InputError(f"{path}, line {n}: {_text(bad[0])[:30]!r} is not a number; the file is damaged, export it again.")
     raise InputError(f"{path} holds numbers that cannot be read; export it again.")
@@ -481,13 +507,12 @@ def load_bvh(
 ) -> Bvh:  # shows itself: joints, channels, frames, size
     "Content of a BVH file; InputError names what is wrong with it."
     path = Path(path)
-    data = _bytes(path)
+    data = text_bytes(path)
     m = re.search(rb"^[ \t]*MOTION[ \t\r]*$", data, re.M | re.I)
     if m is None or m.start() > 1 << 24:
-        what = "is stored as UTF-16 text" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "has no line MOTION after its hierarchy"
-        raise InputError(f"{path} {what}; it was cut off or is no BVH file, export it again as plain text.")
+        raise InputError(f"{path} has no line MOTION after its hierarchy; it was cut off or is no BVH, export it again with its motion.")
     tree = _Hierarchy(path)
-    for n, line in enumerate(data[: m.start()].removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+    for n, line in enumerate(data[: m.start()].split(b"\n"), 1):
         for piece in re.split(rb"([{}])", line):
             if piece.strip():
                 _feed(tree, n, piece)
@@ -634,7 +659,7 @@ def _sections(
     "An ASF file's sections; the text is latin-1, as HDM05's is."
     out: dict[str, list] = {"": []}
     here = ""
-    for n, line in enumerate(_bytes(path).decode("latin-1").split("\n"), 1):
+    for n, line in enumerate(text_bytes(path).decode("latin-1").split("\n"), 1):
         words = re.sub("[()]", " ", line.split("#")[0]).split()
         if words and words[0].startswith(":"):
             here = words.pop(0)[1:].lower()
@@ -788,7 +813,7 @@ def _amc_rows(
 ) -> tuple[dict[str, list], int, bool]:  # (bone -> text of its numbers, one entry a frame; frames; whether angles are degrees)
     "Cut an AMC file into rows."
     rows: dict[bytes, list] = {b.encode("latin-1"): [] for b, dof in zip(asf.bones, asf.dof) if dof}
-    frames, number, degrees, data = 0, None, asf.degrees, _bytes(path)
+    frames, number, degrees, data = 0, None, asf.degrees, text_bytes(path)
     for n, line in enumerate(data.split(b"\n"), 1):
         words = line.split(None, 1)
         if not words or words[0][:1] == b"#":
