@@ -314,7 +314,7 @@ _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, Tru
 def _config_file(path: str | Path) -> dict:  # settings of C2VLConfig
     "The settings in a JSON file: those of a run's config.json, or bare ones."
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"--config {path} cannot be read as JSON ({error}): give the config.json of a run") from None
     if not isinstance(values, dict):

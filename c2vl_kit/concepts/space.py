@@ -8,6 +8,7 @@ __all__ = ['POOLINGS', 'MODALITIES', 'pool', 'ConceptSpace', 'umap_2d', 'umap_mo
 # %% ../../nbs/23_concepts.space.ipynb #3d06ba90
 import hashlib
 import html
+import os
 import shlex
 import warnings
 from collections.abc import Mapping, Sequence

@@ -235,7 +235,7 @@ _PKU_NAMES = {1: r"\d{4}-[LMR]\.(txt|skeleton)", 2: r"A\d\dN\d\d-[LMR]\.(txt|ske
 def _holds_labels(path: Path) -> bool:
     "Whether a file of PKU-MMD begins like a label file."
     with open(path, "rb") as f:
-        start = f.read(200).strip().split(b"\n")[0]
+        start = f.read(200).removeprefix(b"\xef\xbb\xbf").strip().split(b"\n")[0]
     return re.fullmatch(rb"\s*\d+\s*(,\s*-?\d+\s*){2,3},?\s*", start) is not None
 
 
@@ -480,7 +480,7 @@ def _from_file(
 ) -> Split:
     "Read a split; `InputError` when the file is damaged, was edited, or names clips that the store does not have."
     try:
-        d = json.loads(Path(path).read_text(encoding="utf-8"))
+        d = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as e:
         raise InputError(f"{path} cannot be read ({(e.strerror or 'error').lower()}); give the json file of a split.") from None
     except (ValueError, RecursionError):

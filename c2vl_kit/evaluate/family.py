@@ -578,8 +578,8 @@ def _beaten(table: FamilyTable, test: str) -> list[str]:  # lines
         return []
     top = max(references, key=references.get)
     above = [name for name, mean in methods.items() if mean > references[top]]
-    return [f"The best reference, {md_text(test)}, is {md_text(top)}, with {100 * references[top]:.1f}. Above it with any of their figures stand "
-            f"{len(above)} of {len(methods)} methods{': ' + '; '.join(above) if above else ''}.", ""]
+    return [f"The best reference, {md_text(test)}, is {md_text(top)}, with {100 * references[top]:.1f}. Above it "
+            f"with any of their figures stand {len(above)} of {len(methods)} methods{': ' + '; '.join(above) if above else ''}.", ""]
 
 # %% ../../nbs/75_evaluate.family.ipynb #511ca567
 def _in_full(table: FamilyTable) -> list[str]:
