@@ -519,6 +519,25 @@ def _kept(run) -> str:
     step = f", step {state['middle']['step']} of the next," if state.get("middle") else ""
     return f"the checkpoint after epoch {state['epoch']}{step} is kept in {run.path}, and the same call goes on from there"
 
+# %% ../../nbs/51_train.trainer.ipynb #9c8decd9
+def _train(trainer, last: int, called: list) -> None:  # last: epochs to have done; called: signals that came
+    "Epoch by epoch; say what is kept when it stops before the end."
+    with _bar(trainer.config.epochs, trainer.epoch, trainer.progress) as bar:
+        try:
+            while trainer.epoch < last and not called:
+                _one_epoch(trainer, bar, called, trainer.epoch + 1 == last)
+            if called:
+                raise Stopped(called[0])
+        except Stopped as stop:
+            print(f"c2vl: stopped by {signal.Signals(stop.number).name}; {_kept(trainer.run)}", file=sys.stderr)
+            raise
+        except KeyboardInterrupt:
+            print(f"c2vl: stopped in epoch {trainer.epoch + 1}; {_kept(trainer.run)}", file=sys.stderr)
+            raise
+        except NotFinite as stop:
+            advice = "mend or leave out these clips" if stop.clips else f"try a smaller lr than {trainer.config.lr:g}, or clip_grad=1"
+            raise NotFinite(f"{stop}; {_kept(trainer.run)}; {advice}", stop.clips) from None
+
 # %% ../../nbs/51_train.trainer.ipynb #a2e84a0d
 class Trainer:
     "Trains a task on clips; with a run folder it can be stopped, killed and resumed."
@@ -573,22 +592,5 @@ class Trainer:
         alone = self.run.alone() if hasattr(self.run, "alone") else nullcontext()
         with alone, _signals() as called, _threads(self.config.threads):
             _resume(self)
-            self._train(last, called)
+            _train(self, last, called)
         return self.history
-
-    def _train(self, last: int, called: list) -> None:
-        with _bar(self.config.epochs, self.epoch, self.progress) as bar:
-            try:
-                while self.epoch < last and not called:
-                    _one_epoch(self, bar, called, self.epoch + 1 == last)
-                if called:
-                    raise Stopped(called[0])
-            except Stopped as stop:
-                print(f"c2vl: stopped by {signal.Signals(stop.number).name}; {_kept(self.run)}", file=sys.stderr)
-                raise
-            except KeyboardInterrupt:
-                print(f"c2vl: stopped in epoch {self.epoch + 1}; {_kept(self.run)}", file=sys.stderr)
-                raise
-            except NotFinite as stop:
-                advice = "mend or leave out these clips" if stop.clips else f"try a smaller lr than {self.config.lr:g}, or clip_grad=1"
-                raise NotFinite(f"{stop}; {_kept(self.run)}; {advice}", stop.clips) from None
