@@ -228,3 +228,73 @@ def test_handlers_are_put_back_and_only_a_training_catches_signals(tmp_path):
 def test_python_m_is_the_command(module, tmp_path):
     done = subprocess.run([sys.executable, "-m", module, "evaluate", "--out", tmp_path], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith("c2vl: ") and "Traceback" not in done.stderr
+
+
+METHODS = ("c2vl", "skeletonclr", "crosclr", "ikem", "distil", "supervised", "mmcl")
+
+
+@pytest.fixture(scope="module")
+def data(tiny_clips, tmp_path_factory):
+    """(store, split, words): three of four subjects are trained on."""
+    import numpy as np
+
+    from c2vl_kit.concepts.space import ConceptSpace
+    from c2vl_kit.data.catalog import Split
+    from c2vl_kit.data.store import Store
+
+    store, _ = Store.build(tmp_path_factory.mktemp("data") / "store", tiny_clips, dataset="simulated", progress=False)
+    subjects = dict(zip(store.names, store.column("subject").tolist()))
+    split = Split("simulated", "xsub", tuple(n for n in store.names if subjects[n] < max(subjects.values())), {"official": ()})
+    words = np.random.default_rng(0).normal(size=(len(store.names), 12)).astype(np.float32)
+    return store, split, ConceptSpace(store.names, words / np.linalg.norm(words, axis=1, keepdims=True))
+
+
+def trained(method, data, folder):
+    """A tiny run of a method: two epochs of four steps."""
+    from c2vl_kit.methods import c2vl, crosclr, ikem, mmcl, skeletonclr, supervised
+
+    store, split, space = data
+    train = {"epochs": 2, "batch_size": 4, "lr": 3e-3, "warmup_epochs": 1, "device": "cpu", "amp": "off", "threads": 1}
+    tiny = dict(frames=8, backbone={"width": 4, "dim": 16, "dropout": 0.25}, train=train)
+    if method == "c2vl":
+        return c2vl.pretrain(store, split, space, folder / method, c2vl.small(**tiny), progress=False)
+    if method == "supervised":
+        return supervised.train_supervised(store, split, folder / method, supervised.small(**tiny), progress=False)
+    if method == "mmcl":
+        told = mmcl.Instruction.from_space(space)
+        return mmcl.train_mmcl(store, split, told, None, folder / method, mmcl.small(**tiny), progress=False)
+    if method == "distil":
+        teacher = trained("ikem", data, folder.parent / "teacher")
+        students = ikem.students(views=("joint+motion",)).replace(**tiny)
+        return ikem.distil(teacher, store, split, folder / method, students, seed=2, progress=False)
+    room = {"skeletonclr": skeletonclr, "crosclr": crosclr, "ikem": ikem}[method]
+    views = {} if method == "skeletonclr" else {"views": ("joint", "motion")}
+    return room.pretrain(store, split, folder / method, room.small(**views).replace(**tiny, queue=12), progress=False)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_on_from_the_middle_of_an_epoch_to_the_same_bits(method, data, tmp_path, monkeypatch):
+    from c2vl_kit.train import trainer
+
+    whole = trained(method, data, tmp_path / "whole")
+    plain = trainer.lr_at
+
+    def called_away(config, progress):  # asked once a step, by every method
+        if (progress.epoch, progress.step) == (1, 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(config, progress)
+
+    if method == "distil":
+        trained("ikem", data, tmp_path / "teacher")
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr(trainer, "lr_at", called_away)
+        trained(method, data, tmp_path / "stopped")
+    run = Run.open(tmp_path / "stopped" / method)
+    state = run.load_checkpoint()
+    assert (state["epoch"], state["middle"]["step"]) == (1, 2)
+    trained(method, data, tmp_path / "stopped")
+    a, b = whole.load_checkpoint(), run.load_checkpoint()
+    assert equal(a["model"], b["model"]) and set(a["optimiser"]) == set(b["optimiser"])
+    assert all(torch.equal(x, b["optimiser"][k][n]) for k, s in a["optimiser"].items() for n, x in s.items())
+    logs = [[{k: v for k, v in r.items() if k != "seconds"} for r in r.history()] for r in (whole, run)]
+    assert logs[0] == logs[1] and len(logs[0]) == 2
