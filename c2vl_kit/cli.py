@@ -7,6 +7,7 @@ __all__ = ['Job', 'demo', 'Finding', 'Diagnosis', 'doctor', 'main']
 
 # %% ../nbs/90_cli.ipynb #3f9c7334
 import argparse
+import errno
 import ast
 import json
 import os
@@ -26,7 +27,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from .core import InputError, whole_file
+from .core import InputError, cannot_write, read_facts, whole_file
 from .progress import lines_to
 from .skeleton import md_text
 
@@ -314,11 +315,9 @@ _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, Tru
 def _config_file(path: str | Path) -> dict:  # settings of C2VLConfig
     "The settings in a JSON file: those of a run's config.json, or bare ones."
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"--config {path} cannot be read as JSON ({error}): give the config.json of a run") from None
-    if not isinstance(values, dict):
-        raise InputError(f"--config {path} holds no settings: give the config.json of a run")
+        values = read_facts(Path(path).read_bytes(), f"--config {path}")
+    except OSError as error:
+        raise InputError(f"--config {path} cannot be read ({error}): give the config.json of a run") from None
     return values["config"] if isinstance(values.get("config"), dict) else values
 
 # %% ../nbs/90_cli.ipynb #a2e1a854
@@ -1058,6 +1057,8 @@ def main(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _complain(str(cannot_write(error.filename or getattr(args, "out", None) or Path.cwd() / "the output", error)))
         return _complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except KeyboardInterrupt:
         return _complain("stopped; the same command goes on from what is done", 130)
@@ -1066,6 +1067,10 @@ def main(
 def _complain(sentence: str, code: int = 2) -> int:
     print(f"c2vl: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
     return code
+
+# %% ../nbs/90_cli.ipynb #9b40e3d7
+if __name__ == "__main__" and globals().get("__spec__"):  # python -m c2vl_kit.cli
+    sys.exit(main())
 
 # %% ../nbs/90_cli.ipynb #584ba7e6
 def _results(job: Job):  # -> Results

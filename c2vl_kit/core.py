@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'as_size', 'cannot_write', 'writing', 'process_alive', 'clear_leftovers', 'whole_file', 'write_whole',
-           'write_json_atomic', 'sha256_of']
+           'lock_file', 'locked', 'write_json_atomic', 'Facts', 'read_facts', 'sha256_of']
 
 # %% ../nbs/00_core.ipynb #db551704
 import errno
@@ -14,11 +14,17 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # no such locks on this system
+    fcntl = None
 
 # %% ../nbs/00_core.ipynb #f32ff4ea
 class InputError(ValueError):
@@ -188,6 +194,63 @@ def write_whole(
         aside.write_bytes(data)
     return Path(path)
 
+# %% ../nbs/00_core.ipynb #328cab53
+_HELD = set()  # locks of this process: a file lock does not keep a process from itself
+
+
+def lock_file(
+    path: str | Path,  # the file to lock; its folder is made if it is not there
+    busy: Callable[[str], str],  # process id of the other one -> the sentence
+):  # -> open file; close it to give the lock back
+    "Lock a file for this process; InputError when another one has it."
+    path = Path(path)
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            f = open(path, "a+")
+        except FileNotFoundError:  # the other one has just finished
+            continue
+        try:
+            if fcntl:
+                fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):  # anything else: this file system has no locks
+                f.seek(0)
+                other = f.read().strip()
+                f.close()
+                raise InputError(busy(other or "just starting")) from None
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(f.fileno()), os.stat(path)):  # not one that was removed meanwhile
+                f.truncate(0)
+                f.write(str(os.getpid()))
+                f.flush()
+                return f
+        f.close()
+
+
+@contextmanager
+def locked(
+    path: str | Path,  # the file to lock; it is removed at the end
+    busy: Callable[[str], str],  # process id of the other one -> the sentence
+):
+    "Hold a lock inside the block."
+    key = str(Path(path).resolve())
+    if key in _HELD:
+        raise InputError(busy(str(os.getpid())))
+    new_folders = [p for p in Path(path).parents if not p.exists()]
+    with writing(path):
+        f = lock_file(path, busy)
+    _HELD.add(key)
+    try:
+        yield
+    finally:
+        _HELD.discard(key)
+        with suppress(OSError):
+            os.unlink(path)
+            for new in new_folders:  # those that stayed empty
+                new.rmdir()
+        f.close()
+
 # %% ../nbs/00_core.ipynb #a84e21cc
 def write_json_atomic(
     path: str | Path,  # the file to write; its folder is made if it is not there
@@ -195,6 +258,48 @@ def write_json_atomic(
 ) -> Path:  # the same path
     "Write `obj` as JSON, whole or not at all."
     return write_whole(path, json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+# %% ../nbs/00_core.ipynb #29b0cf58
+class Facts(dict):
+    "What a JSON file says; InputError names the file and the key when a fact is missing."
+
+    source = "this file"
+
+    def __missing__(self, key):
+        raise InputError(f"{self.source} has no {key!r}: take the file from a copy, or make it again")
+
+    def part(
+        self,
+        key: str,  # of this level
+        kind: type,  # what it must be, such as str, int, list or Facts
+    ):
+        "A fact of the right kind; InputError says what was found."
+        value = self[key]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            what = {Facts: "an object", list: "a list", str: "a text", int: "a whole number"}.get(kind, kind.__name__)
+            got = str(value)[:60]
+            raise InputError(f"{self.source} must have {what} as {key!r}, got {got!r}: take the file from a copy, or make it again")
+        return value
+
+
+def read_facts(
+    text: str | bytes,  # JSON
+    source: str | Path,  # what the text comes from, for the sentence
+) -> Facts:  # as are all objects in it
+    "The object that a JSON text holds; InputError when it holds none."
+    def facts(plain):
+        made = Facts(plain)
+        made.source = str(source)
+        return made
+
+    try:
+        found = json.loads(text, object_hook=facts)
+    except (ValueError, RecursionError) as why:
+        told = "it is nested too deep" if isinstance(why, RecursionError) else str(why)
+        raise InputError(f"{source} is no JSON ({told}): take the file from a copy, or make it again") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{source} holds no settings, but a {type(found).__name__}: take the file from a copy, or make it again")
+    return found
 
 # %% ../nbs/00_core.ipynb #f06079d1
 def sha256_of(

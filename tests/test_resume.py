@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import torch
 from c2vl_kit.core import InputError
 from c2vl_kit.train.runs import Run
 
-# What the processes run: python -c CHILD <run folder> <epochs at which to wait for a signal>.
+# What the processes run: python -c CHILD <run folder> <epochs at which to wait for a signal> [<save_every>].
 # A small ST-GCN with batch norm and dropout, augmentation from the generator, AdamW with warm-up: everything that carries state.
 CHILD = '''
 import sys, time
@@ -37,7 +38,9 @@ class TwoViews(Task):
     def loss(self, batch, progress, generator):
         if progress.epoch == wait_in and progress.step == 1:      # half an epoch done: say so, and wait for the signal
             (out.parent / f"{out.name}.waiting").touch()
-            time.sleep(60)
+            for _ in range(3000):
+                if (out.parent / f"{out.name}.go").exists(): break
+                time.sleep(0.02)
         noise = lambda: 0.02 * torch.randn(batch.x.shape, generator=generator)
         a, b = (torch.nn.functional.normalize(self.encoder(batch.x + noise(), batch.present), dim=1) for _ in range(2))
         loss = torch.nn.functional.cross_entropy(a @ b.T / 0.1, torch.arange(len(a)))
@@ -53,7 +56,8 @@ def shrink(x, generator):
 
 x = torch.randn(48, 3, 8, 20, 1, generator=generator_for(7, "clips"))
 clips = ClipSet(x, torch.ones(48, 1, dtype=torch.bool), tuple(f"clip{i:02d}" for i in range(48)), KINECT20, 8, "centre")
-config = TrainConfig(epochs=4, batch_size=16, lr=3e-3, warmup_epochs=1, threads=1, device="cpu")
+every = sys.argv[3] if len(sys.argv) > 3 else 1
+config = TrainConfig(epochs=4, batch_size=16, lr=3e-3, warmup_epochs=1, threads=1, device="cpu", save_every=every)
 torch.rand(int(time.time()) % 100)                               # whatever was drawn before must not matter
 with seeded(config.seed, "init"):
     task = TwoViews(STGCN(KINECT20, width=4, dim=16))
@@ -62,10 +66,10 @@ Trainer(task, clips, config, run, augment=shrink).fit()
 '''
 
 
-def child(folder, wait_in=-1):
+def child(folder, wait_in=-1, *every):
     """Start the training in a process of its own."""
     env = dict(os.environ, OMP_NUM_THREADS="1", C2VL_QUIET="1")
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(wait_in)], env=env, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(wait_in), *every], env=env, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process, code=0):
@@ -163,6 +167,98 @@ def test_damaged_checkpoint_is_a_sentence(whole, tmp_path):
     run = Run.create(tmp_path / "run", whole.config)
     run.save_checkpoint(whole.load_checkpoint())
     file = run.path / "checkpoints" / "last.safetensors"
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match="it is damaged"):
         run.load_checkpoint()
+    for place in (len(data) // 2, len(data) - 1, data.index(b'"epoch') + 2, data.index(b"sha256:") + 9):  # numbers, facts, checksum
+        changed = bytearray(data)
+        changed[place] ^= 1
+        file.write_bytes(changed)
+        with pytest.raises(InputError, match="it is damaged"):
+            run.load_checkpoint()
+
+
+@pytest.mark.parametrize("damage", ["cut", "altered", "gone", "empty"])
+def test_the_checkpoint_before_a_damaged_one_is_used_and_said(whole, tmp_path, damage):
+    folder = tmp_path / "run"
+    stop(folder, 3, signal.SIGKILL)
+    last = folder / "checkpoints" / "last.safetensors"
+    data = bytearray(last.read_bytes())
+    data[-9] ^= 4
+    data[-900] ^= 4
+    last.write_bytes({"cut": data[:-1], "altered": data, "empty": b"", "gone": b""}[damage])
+    if damage == "gone":
+        last.unlink()
+    with pytest.warns(UserWarning, match=r"The checkpoint before it is used, after epoch 2\.") if damage != "gone" else nullcontext():
+        assert Run.open(folder).load_checkpoint()["epoch"] == 2
+    said = finish(child(folder))
+    assert damage == "gone" or "The checkpoint before it is used, after epoch 2." in said
+    same(whole, Run.open(folder))
+    assert losses(whole) == losses(Run.open(folder))
+
+
+def told_to_stop(folder, wait_in, number, *every):
+    """Send a signal in the middle of an epoch, let the step go on, and return what the process said."""
+    process = child(folder, wait_in, *every)
+    until_waiting(process, folder)
+    process.send_signal(number)
+    (folder.parent / f"{folder.name}.go").touch()
+    said = finish(process, 143)
+    for flag in ("go", "waiting"):
+        (folder.parent / f"{folder.name}.{flag}").unlink()
+    return said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_ends_the_step_saves_and_leaves_with_143(whole, tmp_path, number):
+    folder = tmp_path / "run"
+    for epoch in (0, 2) if number == signal.SIGTERM else (2,):
+        said = told_to_stop(folder, epoch, number)
+        kept = f"the checkpoint after epoch {epoch}, step 2 of the next, is kept in {folder}"
+        assert f"stopped by {signal.Signals(number).name}; {kept}" in said
+        assert Run.open(folder).load_checkpoint()["middle"]["step"] == 2
+    finish(child(folder))
+    same(whole, Run.open(folder))
+    assert losses(whole) == losses(Run.open(folder))
+    assert not [p for p in folder.rglob("*") if ".tmp-" in p.name or p.name == "lock"]
+
+
+def test_an_ignored_signal_stays_ignored(whole, tmp_path):
+    """As under nohup."""
+    folder = tmp_path / "run"
+    command = ["nohup", sys.executable, "-c", CHILD, str(folder), "1"]
+    env = dict(os.environ, OMP_NUM_THREADS="1", C2VL_QUIET="1")
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=env)
+    until_waiting(process, folder)
+    process.send_signal(signal.SIGHUP)
+    (folder.parent / "run.go").touch()
+    finish(process)
+    same(whole, Run.open(folder))
+
+
+def test_minutes_between_checkpoints_save_in_the_middle(whole, tmp_path):
+    folder = tmp_path / "run"
+    process = child(folder, 2, "0.0001 min")
+    until_waiting(process, folder)
+    process.kill()
+    finish(process, -signal.SIGKILL)
+    assert Run.open(folder).load_checkpoint()["middle"]["step"] == 1  # the first of three steps was done
+    (folder.parent / "run.waiting").unlink()
+    finish(child(folder))
+    same(whole, Run.open(folder))
+    assert losses(whole) == losses(Run.open(folder))
+
+
+def test_two_processes_do_not_train_into_one_folder(whole, tmp_path):
+    folder = tmp_path / "run"
+    first = child(folder, 2)
+    until_waiting(first, folder)
+    said = finish(child(folder), 1)
+    assert f"InputError: {folder} is being trained by another process ({first.pid}); wait until it has finished, or stop it" in said
+    with pytest.raises(InputError, match="is being trained by another process"):
+        Run.create(folder, whole.config, overwrite=True)
+    (folder.parent / "run.go").touch()
+    finish(first)
+    same(whole, Run.open(folder))
+    assert losses(whole) == losses(Run.open(folder))

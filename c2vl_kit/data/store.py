@@ -6,7 +6,6 @@
 __all__ = ['VERSION', 'Store']
 
 # %% ../../nbs/11_data.store.ipynb #080f1a39
-import errno
 import hashlib
 import io
 import json
@@ -26,7 +25,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..core import InputError, cannot_write, process_alive, sha256_of, write_json_atomic
+from c2vl_kit.core import (
+    InputError,
+    cannot_write,
+    lock_file,
+    process_alive,
+    sha256_of,
+    write_json_atomic,
+)
 from .checks import BodyCheck, check_bodies
 from .formats import ReadReport, read_all
 from ..progress import Meter
@@ -218,31 +224,11 @@ _HELD = set()  # targets that this process builds: a file lock does not keep a p
 
 def _lock(folder: Path):  # -> open file; close it to give the lock back
     "Make `folder` and lock it for this process; `InputError` when another one has it."
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            f = open(folder / "lock", "a+")
-        except FileNotFoundError:  # the other one has just finished
-            continue
-        try:
-            if fcntl:
-                fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as e:
-            if e.errno in (errno.EACCES, errno.EAGAIN):  # anything else: this file system has no locks
-                f.seek(0)
-                with closing(f):
-                    raise InputError(_busy(folder, f.read().strip())) from None
-        with suppress(OSError):
-            if os.path.samestat(os.fstat(f.fileno()), os.stat(folder / "lock")):  # not one that was removed meanwhile
-                f.truncate(0)
-                f.write(str(os.getpid()))
-                f.flush()
-                return f
-        f.close()
+    return lock_file(folder / "lock", lambda pid: _busy(folder, pid))
 
 
 def _busy(folder: Path, pid: str) -> str:
-    return f"{folder.with_suffix('')} is being built by another process ({pid or 'just starting'}); wait until it has finished, or stop it."
+    return f"{folder.with_suffix('')} is being built by another process ({pid}); wait until it has finished, or stop it."
 
 # %% ../../nbs/11_data.store.ipynb #224dfe94
 def _remove(folder: Path):  # of an unfinished build

@@ -95,6 +95,8 @@ def _check_backbone(b: Backbone) -> None:
             raise InputError(f"{key} of a backbone must be one of {', '.join(_CHOICES[key])}, got {value!r}")
         if key in ("width", "dim", "layers", "slots") and (type(value) is not int or value < 1):
             raise InputError(f"{key} of a backbone must be a whole number of at least 1, got {value!r}")
+        if (most := {"width": 65_536, "dim": 65_536, "layers": 1_000, "slots": 1_000}.get(key, value)) != value and value > most:
+            raise InputError(f"{key} of a backbone must be {most:,} at most, got {value:,}")
         if key == "dropout" and (type(value) not in (int, float) or not 0 <= value < 1):
             raise InputError(f"dropout of a backbone must be a number at least 0 and below 1, got {value!r}")
 

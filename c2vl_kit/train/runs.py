@@ -11,6 +11,8 @@ import os
 import platform
 import shutil
 import subprocess
+import warnings
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
@@ -20,36 +22,61 @@ import safetensors.torch
 import torch
 
 import c2vl_kit
-from ..core import InputError, clear_leftovers, write_json_atomic, write_whole
-from .trainer import first_difference
+from ..core import Facts, InputError, clear_leftovers, locked, read_facts, sha256_of, whole_file, write_json_atomic, write_whole, writing
+from .trainer import refuse_differences
 
 # %% ../../nbs/52_train.runs.ipynb #43adfbc2
+_DIGEST = "sha256:"  # what the header's text begins with; then 64 digits, a blank, and the facts
+
+
+def _digest(
+    tensors: dict[str, torch.Tensor],  # on the CPU
+    facts: str,  # JSON
+) -> str:
+    "One checksum over names, types, shapes, numbers and facts."
+    parts = [(f"{k} {v.dtype} {tuple(v.shape)}", v.contiguous().reshape(-1).view(torch.uint8).numpy()) for k, v in sorted(tensors.items())]
+    return sha256_of(facts, *(p for pair in parts for p in pair))
+
+
 def save_tensors(
     path: str | Path,  # file to write, usually *.safetensors
     tensors: dict[str, torch.Tensor],  # name -> tensor, on any device
     facts: dict,  # plain values, stored as JSON in the header
+    before: str | Path | None = None,  # where the file that stands at `path` goes; None: it is replaced
+    fix: str = "",  # what to do when it cannot be written; "" = the usual
 ) -> Path:  # the same path
-    "Write tensors and facts as one safetensors file, whole or not at all."
+    "Write tensors, facts and a checksum over both as one safetensors file, whole or not at all."
     plain = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
-    return write_whole(path, safetensors.torch.save(plain, {"c2vl_kit": json.dumps(facts, ensure_ascii=False)}))
+    told = json.dumps(facts, ensure_ascii=False)
+    data = safetensors.torch.save(plain, {"c2vl_kit": f"{_DIGEST}{_digest(plain, told)} {told}"})
+    with whole_file(path, len(data), fix) as aside:
+        aside.write_bytes(data)
+        if before is not None and Path(path).exists():
+            os.replace(path, before)
+    return Path(path)
 
 # %% ../../nbs/52_train.runs.ipynb #d2ef2a2f
 def load_tensors(
     path: str | Path,  # a file written by save_tensors
 ) -> tuple[dict[str, torch.Tensor], dict]:  # the tensors on the CPU, and the facts
-    "Read a file of save_tensors; InputError where it is missing, cut short or not one."
+    "Read a file of save_tensors; InputError where it is missing, cut short, altered or not one."
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no file {path}: give a file that this kit has written")
+    again = "it is damaged, so make it again or take another copy"
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            facts = (file.metadata() or {}).get("c2vl_kit")
+            told = (file.metadata() or {}).get("c2vl_kit")
             tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except (safetensors.SafetensorError, OSError, ValueError) as why:
-        raise InputError(f"{path} cannot be read ({why}): it is damaged, so make it again or take another copy") from None
-    if facts is None:
+    except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as why:
+        raise InputError(f"{path} cannot be read ({why}): {again}") from None
+    if told is None:
         raise InputError(f"{path} holds tensors but no facts of this kit: give a file that this kit has written")
-    return tensors, json.loads(facts)
+    if not told.startswith("{"):  # earlier versions wrote no checksum
+        digest, _, told = told.removeprefix(_DIGEST).partition(" ")
+        if digest != _digest(tensors, told):
+            raise InputError(f"{path} was altered after it was written (its checksum differs): {again}")
+    return tensors, read_facts(told, f"the header of {path}")
 
 # %% ../../nbs/52_train.runs.ipynb #13c5b391
 def _take_out(state: dict, found: dict, where: str = "") -> dict:
@@ -119,18 +146,17 @@ class _Log:
 
     def log(self, record: dict) -> None:  # plain values, one of them the epoch
         "Add one line, flushed at once."
-        with open(self.path / "log.jsonl", "a", encoding="utf-8") as file:
+        path = self.path / "log.jsonl"
+        with writing(path, fix="make room, and the same call goes on"), open(path, "a", encoding="utf-8") as file:
             file.write(_line(record))
 
     def history(self) -> list[dict]:  # one record per epoch
         "The lines of the log; one that was cut short is left out."
         file, records = self.path / "log.jsonl", []
-        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return records
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []:
+            with suppress(InputError):
+                records.append(dict(read_facts(line, file)))
+        return [r for r in records if isinstance(r.get("epoch", 0), int)]
 
     def rewind(self, epoch: int) -> None:  # epochs that the checkpoint holds
         "Drop the lines beyond an epoch, so that a resumed run logs each epoch once; sweep up after a kill."
@@ -148,7 +174,7 @@ class _Checkpoints:
 
     def has_checkpoint(self, name: str = "last") -> bool:  # checkpoint name
         "Whether a checkpoint of this name is there."
-        return self._checkpoint(name).is_file()
+        return self._checkpoint(name).is_file() or (name == "last" and self._checkpoint("before").is_file())
 
     def save_checkpoint(
         self,
@@ -158,15 +184,31 @@ class _Checkpoints:
         "Store a state; a reader sees the old file or the new one, never half of one."
         tensors = {}
         plain = _take_out(state, tensors)
-        return save_tensors(self._checkpoint(name), tensors, plain)
+        before = self._checkpoint("before") if name == "last" else None
+        there = "the checkpoint before it stands, and" if self.has_checkpoint(name) else "then"
+        return save_tensors(self._checkpoint(name), tensors, plain, before, f"make room: {there} the same call goes on")
 
     def load_checkpoint(self, name: str = "last") -> dict:  # checkpoint name -> the nested state, on the CPU
-        "Read a state; InputError names the checkpoints there are."
+        "Read a state; when `last` is damaged or gone, the one before it, with a warning. InputError names the checkpoints there are."
         if not self.has_checkpoint(name):
             there = ", ".join(sorted(p.stem for p in self.path.glob("checkpoints/*.safetensors"))) or "none yet"
             raise InputError(f"{self.path} has no checkpoint {name!r}: it has {there}")
-        tensors, plain = load_tensors(self._checkpoint(name))
+        try:
+            tensors, plain = load_tensors(self._checkpoint(name))
+        except InputError as why:
+            if name != "last" or not self._checkpoint("before").is_file():
+                raise
+            tensors, plain = load_tensors(self._checkpoint("before"))
+            warnings.warn(f"{why}. The checkpoint before it is used, after epoch {plain['epoch']}.", stacklevel=2)
         return _put_back(plain, tensors)
+
+    def drop_damaged(self) -> None:
+        "Let the checkpoint before take the place of a damaged `last`, so that the next save does not push out the good one."
+        with suppress(InputError):
+            load_tensors(self._checkpoint("last"))
+            return
+        if self._checkpoint("before").is_file():
+            os.replace(self._checkpoint("before"), self._checkpoint("last"))
 
 # %% ../../nbs/52_train.runs.ipynb #28817b62
 def curve_svg(
@@ -220,7 +262,14 @@ def _run_html(run) -> str:
     return f"<div><strong>Run {escape(run.path.name)}</strong><table>{cells}</table>{curve_svg(records)}</div>"
 
 # %% ../../nbs/52_train.runs.ipynb #e486b5e8
-_OWN = ("config.json", "environment.json", "log.jsonl", "checkpoints", "targets.safetensors", "results.json", "report.html")
+_OWN = ("config.json", "environment.json", "log.jsonl", "checkpoints", "targets.safetensors", "results.json", "report.html", "lock")
+_KINDS = {str: ("method", "dataset", "store_checksum", "pipeline", "stream"), int: ("seed", "frames", "persons"), list: ("classes",),
+          Facts: ("split", "layout", "space", "train", "config", "encoders")}  # what config.json may hold
+
+
+def _alone(path: Path):  # a context manager
+    "Hold the lock of a run's folder."
+    return locked(path / "lock", lambda pid: f"{path} is being trained by another process ({pid}); wait until it has finished, or stop it")
 
 
 def _clear(path: Path) -> None:
@@ -228,7 +277,7 @@ def _clear(path: Path) -> None:
     strangers = sorted(p.name for p in path.iterdir() if p.name not in _OWN and ".tmp-" not in p.name) if path.is_dir() else []
     if strangers and not (path / "config.json").exists():
         raise InputError(f"{path} holds other files ({strangers[0]}, …): give an empty or a new folder for the run")
-    for name in _OWN:
+    for name in (n for n in _OWN if n != "lock"):
         thing = path / name
         if thing.is_dir() and not thing.is_symlink():
             shutil.rmtree(thing)
@@ -241,7 +290,11 @@ class Run(_Log, _Checkpoints):
 
     def __init__(self, path: str | Path):  # folder that holds a config.json; use Run.create or Run.open
         self.path = Path(path)
-        self.config = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        self.config = read_facts((self.path / "config.json").read_bytes(), self.path / "config.json")
+        for kind, keys in _KINDS.items():
+            for key in keys:
+                if self.config.get(key) is not None:
+                    self.config.part(key, kind)
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":  # folder of an existing run
@@ -250,10 +303,7 @@ class Run(_Log, _Checkpoints):
         if not (path / "config.json").is_file():
             what = "holds no config.json" if path.is_dir() else "does not exist"
             raise InputError(f"{path} is no run folder, it {what}: give the folder that `c2vl pretrain` has written")
-        try:
-            return cls(path)
-        except ValueError as why:
-            raise InputError(f"{path / 'config.json'} is no JSON ({why}): take it from a copy or train again") from None
+        return cls(path)
 
     @classmethod
     def create(
@@ -271,18 +321,25 @@ class Run(_Log, _Checkpoints):
             run = cls.open(path)
             if not resume:
                 raise InputError(f"{path} holds a run already: use resume to go on with it, overwrite to replace it, or another folder")
-            if changed := first_difference(run.config, config):
-                key, old, new = changed
-                raise InputError(f"cannot resume {path} with {key}={new!r}: it was made with {old!r}, so set it back or use another folder")
+            refuse_differences(str(path), run.config, config)
             return run
-        _clear(path)
-        write_json_atomic(path / "environment.json", environment())
-        write_json_atomic(path / "config.json", config)
+        with _alone(path):
+            _clear(path)
+            try:
+                write_json_atomic(path / "environment.json", environment())
+                write_json_atomic(path / "config.json", config)
+            except BaseException:
+                (path / "environment.json").unlink(missing_ok=True)
+                raise
         return cls(path)
+
+    def alone(self):  # a context manager
+        "Keep other processes from training into this folder; InputError when one does already."
+        return _alone(self.path)
 
     @property
     def environment(self) -> dict:
         "Versions and hardware the run was made with."
-        return json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        return read_facts((self.path / "environment.json").read_bytes(), self.path / "environment.json")
 
     _repr_html_ = _run_html

@@ -17,7 +17,7 @@ from ..data.augment import Augment
 from ..data.loader import Batch, ClipSet
 from ..data.streams import STREAMS, stream
 from ..models.zoo import Backbone
-from ..core import InputError
+from ..core import Facts, InputError
 from ..skeleton import Layout
 from .runs import Run
 from .task import Config, Task, seeded
@@ -137,12 +137,16 @@ def load_encoders(
 ) -> dict[str, nn.Module]:  # view -> encoder, in evaluation mode, on the CPU
     "The trained encoders; InputError when a weight is missing in the checkpoint, left over, or of another shape."
     run = run if isinstance(run, Run) else Run.open(run)
-    layout, stored = Layout.from_dict(run.config["layout"]), run.load_checkpoint(name)["model"]
-    nets = {}
+    layout, stored, nets = Layout.from_dict(run.config["layout"]), run.load_checkpoint(name)["model"], {}
     for view, entry in _table(run).items():
-        net = Backbone.from_dict(entry["backbone"]).make(layout, entry["in_channels"])
-        load_exactly(net, stored, entry["prefix"], f"checkpoint {name!r} of {run.path}")
-        nets[view] = net.eval()
+        backbone, prefix = Backbone.from_dict(entry.part("backbone", Facts)), entry.part("prefix", str)
+        with torch.device("meta"):  # sizes without numbers: a config that says 10 million costs no memory
+            plan = backbone.make(layout, entry.part("in_channels", int))
+        where = f"checkpoint {name!r} of {run.path}"
+        _must_fit(plan, stored, prefix, where)
+        nets[view] = backbone.make(layout, entry["in_channels"])
+        load_exactly(nets[view], stored, prefix, where)
+        nets[view].eval()
     return nets
 
 
@@ -153,20 +157,24 @@ def load_exactly(
     where: str,  # what is being read, for the message
 ) -> None:
     "Load the weights under a prefix; InputError unless every one fits."
+    net.load_state_dict(_must_fit(net, stored, prefix, where))
+
+
+def _must_fit(net: nn.Module, stored: Mapping, prefix: str, where: str) -> dict:  # the weights under the prefix, without it
     found = {k.removeprefix(prefix): v for k, v in stored.items() if k.startswith(prefix)}
     want = net.state_dict()
     wrong = sorted(set(found) ^ set(want)) or [k for k in want if found[k].shape != want[k].shape]
     if wrong:
         raise InputError(f"{where} does not fit its encoder in {len(wrong)} weights, {prefix + wrong[0]!r} first: "
                          "config.json and checkpoint must come from one run")
-    net.load_state_dict(found)
+    return found
 
 # %% ../../nbs/54_train.views.ipynb #1386ddd5
 def _table(run: Run) -> dict[str, dict]:
     "View -> entry."
     if "encoders" not in run.config:
         raise InputError(f"{run.path} says nothing of its encoders: train it with this version of the kit")
-    return run.config["encoders"]
+    return {view: run.config["encoders"].part(view, Facts) for view in run.config["encoders"]}
 
 
 def view_of(
