@@ -27,6 +27,7 @@ STEPS = {
     "step": ("notebooks clean, package in step", [PY, "tools/in_step.py"], {}, 180),
     "readme": ("README.md in step with index.ipynb", [PY, "tools/readme.py", "--check"], {}, 60),
     "pages": ("notebook lint", [PY, "tools/lint_notebooks.py"], {}, 60),
+    "house": ("names, classes, cells and prose no worse", [PY, "tools/house.py", "--check"], {}, 60),
     "rooms": ("import direction, light imports", [PY, "tools/import_rule.py"], ONE_THREAD, 180),
     "ruff": ("ruff", [BIN / "ruff", "check", "--no-cache", *(f for f in PYTHON_FILES if (ROOT / f).exists())], {}, 60),
     "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 900),
