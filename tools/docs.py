@@ -25,7 +25,7 @@ FLOORS = [
     "datasets", "results", "explain",
 ]  # fmt: skip
 ABOUT = ["CONTRIBUTING.md", "CHANGELOG.md"]  # pages of the project that lie beside nbs/
-LINK = re.compile(r'(?P<open>\]\(|\b(?:src|href)=")(?P<target>[^)"#\s:]+)(?P<close>[)"#])')
+LINK = re.compile(r'(?P<open>\]\(|\b(?:src|href)=")(?P<target>[^)"#\s:]*)(?P<anchor>#[^)"\s]*)?(?P<close>[)"])')
 CODE_OR_MATH = re.compile(r"(?P<code>```.*?```|`[^`]+`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^\s$](?:[^$]*[^\s$])?)\$(?!\d)", re.DOTALL)
 # what the templates would load from the web: formulas are MathML here, no page draws diagrams, and OFFLINE_JS serves the search
 FROM_WEB = re.compile(
@@ -133,14 +133,18 @@ class Site:
             at = at.with_name(f"{at.stem}.html")
         return os.path.relpath(at, page.parent)
 
+    def moved(self, page: Path, match: re.Match) -> str:
+        """A link of `page` as the site writes it; Jupyter names a heading `Two-words`, the site `two-words`."""
+        target = self.link(page, match["target"]) if match["target"] else ""
+        return match["open"] + target + (match["anchor"] or "").lower() + match["close"]
+
     def cell(self, page: Path, cell: dict) -> dict | None:
         """One cell as the site shows it: without nbdev's directives; None if it says only those, or to hide it."""
         text = source(cell)
         if cell["cell_type"] == "raw" or re.search(r"^\s*#\|\s*hide\b", text, re.MULTILINE):
             return None
         if cell["cell_type"] == "markdown":
-            links = LINK.sub(lambda m: m["open"] + self.link(page, m["target"]) + m["close"], text)
-            return cell | {"source": mathml(links)}
+            return cell | {"source": mathml(LINK.sub(lambda m: self.moved(page, m), text))}
         code = re.sub(r"^\s*#\|.*\n?", "", text, flags=re.MULTILINE).strip()
         return cell | {"source": code} if code else None
 
@@ -219,8 +223,9 @@ def broken(site: Path) -> list[str]:
                 found.append(f"{where}: links to {target}, which is not there")
             elif anchor and aim in pages and anchor not in pages[aim].anchors:
                 found.append(f"{where}: links to {target}, but {aim.name} has no such heading")
-    styles = (f for f in sorted(site.rglob("*.css")))
-    found += [f"{f.relative_to(site)}: loads from the web" for f in styles if re.search(r"url\([\"']?(https?:)?//", f.read_text(encoding="utf-8"))]
+    for style in sorted(site.rglob("*.css")):
+        if re.search(r"url\([\"']?(https?:)?//", style.read_text(encoding="utf-8")):
+            found.append(f"{style.relative_to(site)}: loads from the web")
     return found
 
 
