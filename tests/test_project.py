@@ -24,7 +24,7 @@ from packaging.utils import canonicalize_name
 
 import c2vl_kit
 
-EXTRAS = {"browser", "lab", "demo", "video", "server", "scale", "track", "export", "dev"}
+EXTRAS = {"browser", "lab", "demo", "video", "server", "scale", "track", "export", "docs", "dev"}
 
 
 @pytest.fixture(scope="module")

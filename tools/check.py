@@ -2,6 +2,7 @@
 
     python tools/check.py              all steps
     python tools/check.py pages ruff   only these
+    python tools/check.py --fast       what is looked at before each commit, in a minute
 
 Every step runs even if an earlier one failed; pytest comes last, so its closing line closes the output. The exit code is 1
 if any step failed.
@@ -20,6 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PY, BIN = sys.executable, Path(sys.executable).parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 QUIET = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1"}
+# Coverage costs little where Python itself reports lines (3.12 and newer)
+COVERAGE = ["--cov", "--cov-report=term"]
+COUNTING = {"COVERAGE_CORE": "sysmon"} if sys.version_info >= (3, 12) else {}
+QUICK_TESTS = [f"tests/test_{name}.py" for name in ("losses", "transforms", "prompts", "data", "simulate")]
 PYTHON_FILES = ["c2vl_kit", "tests", "tools", "bench", "setup.py"]
 
 # name → (what it checks, command, environment, seconds it may take)
@@ -30,9 +35,13 @@ STEPS = {
     "house": ("names, classes, cells and prose no worse", [PY, "tools/house.py", "--check"], {}, 60),
     "rooms": ("import direction, light imports", [PY, "tools/import_rule.py"], ONE_THREAD, 180),
     "ruff": ("ruff", [BIN / "ruff", "check", "--no-cache", *(f for f in PYTHON_FILES if (ROOT / f).exists())], {}, 60),
+    "types": ("types of the package (basedpyright)", [PY, "tools/check_types.py"], {}, 300),
+    "quick": ("the quick tests", [PY, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *QUICK_TESTS], ONE_THREAD, 120),
     "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 900),
-    "pytest": ("pytest", [PY, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "tests"], ONE_THREAD, 1200),
+    "pytest": ("pytest", [PY, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *COVERAGE, "tests"], ONE_THREAD | COUNTING, 1200),
 }
+FAST = ["pages", "ruff", "types", "quick"]
+ALL = [name for name in STEPS if name != "quick"]  # pytest runs the quick tests too
 
 
 def run(name: str) -> tuple[bool, float]:
@@ -70,7 +79,7 @@ def main(chosen: list[str]) -> int:
         print(f"no step {unknown[0]!r}; the steps are: {', '.join(STEPS)}", file=sys.stderr)
         return 2
     results: dict[str, tuple[bool, float]] = {}
-    for name in [n for n in STEPS if not chosen or n in chosen]:
+    for name in [n for n in STEPS if n in (chosen or ALL)]:
         if name == "pytest" and results:
             print("\n=== so far", flush=True)
             for earlier, (passed, seconds) in results.items():
@@ -87,6 +96,6 @@ def main(chosen: list[str]) -> int:
 if __name__ == "__main__":
     heed()
     try:
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(main(FAST if sys.argv[1:] == ["--fast"] else sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
