@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['NWUCLA_CLASSES', 'UTD_CLASSES', 'NTU_CLASSES', 'MAT_LIMIT', 'foreign', 'text_bytes', 'read_nwucla', 'write_nwucla',
-           'read_utd', 'write_utd', 'read_ntu', 'write_ntu', 'NtuColumns', 'read_ntu_columns', 'read_all', 'ReadReport']
+           'read_utd', 'write_utd', 'read_ntu', 'write_ntu', 'NtuColumns', 'read_ntu_columns', 'read_all', 'ReadReport',
+           'report_text', 'report_markdown']
 
 # %% ../../nbs/10_data.formats.ipynb #71070916
 import json
@@ -1086,22 +1087,32 @@ class ReadReport:
         return [("wrong? " if verdict == "wrong" else "") + says for _, verdict, says in self.bodies.get("findings", [])]
 
     def __str__(self):
-        lines = [self.dataset or "clips", *(f"  {k:12} {v}" for k, v in self._facts().items())]
-        lines += [f"  {'bodies':12} {says}" for says in self._seen()] + [f"  {'note':12} {says}" for says in self.notes]
-        for file, why, n in self.reasons()[:20]:
-            lines.append(f"  - {Path(file).name}: {why}" + (f" ({n - 1:,} more like this)" if n > 1 else ""))
-        more = len(self.reasons()) - 20
-        return "\n".join(lines + ([f"  - and {more:,} other reasons: see report.json"] if more > 0 else []))
+        return report_text(self)
 
     def _repr_markdown_(self):
-        facts = self._facts()
-        lines = [f"**{md_text(self.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * len(facts) + "|",
-                 f"| {' | '.join(facts.values())} |"]
-        said = [f"- bodies: {md_text(says)}" for says in self._seen()] + [f"- {md_text(says)}" for says in self.notes]
-        lines += ["", *said] if said else []
-        if self.quarantined:
-            lines += ["", "| files | why they were set aside | for example |", "|---:|---|---|"]
-        lines += [f"| {n:,} | {md_text(why)} | `{md_text(Path(file).name)}` |" for file, why, n in self.reasons()[:20]]
-        if (more := len(self.reasons()) - 20) > 0:
-            lines += ["", f"and {more:,} other reasons: see report.json"]
-        return "\n".join(lines)
+        return report_markdown(self)
+
+# %% ../../nbs/10_data.formats.ipynb #9d1ba32a
+def report_text(report: ReadReport) -> str:
+    "The report in plain lines, for a terminal."
+    lines = [report.dataset or "clips", *(f"  {k:12} {v}" for k, v in report._facts().items())]
+    lines += [f"  {'bodies':12} {says}" for says in report._seen()] + [f"  {'note':12} {says}" for says in report.notes]
+    for file, why, n in report.reasons()[:20]:
+        lines.append(f"  - {Path(file).name}: {why}" + (f" ({n - 1:,} more like this)" if n > 1 else ""))
+    more = len(report.reasons()) - 20
+    return "\n".join(lines + ([f"  - and {more:,} other reasons: see report.json"] if more > 0 else []))
+
+
+def report_markdown(report: ReadReport) -> str:
+    "The report as a table, for a notebook."
+    facts = report._facts()
+    lines = [f"**{md_text(report.dataset or 'clips')}**", "", f"| {' | '.join(facts)} |", "|---" * len(facts) + "|",
+             f"| {' | '.join(facts.values())} |"]
+    said = [f"- bodies: {md_text(says)}" for says in report._seen()] + [f"- {md_text(says)}" for says in report.notes]
+    lines += ["", *said] if said else []
+    if report.quarantined:
+        lines += ["", "| files | why they were set aside | for example |", "|---:|---|---|"]
+    lines += [f"| {n:,} | {md_text(why)} | `{md_text(Path(file).name)}` |" for file, why, n in report.reasons()[:20]]
+    if (more := len(report.reasons()) - 20) > 0:
+        lines += ["", f"and {more:,} other reasons: see report.json"]
+    return "\n".join(lines)
