@@ -256,7 +256,7 @@ def _told(job: Job, store) -> Path | None:  # None: the kinematic captioner begi
 
 # %% ../nbs/90_cli.ipynb #3b29e555
 _FIELDS = ("frames", "stream", "pipeline")  # of C2VLConfig
-_TRAIN_FIELDS = ("epochs", "batch_size", "lr", "seed", "device", "threads")  # of TrainConfig
+_TRAIN_FIELDS = ("epochs", "batch_size", "lr", "seed", "device", "threads", "save_every")  # of TrainConfig
 _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, True), "both": (True, True)}  # intra, inter
 
 
@@ -753,6 +753,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=kind, metavar="X" if kind is float else "N", help=_HELP[name])
     for name in ("backbone", "stream", "pipeline", "targets", "schedule"):
         parser.add_argument(f"--{name}", metavar="NAME", help=_HELP[name])
+    parser.add_argument("--save-every", type=lambda s: int(s) if s.isdecimal() else s, metavar="EVERY",
+                        help="between checkpoints: epochs, or minutes such as 10min (default: 1)")
     _add_device(parser)
 
 
