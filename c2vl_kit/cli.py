@@ -748,13 +748,12 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="official split, such as xview or xsub (default: the data set's own)")
     parser.add_argument("--preset", metavar="NAME", help="small or full (default: small)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings from a run's config.json instead of a preset")
-    numbers = {"epochs": int, "batch-size": int, "lr": float, "seed": int, "frames": int, "width": int, "threads": int}
+    numbers = {"epochs": int, "batch-size": int, "lr": float, "seed": int, "frames": int, "width": int, "threads": int,
+               "save-every": lambda s: int(s) if s.isdecimal() else s}
     for name, kind in numbers.items():
         parser.add_argument(f"--{name}", type=kind, metavar="X" if kind is float else "N", help=_HELP[name])
     for name in ("backbone", "stream", "pipeline", "targets", "schedule"):
         parser.add_argument(f"--{name}", metavar="NAME", help=_HELP[name])
-    parser.add_argument("--save-every", type=lambda s: int(s) if s.isdecimal() else s, metavar="EVERY",
-                        help="between checkpoints: epochs, or minutes such as 10min (default: 1)")
     _add_device(parser)
 
 
@@ -811,7 +810,7 @@ _HELP = {
     "seed": "of weights, order and augmentation (default: 0)",
     "frames": "frames each clip is resampled to",
     "width": "first channels of the encoder",
-    "threads": "CPU threads",
+    "threads": "CPU threads", "save-every": "between checkpoints: epochs, or minutes such as 10min (default: 1)",
     "backbone": "stgcn, ctrgcn, gru or transformer, with its own defaults",
     "stream": "what the encoder sees of the joints: STREAMS",
     "pipeline": "how clips are centred and turned: PIPELINES",
