@@ -806,8 +806,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 _HELP = {
     "epochs": "passes over the training clips", "batch-size": "clips per step",
-    "lr": "highest learning rate",
-    "seed": "of weights, order and augmentation (default: 0)",
+    "lr": "highest learning rate", "seed": "of weights, order and augmentation (default: 0)",
     "frames": "frames each clip is resampled to",
     "width": "first channels of the encoder",
     "threads": "CPU threads", "save-every": "between checkpoints: epochs, or minutes such as 10min (default: 1)",
