@@ -308,7 +308,7 @@ def _told(job: Job, store) -> Path | None:  # None: the kinematic captioner begi
 
 # %% ../nbs/90_cli.ipynb #3b29e555
 _FIELDS = ("frames", "stream", "pipeline")  # of C2VLConfig
-_TRAIN_FIELDS = ("epochs", "batch_size", "lr", "seed", "device", "threads")  # of TrainConfig
+_TRAIN_FIELDS = ("epochs", "batch_size", "lr", "seed", "device", "threads", "save_every")  # of TrainConfig
 _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, True), "both": (True, True)}  # intra, inter
 
 
@@ -816,7 +816,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="official split, such as xview or xsub (default: the data set's own)")
     parser.add_argument("--preset", metavar="NAME", help="small or full (default: small)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings from a run's config.json instead of a preset")
-    numbers = {"epochs": int, "batch-size": int, "lr": float, "seed": int, "frames": int, "width": int, "threads": int}
+    numbers = {"epochs": int, "batch-size": int, "lr": float, "seed": int, "frames": int, "width": int, "threads": int,
+               "save-every": lambda s: int(s) if s.isdecimal() else s}
     for name, kind in numbers.items():
         parser.add_argument(f"--{name}", type=kind, metavar="X" if kind is float else "N", help=_HELP[name])
     for name in ("backbone", "stream", "pipeline", "targets", "schedule"):
@@ -868,11 +869,10 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 _HELP = {
     "epochs": "passes over the training clips", "batch-size": "clips per step",
-    "lr": "highest learning rate",
-    "seed": "of weights, order and augmentation (default: 0)",
+    "lr": "highest learning rate", "seed": "of weights, order and augmentation (default: 0)",
     "frames": "frames each clip is resampled to",
     "width": "first channels of the encoder",
-    "threads": "CPU threads",
+    "threads": "CPU threads", "save-every": "between checkpoints: epochs, or minutes such as 10min (default: 1)",
     "backbone": "stgcn, ctrgcn, gru or transformer, with its own defaults",
     "stream": "what the encoder sees of the joints: STREAMS",
     "pipeline": "how clips are centred and turned: PIPELINES",
