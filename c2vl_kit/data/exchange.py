@@ -810,6 +810,20 @@ def _npy_head(where, stream) -> tuple[np.dtype, tuple, bool, int]:
         raise InputError(f"{where} has an impossible shape; the file is damaged.")
     return np.dtype(kind[1] + kind[2]), dims, order[1] == "True", len(head) + size
 
+# %% ../../nbs/10d_data.exchange.ipynb #782d1582
+def _bytes_at_least(path: Path, ours=("npy", "npz")):
+    "`InputError` when a file cannot be opened, is empty, or says that its format is none of `ours`."
+    try:
+        with open(path, "rb") as f:
+            if head := f.read(1000):
+                if what := foreign(head, ours):
+                    raise InputError(f"{path} {what}")
+                return
+    except OSError as e:
+        why = "does not exist" if isinstance(e, FileNotFoundError) else f"cannot be read ({(e.strerror or 'error').lower()})"
+        raise InputError(f"{path} {why}; check the path.") from None
+    raise InputError(f"{path} is empty (0 usable bytes); download it again.")
+
 # %% ../../nbs/10d_data.exchange.ipynb #925796af
 class _Npz:
     "The arrays of an npz file as streams; nothing is unpacked before its size is known to be honest."
@@ -1080,20 +1094,6 @@ def read_npy(
                 yield _checked(f"{path}, row {i}", name, _unpad(x), layout, fps=fps, **facts)
             except InputError as e:
                 yield e
-
-# %% ../../nbs/10d_data.exchange.ipynb #782d1582
-def _bytes_at_least(path: Path, ours=("npy", "npz")):
-    "`InputError` when a file cannot be opened, is empty, or says that its format is none of `ours`."
-    try:
-        with open(path, "rb") as f:
-            if head := f.read(1000):
-                if what := foreign(head, ours):
-                    raise InputError(f"{path} {what}")
-                return
-    except OSError as e:
-        why = "does not exist" if isinstance(e, FileNotFoundError) else f"cannot be read ({(e.strerror or 'error').lower()})"
-        raise InputError(f"{path} {why}; check the path.") from None
-    raise InputError(f"{path} is empty (0 usable bytes); download it again.")
 
 # %% ../../nbs/10d_data.exchange.ipynb #24f5bf4f
 _UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
