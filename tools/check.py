@@ -32,12 +32,12 @@ STEPS = {
     "pages": ("notebook lint", [PY, "tools/lint_notebooks.py"], {}, 60),
     "rooms": ("import direction, light imports", [PY, "tools/import_rule.py"], ONE_THREAD, 180),
     "ruff": ("ruff", [BIN / "ruff", "check", "--no-cache", *(f for f in PYTHON_FILES if (ROOT / f).exists())], {}, 60),
-    "types": ("types of the package (basedpyright)", [PY, "tools/check_types.py"], {}, 300),
+    "types": ("types of the package (basedpyright)", [PY, "tools/check_types.py"], {}, 600),
     "quick": ("the quick tests", [PY, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *QUICK_TESTS], ONE_THREAD, 120),
     "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 900),
     "pytest": ("pytest", [PY, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *COVERAGE, "tests"], ONE_THREAD | COUNTING, 1200),
 }
-FAST = ["pages", "ruff", "types", "quick"]
+FAST = ["pages", "ruff", "quick"]  # types take more than half a minute of one core
 ALL = [name for name in STEPS if name != "quick"]  # pytest runs the quick tests too
 
 

@@ -172,7 +172,8 @@ def settings(nav: list, stage: Path, out: Path, root: Path) -> dict:
     features = ["navigation.top", "navigation.footer", "toc.follow", "search.highlight", "search.suggest", "content.code.copy"]
     return {
         "site_name": said["title"], "site_description": said["description"], "copyright": f"© {said['copyright']}",
-        "repo_url": said["git_url"], "edit_uri": "", "docs_dir": str(stage), "site_dir": str(out), "nav": nav,
+        "extra": {"social": [{"icon": "fontawesome/brands/github", "link": said["git_url"]}], "generator": False},
+        "docs_dir": str(stage), "site_dir": str(out), "nav": nav,
         "theme": {"name": "material", "font": False, "palette": palette, "features": features},
         "use_directory_urls": False, "extra_css": ["style.css"], "markdown_extensions": ["admonition", "attr_list", "tables"],
         "plugins": ["search", "offline", {"mkdocs-jupyter": {"execute": False, "cache": False, "theme": "auto", "no_prompt": True}}],
