@@ -13,7 +13,7 @@ help:
 	@echo 'make demo DATA=nw-ucla ROOT=path/nw_ucla   the same on real recordings (also DATA=utd-mhad)'
 	@echo 'make lab                                   JupyterLab on the notebooks'
 	@echo 'make test [STEPS="pages ruff"]              everything that checks the project, or only the steps named'
-	@echo 'make fast                                  what is checked before each commit: lint and the quick tests (a minute)'
+	@echo 'make fast                                  what is checked before each commit: lint, types, the quick tests (a minute)'
 	@echo 'make docs                                  the notebooks as a website in _docs/, with no network and nothing executed'
 	@echo 'make hooks                                 git checks each commit (clean notebooks, package in step, ruff)'
 	@echo 'make table DATA=nw-ucla ROOT=path/nw_ucla  the rows of the README table'
