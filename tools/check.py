@@ -21,9 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PY, BIN = sys.executable, Path(sys.executable).parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 QUIET = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1"}
-# Coverage costs little where Python itself reports lines (3.12 and newer)
-COVERAGE = ["--cov", "--cov-report=term"]
-COUNTING = {"COVERAGE_CORE": "sysmon"} if sys.version_info >= (3, 12) else {}
+# Coverage is counted where Python itself reports lines (3.12 and newer). Below that it makes the tests much slower: ask for it
+# with COVERAGE=1 in the environment.
+MONITORED = sys.version_info >= (3, 12)
+COVERAGE = ["--cov", "--cov-report=term"] if MONITORED or os.environ.get("COVERAGE") else []
+COUNTING = {"COVERAGE_CORE": "sysmon"} if MONITORED else {}
 QUICK_TESTS = [f"tests/test_{name}.py" for name in ("losses", "transforms", "prompts", "data", "top")]
 PYTHON_FILES = ["c2vl_kit", "tests", "tools", "bench", "setup.py"]
 
