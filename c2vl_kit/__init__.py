@@ -41,7 +41,7 @@ NAMES = {
 }
 # the folders; `evaluate` is one that can also be called
 FLOORS = ("concepts", "data", "evaluate", "losses", "methods", "models", "train", "viz")
-__all__ = [*NAMES, "evaluate"]  # noqa: PLE0604, PLE0605
+__all__ = [*NAMES, "evaluate"]  # noqa: PLE0604, PLE0605  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str):

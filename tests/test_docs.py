@@ -37,7 +37,8 @@ def test_a_small_site(tmp_path, root):
     words = "See [the store](data/11_store.ipynb#How), [changes](../CHANGELOG.md), ![a picture](images/a.svg). $\\frac{1}{2}$, not `$x$`."
     code = ("code", "#| export\nraise SystemExit('a page must not run')")
     site = project(
-        tmp_path, root, index=page("Home", ("markdown", words)), data__11_store=page("Store", ("markdown", "## How"), code),
+        tmp_path, root, index=page("Home", ("markdown", words)),
+        data__11_store=page("Store", ("markdown", "## How"), code, ("markdown", "## How")),
         models__30_stgcn=page("ST-GCN", ("code", "#| hide\nsecret = 1")),
     )  # fmt: skip
     (site / "nbs/images").mkdir()
@@ -48,6 +49,7 @@ def test_a_small_site(tmp_path, root):
     assert "<mfrac>" in home and "$x$" in home
     assert "seen before" in store and "SystemExit" in store and "#| export" not in store
     assert "secret" not in (tmp_path / "out/models/30_stgcn.html").read_text()
+    assert store.count('id="how"') == store.count('id="how_1"') == 1, "two headings of one name"
     assert home.index("Data") < home.index("Models")
     found = json.loads((tmp_path / "out/search/search_index.json").read_text())
     assert any("SystemExit" in entry["text"] or "Store" in entry["title"] for entry in found["docs"])

@@ -14,11 +14,13 @@ import tomllib
 import venv
 from pathlib import Path
 
+import check
 import import_rule
 import in_step
 import lint_notebooks
 import pytest
 import readme
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -87,6 +89,21 @@ def test_build_system_only(root):
 def test_ci_runs_make_test(root):
     assert re.search(r"^make test$", (root / ".ci/run").read_text(), re.MULTILINE)
     assert os.access(root / ".ci/run", os.X_OK)
+
+
+def test_workflow_runs_what_ci_runs(root):
+    assert re.search(r"run: \.ci/run$", (root / ".github/workflows/checks.yml").read_text(), re.MULTILINE)
+
+
+def test_fast_is_a_part_of_all(root):
+    assert set(check.FAST) - {"quick"} <= set(check.ALL), "what make fast looks at, make test looks at too"
+    assert all((root / file).is_file() for file in check.QUICK_TESTS)
+
+
+def test_citation_says_what_settings_say(settings, root):
+    said = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(said), "the format asks for these"
+    assert (str(said["version"]), said["license"], said["repository-code"]) == (settings["version"], "Apache-2.0", settings["git_url"])
 
 
 # what the checks catch: each is shown something wrong

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -32,6 +33,7 @@ FROM_WEB = re.compile(
     r'<script[^>]*mathjax[^>]*>.*?</script>|<script src="">\s*</script>|<script type="module">(?:(?!</script>).)*mermaid.*?</script>',
     re.DOTALL | re.IGNORECASE,
 )
+HEADING = re.compile(r'<h([1-6]) id="([^"]*)">(.*?)<a class="anchor-link" href="[^"]*">¶</a></h\1>', re.DOTALL)
 WORKER_SHIM = "https://unpkg.com/iframe-worker/shim"
 OFFLINE_JS = """// A page opened from a folder may start no worker: run the search in a hidden frame instead.
 if (location.protocol === "file:") {
@@ -65,6 +67,7 @@ STYLE = """
 .jupyter-wrapper .jp-RenderedHTMLCommon table { font-size: .7rem; }
 .jupyter-wrapper .jp-RenderedHTML { overflow-x: auto; }
 [data-md-color-scheme=slate] .jupyter-wrapper .jp-OutputArea :is(svg, iframe):not(.md-icon) { background: #fff; border-radius: 4px; }
+.anchor-link::after { content: "¶"; }
 math[display=block] { margin: .8em 0; overflow-x: auto; }
 """
 
@@ -172,9 +175,11 @@ def settings(nav: list, stage: Path, out: Path, root: Path) -> dict:
     features = ["navigation.top", "navigation.footer", "toc.follow", "search.highlight", "search.suggest", "content.code.copy"]
     return {
         "site_name": said["title"], "site_description": said["description"], "copyright": f"© {said['copyright']}",
-        "repo_url": said["git_url"], "edit_uri": "", "docs_dir": str(stage), "site_dir": str(out), "nav": nav,
+        "extra": {"social": [{"icon": "fontawesome/brands/github", "link": said["git_url"]}], "generator": False},
+        "docs_dir": str(stage), "site_dir": str(out), "nav": nav,
         "theme": {"name": "material", "font": False, "palette": palette, "features": features},
         "use_directory_urls": False, "extra_css": ["style.css"], "markdown_extensions": ["admonition", "attr_list", "tables"],
+        "hooks": [str(Path(__file__).resolve())],
         "plugins": ["search", "offline", {"mkdocs-jupyter": {"execute": False, "cache": False, "theme": "auto", "no_prompt": True}}],
         "validation": {"nav": {"omitted_files": "warn"}, "links": {"not_found": "warn", "anchors": "warn"}},
     }  # fmt: skip
@@ -235,6 +240,26 @@ def without_web(site: Path) -> None:
     for file in site.rglob("*.html"):
         text = FROM_WEB.sub("", file.read_text(encoding="utf-8"))
         file.write_text(text.replace(WORKER_SHIM, os.path.relpath(site / "assets/offline.js", file.parent)), encoding="utf-8")
+
+
+def on_page_content(html: str, page, **_) -> str:
+    """mkdocs calls this for each page: every heading gets a name of its own, and the contents list what is on the page."""
+    from markdown.extensions.toc import nest_toc_tokens
+    from mkdocs.structure.toc import get_toc
+
+    seen, headings = Counter(), []
+
+    def named(match: re.Match) -> str:
+        level, name, words = match.groups()
+        own = f"{name}_{seen[name]}" if seen[name] else name
+        seen[name] += 1
+        headings.append({"level": int(level), "id": own, "name": re.sub(r"<[^>]+>", "", words)})
+        return f'<h{level} id="{own}">{words}<a class="anchor-link" href="#{own}" aria-label="Link to this place"></a></h{level}>'
+
+    html = HEADING.sub(named, html)
+    if headings:
+        page.toc = get_toc(nest_toc_tokens(headings))
+    return html
 
 
 def build(root: Path = ROOT, out: Path | None = None) -> list[str]:
