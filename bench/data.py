@@ -48,7 +48,7 @@ def _dictionary_reader(path):
 def _sensor_like(folder, count=8, seed=0):
     "Invented NTU files with numbers as long as the sensor's: walks of 25 joints, one or two people, 40 to 120 frames."
     import numpy as np
-    from c2vl_kit.data.formats import write_ntu
+    from c2vl_kit.readers.ntu import write_ntu
     from c2vl_kit.skeleton import NTU25, Clip
 
     rng = np.random.default_rng(seed)
@@ -80,7 +80,7 @@ def _cpu_ms(readers, files, rounds):
 
 def _change_seconds(cache):
     "CPU seconds that a process spends on the change to compiled code, with numba's cache in the folder `cache`."
-    code = "import time; from c2vl_kit.data import formats as f; s = time.process_time(); f._scanner.load(); print(time.process_time() - s)"
+    code = "import time; from c2vl_kit.readers import ntu_fast; s = time.process_time(); ntu_fast.scanner.load(); print(time.process_time() - s)"
     env = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
     return float(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout)
 
@@ -88,30 +88,30 @@ def _change_seconds(cache):
 def reading(args):
     "Reading `.skeleton` files: the fast reader against a line-by-line dictionary reader."
     import numpy as np
-    from c2vl_kit.data import formats
+    from c2vl_kit.readers import ntu, ntu_fast
 
-    scan = formats._scanner.load()
+    scan = ntu_fast.scanner.load()
 
     def slow(path):
-        formats._scanner.code, formats._scanner.files = None, 0
-        formats.read_ntu(path)
-        formats._scanner.code = scan
+        ntu_fast.scanner.code, ntu_fast.scanner.files = None, 0
+        ntu.read_ntu(path)
+        ntu_fast.scanner.code = scan
 
     readers = {"dictionaries, line by line": (_dictionary_reader, 1), "read_ntu, the first 200 files (numpy)": (slow, 2)}
     if scan:
-        readers["read_ntu, from then on (compiled)"] = (formats.read_ntu, 8)
-    readers["read_ntu_columns, all 12 columns" + (" (compiled)" if scan else "")] = (formats.read_ntu_columns, 4 if scan else 1)
+        readers["read_ntu, from then on (compiled)"] = (ntu.read_ntu, 8)
+    readers["read_ntu_columns, all 12 columns" + (" (compiled)" if scan else "")] = (ntu.read_ntu_columns, 4 if scan else 1)
     with tempfile.TemporaryDirectory() as folder:
         files = sorted(Path(args.root).rglob("*.skeleton"))[:40] if args.root else _sensor_like(Path(folder))
         if not files:
             sys.exit(f"bench: {args.root} holds no .skeleton files")
         for path in files:  # the same float32 values, body by body
-            base, wide = _dictionary_reader(path), formats.read_ntu_columns(path, max_bodies=20)
+            base, wide = _dictionary_reader(path), ntu.read_ntu_columns(path, max_bodies=20)
             slots = [np.flatnonzero(here) for here in wide.present]
             for t, here in enumerate(slots):
                 ours = np.nan_to_num(wide.clip.joints[t, here])
                 assert sorted(x.tobytes() for x in ours) == sorted(x.tobytes() for x in base[t, : len(here)] + 0), path
-            assert formats.read_ntu(path, max_bodies=20).digest == wide.clip.digest, path
+            assert ntu.read_ntu(path, max_bodies=20).digest == wide.clip.digest, path
         ms = _cpu_ms(readers, files, rounds=7)
         size = sum(p.stat().st_size for p in files) / len(files) / 1e3
         cold, warm = (_change_seconds(folder) for _ in range(2)) if scan else (0, 0)
@@ -132,10 +132,11 @@ def reading(args):
 STORE_BUILD = """
 import sys, time
 from pathlib import Path
-from c2vl_kit.data.formats import read_ntu
+from c2vl_kit.readers.ntu import read_ntu
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 start = time.perf_counter()
-store, report = Store.build(sys.argv[2], sorted(Path(sys.argv[1]).iterdir()), read_ntu, dataset="ntu60", progress=False)
+store, report = build_store(sys.argv[2], sorted(Path(sys.argv[1]).iterdir()), read_ntu, dataset="ntu60", progress=False)
 print(time.perf_counter() - start, store.checksum, len(report.quarantined))
 """
 
@@ -143,7 +144,7 @@ print(time.perf_counter() - start, store.checksum, len(report.quarantined))
 def _ntu_shaped(folder, count, distinct=300, seed=0):
     "`count` NTU names over a few hundred invented files: 30 to 300 frames (80 in the mean), two people in 18 % (as in NTU RGB+D)."
     import numpy as np
-    from c2vl_kit.data.formats import write_ntu
+    from c2vl_kit.readers.ntu import write_ntu
     from c2vl_kit.skeleton import NTU25, Clip
 
     rng, files, frames = np.random.default_rng(seed), [], 0

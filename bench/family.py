@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 
-from c2vl_kit.evaluate.family import FOLDS_BY, MEMBERS, FamilyConfig, family
+from c2vl_kit.app.family import FOLDS_BY, MEMBERS, FamilyConfig, family
 from c2vl_kit.core import InputError
 
 

@@ -18,11 +18,11 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from c2vl_kit.concepts.captioners import Kinematic
+from c2vl_kit.concepts.kinematic import Kinematic
 from c2vl_kit.concepts.space import ConceptSpace, describe
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.store import Store
-from c2vl_kit.evaluate.family import open_data
+from c2vl_kit.app.family import open_data
 from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
 from c2vl_kit.methods.c2vl import C2VLConfig, full, pretrain, small
 from c2vl_kit.core import InputError, sha256_of, write_json_atomic

@@ -16,13 +16,16 @@ import numpy as np
 import torch
 
 from c2vl_kit.data.augment import Augment
-from c2vl_kit.data.catalog import get_dataset, get_split, prepare
+from c2vl_kit.data.catalog import get_dataset, get_split
+from c2vl_kit.data.prepare import prepare
 from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.store import Store
-from c2vl_kit.data.transforms import CENTRE_FACING, Pipeline, centre_each
+from c2vl_kit.data.pipelines import CENTRE_FACING, Pipeline
+from c2vl_kit.data.transforms import centre_each
 from c2vl_kit.evaluate.features import extract
 from c2vl_kit.evaluate.probes import linear_probe
-from c2vl_kit.methods import skeletonclr, supervised
+from c2vl_kit.methods import skeletonclr
+from c2vl_kit.methods import supervised
 from c2vl_kit.core import InputError
 from c2vl_kit.train.task import seeded
 from c2vl_kit.train.trainer import Trainer

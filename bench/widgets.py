@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from browser import launch, missing  # noqa: E402
 
 from c2vl_kit.skeleton import NTU25, Clip  # noqa: E402
-from c2vl_kit.viz.player import player_page, player_state  # noqa: E402
+from c2vl_kit.viz.player import player_page; from c2vl_kit.viz.pack import player_state  # noqa: E402
 
 
 def clip(frames: int = 300, bodies: int = 2) -> Clip:

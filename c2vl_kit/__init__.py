@@ -12,15 +12,16 @@ __version__ = "0.1.0"
 NAMES = {
     "Clip": "skeleton",
     "Layout": "skeleton",
-    "InputError": "skeleton",
+    "InputError": "core",
     "Store": "data.store",
+    "build_store": "data.build",
     "get_dataset": "data.catalog",
-    "prepare": "data.catalog",
+    "prepare": "data.prepare",
     "get_split": "data.catalog",
     "simulate": "data.simulate",
     "SimulatorConfig": "data.simulate",
     "PromptStore": "concepts.prompts",
-    "caption": "concepts.captioners",
+    "caption": "concepts.kinematic",
     "TextTower": "concepts.towers",
     "ImageTower": "concepts.towers",
     "EmbeddingCache": "concepts.towers",
@@ -40,7 +41,7 @@ NAMES = {
     "report": "viz.report",
 }
 # the folders; `evaluate` is one that can also be called
-FLOORS = ("concepts", "data", "evaluate", "losses", "methods", "models", "train", "viz")
+FLOORS = ("app", "concepts", "data", "evaluate", "losses", "methods", "models", "readers", "train", "viz")
 __all__ = [*NAMES, "evaluate"]  # noqa: PLE0604, PLE0605  # pyright: ignore[reportUnsupportedDunderAll]
 
 

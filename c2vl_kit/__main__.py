@@ -3,4 +3,4 @@
 from runpy import run_module
 
 if __name__ == "__main__":
-    run_module("c2vl_kit.cli", run_name="__main__")
+    run_module("c2vl_kit.app.cli", run_name="__main__")

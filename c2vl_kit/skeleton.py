@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MOST_CLASSES', 'PARTITIONS', 'ROLES', 'NTU25', 'KINECT20', 'UTD20', 'MSR20', 'SBU15', 'COCO17', 'OPENPOSE25',
            'LAYOUTS', 'SIDE_COLOURS', 'UP_AXES', 'clean_text', 'unmasked', 'as_label', 'known_labels', 'md_text',
-           'Layout', 'get_layout', 'layout_svg', 'Clip', 'reorient', 'facing', 'interpolate_missing', 'filmstrip_svg']
+           'Layout', 'make_layout', 'get_layout', 'rest_pose', 'layout_svg', 'Clip', 'reorient', 'facing',
+           'interpolate_missing', 'filmstrip_svg']
 
 # %% ../nbs/01_skeleton.ipynb #1d673bd4
 from collections.abc import Mapping, Sequence
@@ -288,7 +289,7 @@ def _part_of(joint: str) -> str:
     return "head" if joint in ("head", "neck", "nose") or limb in ("eye", "ear") else "trunk"
 
 
-def _make_layout(
+def make_layout(
     name: str,  # name of the layout
     tree: Mapping[str, str],  # joint -> parent, in file order; the root leads to itself
 ) -> Layout:  # its centre is the root
@@ -317,7 +318,7 @@ def _limbs(
     return tree
 
 # %% ../nbs/01_skeleton.ipynb #ec347976
-NTU25 = _make_layout("ntu25", {
+NTU25 = make_layout("ntu25", {
     "spine base": "spine mid", "spine mid": "spine shoulder", "neck": "spine shoulder", "head": "neck",
     **_limbs("shoulder, elbow, wrist, hand", to={"shoulder": "spine shoulder"}),
     **_limbs("hip, knee, ankle, foot", to={"hip": "spine base"}),
@@ -332,17 +333,17 @@ _KINECT1 = {
     **_limbs("shoulder, elbow, wrist, hand", to={"shoulder": "shoulder centre"}),
     **_limbs("hip, knee, ankle, foot", to={"hip": "hip centre"}),
 }
-KINECT20 = _make_layout("kinect20", _KINECT1)
+KINECT20 = make_layout("kinect20", _KINECT1)
 _UTD_TRUNK = ("head", "shoulder centre", "spine", "hip centre")
-UTD20 = _make_layout("utd20", {j: _KINECT1[j] for j in (*_UTD_TRUNK, *list(_KINECT1)[4:])})
+UTD20 = make_layout("utd20", {j: _KINECT1[j] for j in (*_UTD_TRUNK, *list(_KINECT1)[4:])})
 
 # %% ../nbs/01_skeleton.ipynb #16ba8b7e
 _MSR_ORDER = ["left shoulder", "right shoulder", "shoulder centre", "spine", "left hip", "right hip", "hip centre"]
 _MSR_ORDER += [f"{side} {limb}" for limb in ("elbow", "wrist", "hand", "knee", "ankle", "foot") for side in ("left", "right")]
-MSR20 = _make_layout("msr20", {j: _KINECT1[j] for j in (*_MSR_ORDER, "head")})
+MSR20 = make_layout("msr20", {j: _KINECT1[j] for j in (*_MSR_ORDER, "head")})
 
 # %% ../nbs/01_skeleton.ipynb #cad6c755
-SBU15 = _make_layout("sbu15", {
+SBU15 = make_layout("sbu15", {
     "head": "neck", "neck": "torso", "torso": "torso",
     **_limbs("shoulder, elbow, hand", to={"shoulder": "neck"}), **_limbs("hip, knee, foot", to={"hip": "torso"}),
 })
@@ -350,7 +351,7 @@ _COCO = {"nose": "nose", **_limbs("eye, ear", "shoulder, elbow, wrist", to={"eye
          **_limbs("hip, knee, ankle", to={"hip": "{side} shoulder"})}
 _COCO_ORDER = [f"{side} {limb}" for limb in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
                for side in ("left", "right")]
-COCO17 = _make_layout("coco17", {joint: _COCO[joint] for joint in ("nose", *_COCO_ORDER)})
+COCO17 = make_layout("coco17", {joint: _COCO[joint] for joint in ("nose", *_COCO_ORDER)})
 
 # %% ../nbs/01_skeleton.ipynb #bb57f149
 def _right_first(tree: Mapping[str, str]) -> dict[str, str]:
@@ -359,7 +360,7 @@ def _right_first(tree: Mapping[str, str]) -> dict[str, str]:
 
 
 _TOES = _limbs("big toe, small toe", "heel", to={"big toe": "{side} ankle", "heel": "{side} ankle"})
-OPENPOSE25 = _make_layout("openpose25", {
+OPENPOSE25 = make_layout("openpose25", {
     "nose": "neck", "neck": "neck", **_right_first(_limbs("shoulder, elbow, wrist", to={"shoulder": "neck"})),
     "mid hip": "neck", **_right_first(_limbs("hip, knee, ankle", to={"hip": "mid hip"})),
     "right eye": "nose", "left eye": "nose", "right ear": "right eye", "left ear": "left eye", **_TOES,
@@ -398,7 +399,7 @@ _REST = {  # a standing body seen from the front: metres across (the body's left
 }
 
 
-def _rest_pose(layout) -> np.ndarray:
+def rest_pose(layout) -> np.ndarray:
     "(V, 2) rest position of every joint; joints nobody knows stand beside their parent."
     known = [j.partition(" ")[2] if _side(j) != "trunk" else j for j in layout.joints]
     place = np.array([_REST.get(k, (np.nan, np.nan)) for k in known], dtype=float)
@@ -412,7 +413,7 @@ def _rest_pose(layout) -> np.ndarray:
 # %% ../nbs/01_skeleton.ipynb #325a310c
 def _layout_svg(layout) -> str:
     "A standing figure with numbered joints, seen from the front."
-    xy = _rest_pose(layout)
+    xy = rest_pose(layout)
     at = np.column_stack([130 + 165 * xy[:, 0], 300 - 165 * xy[:, 1]])
     colour = [SIDE_COLOURS[_side(j)] for j in layout.joints]
     draw = [f"<line x1='{at[c, 0]:.1f}' y1='{at[c, 1]:.1f}' x2='{at[p, 0]:.1f}' y2='{at[p, 1]:.1f}' stroke='{colour[c]}' "
@@ -475,7 +476,7 @@ def layout_svg(
     pose=None,  # (V, 2) or (V, 3) positions, y up; None: a standing body seen from the front
 ) -> str:  # self-contained SVG
     "Draw a layout with the number and name of every joint."
-    xy = _rest_pose(layout) if pose is None else _front(pose)
+    xy = rest_pose(layout) if pose is None else _front(pose)
     half, side = (layout.V + 1) // 2, {l: "left" for l, _ in layout.pairs} | {r: "right" for _, r in layout.pairs}
     height = max(330, 24 + 15 * half)
     at = np.column_stack([330 + 165 * xy[:, 0], height - 30 - 165 * xy[:, 1]])

@@ -18,7 +18,8 @@ from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.losses.soft_targets import soft_target_loss
 from c2vl_kit.skeleton import Clip
 from c2vl_kit.viz.concept_map import map_page, map_state
-from c2vl_kit.viz.player import Scalar, joint_speed, player_page, player_state
+from c2vl_kit.viz.pack import Scalar, joint_speed, player_state
+from c2vl_kit.viz.player import player_page
 from c2vl_kit.viz.soft_targets import TargetRecord, heatmap_page, heatmap_state
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -139,13 +140,13 @@ def small_run():
     """An explorer of a run on simulated clips, and the names of two clips of one class."""
     from c2vl_kit.concepts.space import ConceptSpace
     from c2vl_kit.data.catalog import get_split
-    from c2vl_kit.data.store import Store
+    from c2vl_kit.data.build import build_store
     from c2vl_kit.methods.c2vl import pretrain, small
     from c2vl_kit.viz.explorer import Explorer
 
     made = simulate(SimulatorConfig(classes=5, subjects=6, repetitions=3))
     with tempfile.TemporaryDirectory() as folder:
-        store, _ = Store.build(Path(folder) / "store", made.clips, dataset="simulated", progress=False)
+        store, _ = build_store(Path(folder) / "store", made.clips, dataset="simulated", progress=False)
         words = np.log1p(np.stack([hashed(made.descriptions[c.name]) for c in made.clips])).astype(np.float32)
         space = ConceptSpace([c.name for c in made.clips], words).subset(store.names)
         config = small(frames=16, backbone={"width": 8, "dim": 64}, train={"epochs": 40, "batch_size": 16})

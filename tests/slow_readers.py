@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from c2vl_kit.data.formats import read_ntu
+from c2vl_kit.readers.ntu import read_ntu
 from c2vl_kit.skeleton import NTU25, Clip
 
 

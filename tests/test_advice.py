@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from c2vl_kit.cli import _parser
-from c2vl_kit.evaluate.family import MEMBERS, family
+from c2vl_kit.app.cli import _parser
+from c2vl_kit.app.family import MEMBERS, family
 from c2vl_kit.progress import Meter, lines_to
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 
 C2VL = Path(sys.executable).parent / "c2vl"
 ROOT = Path(__file__).resolve().parents[1]
@@ -227,10 +227,10 @@ def test_a_bench_is_refused_before_a_store_is_built(tmp_path, asked, word):
 
 
 def test_a_bench_says_its_plan_and_each_job(tmp_path, tiny_clips):
-    from c2vl_kit.data.store import Store
+    from c2vl_kit.data.build import build_store
     from tests.test_family import TINY as FAMILY
 
-    Store.build(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
+    build_store(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
     told = []
     family("simulated", None, tmp_path, 2, FAMILY, ["supervised"], workers=0, say=told.append)
     assert told[0].startswith("2 jobs: 1 methods × 2 seeds") and re.search(r"about \d+:\d\d of training", told[1])
@@ -243,11 +243,11 @@ def test_a_bench_says_its_plan_and_each_job(tmp_path, tiny_clips):
 
 def test_a_bench_says_every_so_often_what_runs(tmp_path, tiny_clips):
     from c2vl_kit.data.catalog import get_split
-    from c2vl_kit.data.store import Store
-    from c2vl_kit.evaluate.family import Work, run_all
+    from c2vl_kit.data.build import build_store
+    from c2vl_kit.app.family import Work, run_all
     from tests.test_family import TINY as FAMILY
 
-    store, _ = Store.build(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
+    store, _ = build_store(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
     told, plan = [], [Work("supervised", seed, tmp_path, get_split(store), FAMILY.replace(budget=6)) for seed in (0, 1)]
     run_all(plan, 0, told.append, every=0.2)
     assert any(re.match(r"running: supervised seed \d \(epoch \d\); \d of 2 jobs done, 0:\d\d gone", line) for line in told), told

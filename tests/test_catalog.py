@@ -11,25 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.data import catalog
-from c2vl_kit.data.catalog import (
-    DATASETS,
-    Halves,
-    Listed,
-    Rule,
-    Split,
-    check,
-    find_overlap,
-    get_dataset,
-    get_split,
-    guard_overlap,
-    make_split,
-)
-from c2vl_kit.data.catalog import near_duplicates, prepare, semi_supervised, zero_shot_split
-from c2vl_kit.data.driveact import write_driveact
-from c2vl_kit.data.formats import write_ntu, write_nwucla, write_utd
-from c2vl_kit.data.kinect import MSR_EXCLUDED, write_msr, write_pku, write_sbu, write_sysu
-from c2vl_kit.data.lists import CLASS_SPLITS, MSR_SUBSETS, NTU60_TRAIN, NTU120_TRAIN, SBU_FOLDS, ntu_missing, shuffled
+from c2vl_kit.data import splits as catalog
+from c2vl_kit.data.catalog import DATASETS, get_dataset, get_split
+from c2vl_kit.data.splits import Halves, Listed, Rule, Split, make_split
+from c2vl_kit.data.prepare import check
+from c2vl_kit.data.guards import find_overlap, guard_overlap
+from c2vl_kit.data.near import near_duplicates
+from c2vl_kit.data.prepare import prepare
+from c2vl_kit.data.splits import semi_supervised
+from c2vl_kit.data.guards import zero_shot_split
+from c2vl_kit.readers.driveact import write_driveact
+from c2vl_kit.readers.ntu import write_ntu
+from c2vl_kit.readers.kinect import write_nwucla, write_utd
+from c2vl_kit.readers.kinect import MSR_EXCLUDED, write_msr, write_sbu, write_sysu
+from c2vl_kit.readers.pku import write_pku
+from c2vl_kit.data.lists import (
+    CLASS_SPLITS, MSR_SUBSETS, NTU60_TRAIN, NTU120_TRAIN, SBU_FOLDS, ntu_missing, shuffled)
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, interpolate_missing
@@ -54,7 +52,7 @@ def sentence(job, *words) -> str:
 
 
 def build(folder, clips, dataset) -> Store:
-    return Store.build(folder, clips, dataset=dataset, progress=False)[0]
+    return build_store(folder, clips, dataset=dataset, progress=False)[0]
 
 
 # ---------------------------------------------------------------- what the catalogue says

@@ -6,9 +6,12 @@ import warnings
 import numpy as np
 import pytest
 
-from c2vl_kit.data.exchange import from_numpy, own_layout, read_csv, read_npz, write_csv
+from c2vl_kit.readers.arrays import from_numpy, own_layout, read_npz
+from c2vl_kit.readers.tables import read_csv, write_csv
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import KINECT20, InputError
+from c2vl_kit.skeleton import KINECT20
+from c2vl_kit.core import InputError
 
 AXES = {  # what may go wrong with positions (T, M, V, 3) -> the check that must see it
     "left-handed": (lambda x: x * np.float32([1, 1, -1]), "side"),
@@ -24,7 +27,7 @@ def built(tmp_path, clips, name="store"):
     """(store, report, warnings) of some clips."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        store, report = Store.build(tmp_path / name, clips, progress=False)
+        store, report = build_store(tmp_path / name, clips, progress=False)
     return store, report, [str(w.message) for w in said]
 
 
@@ -137,8 +140,8 @@ def test_a_build_in_two_halves_says_the_same(tmp_path, tiny_clips):
     """The check looks at what was stored, so a store made by several processes or continued after a stop has the same answer."""
     (tmp_path / "csv").mkdir()
     files = [write_csv(c, tmp_path / "csv") for c in tiny_clips[::3]]
-    one, a = Store.build(tmp_path / "one", files, _read, progress=False)
-    two, b = Store.build(tmp_path / "two", files, _read, progress=False, workers=2)
+    one, a = build_store(tmp_path / "one", files, _read, progress=False)
+    two, b = build_store(tmp_path / "two", files, _read, progress=False, workers=2)
     assert a == b and one.bodies == two.bodies and one.checksum == two.checksum
 
 
@@ -152,7 +155,7 @@ def spread(files, n):
 
 
 def real(root, name):
-    from c2vl_kit.data import formats, kinect, mocap
+    from c2vl_kit.readers import common as formats, common as kinect, mocap
     pattern, reader, n = {
         "nw_ucla": ("all_sqe/*.json", formats.read_nwucla, 50), "utd_mhad": ("Skeleton/*.mat", formats.read_utd, 60),
         "sbu": ("*/*/*/skeleton_pos.txt", kinect.read_sbu, 30), "ntu_samples": ("*.skeleton", formats.read_ntu, 9),
@@ -187,7 +190,7 @@ def test_knees_of_a_real_set(data_root, tmp_path):
 
 def test_class_names_without_labels_are_numbered(tmp_path, tiny_clips):
     """Motion capture names its classes and numbers none: a store numbers them and says so."""
-    from c2vl_kit.data.mocap import read_bvh, write_bvh
+    from c2vl_kit.readers.bvh import read_bvh, write_bvh
 
     (tmp_path / "bvh").mkdir()
     files = []
@@ -195,7 +198,7 @@ def test_class_names_without_labels_are_numbered(tmp_path, tiny_clips):
         for action in ("walk", "run", "wave-left-hand"):
             clip = tiny_clips[i].replace(name=f"dataset-1_{action}_{style}_{i:03d}")
             files.append(write_bvh(clip, tmp_path / "bvh"))
-    store, report = Store.build(tmp_path / "store", files, read_bvh, dataset="bandai", progress=False)
+    store, report = build_store(tmp_path / "store", files, read_bvh, dataset="bandai", progress=False)
     assert store.label_names == ("run", "walk", "wave left hand")                       # in alphabetical order
     assert sorted(store.labels) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert all(store[n].label_name == store.label_names[store[n].label] for n in store.names)
@@ -206,8 +209,8 @@ def test_class_names_without_labels_are_numbered(tmp_path, tiny_clips):
 
 def test_names_beside_labels_are_not_guessed(tmp_path, tiny_clips):
     a, b = tiny_clips[0], tiny_clips[-1].replace(label=None, label_name="something new")
-    store, report = Store.build(tmp_path / "store", [a, b], progress=False)
+    store, report = build_store(tmp_path / "store", [a, b], progress=False)
     assert list(store.labels) == [a.label, -1]
     assert "1 clips have a class name and no label ('something new')" in str(report) and "classes=" in str(report)
-    plain, report = Store.build(tmp_path / "plain", [c.replace(label=None, label_name=None) for c in tiny_clips[:3]], progress=False)
+    plain, report = build_store(tmp_path / "plain", [c.replace(label=None, label_name=None) for c in tiny_clips[:3]], progress=False)
     assert set(plain.labels) == {-1} and not report.notes

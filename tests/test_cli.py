@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.data.catalog import get_split, make_split, semi_supervised
-from c2vl_kit.data.formats import NTU_CLASSES
+from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.splits import make_split, semi_supervised
+from c2vl_kit.readers.ntu import NTU_CLASSES
 from c2vl_kit.data.lists import CLASS_SPLITS
 from c2vl_kit.data.simulate import SimulatorConfig, retarget, simulate
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.data.streams import STREAMS
-from c2vl_kit.data.transforms import LEGACY_PIPELINES, PIPELINES
+from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES
 from c2vl_kit.skeleton import NTU25
 
 C2VL = Path(sys.executable).parent / "c2vl"
@@ -389,7 +391,7 @@ def test_help_lists_what_there_is(tmp_path):
 
 def test_zero_shot_run(tmp_path):
     """An NTU job trains on seen classes alone; its probes leave the unseen ones out."""
-    store = Store.build(tmp_path / "job/store", seen_and_unseen(), dataset="ntu60", progress=False)[0]
+    store = build_store(tmp_path / "job/store", seen_and_unseen(), dataset="ntu60", progress=False)[0]
     for command in (["embed"], ["pretrain", "--zero-shot", "ntu60-55-5", *TINY[TINY.index("--epochs") :]], ["evaluate"], ["report"]):
         done = c2vl(*command, "--out", "job", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -449,7 +451,7 @@ def test_interrupted_demo_goes_on(finished, tmp_path):
 
 
 def test_help_is_quick_and_light(tmp_path):
-    code = "import sys, c2vl_kit.cli as c; c._parser().format_help(); print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
+    code = "import sys, c2vl_kit.app.steps as c; c._parser().format_help(); print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     times = []

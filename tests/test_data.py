@@ -13,8 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.data.catalog import check, get_dataset, get_split, prepare
-from c2vl_kit.data.formats import read_all, read_ntu, read_nwucla, read_utd, write_ntu, write_nwucla, write_utd
+from c2vl_kit.data.prepare import check, prepare
+from c2vl_kit.data.catalog import get_dataset, get_split
+from c2vl_kit.readers.common import read_all
+from c2vl_kit.readers.ntu import read_ntu, write_ntu
+from c2vl_kit.readers.kinect import read_nwucla, read_utd, write_nwucla, write_utd
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import KINECT20, NTU25, UTD20, Clip, get_layout
@@ -167,8 +171,8 @@ def test_same_files_same_store_by_one_process_or_two(data_root, tmp_path):
     bad = tmp_path / "a01_s01_e99_v01.json"
     bad.write_bytes(files[0].read_bytes()[:1000])
     files.insert(40, bad)
-    one, report = Store.build(tmp_path / "one", files, read_nwucla, "nw-ucla", progress=False)
-    two, same = Store.build(tmp_path / "two", files, read_nwucla, "nw-ucla", progress=False, workers=2)
+    one, report = build_store(tmp_path / "one", files, read_nwucla, "nw-ucla", progress=False)
+    two, same = build_store(tmp_path / "two", files, read_nwucla, "nw-ucla", progress=False, workers=2)
     assert one.checksum == two.checksum and report == same and list(report.quarantined) == [str(bad)]
 
 
@@ -324,7 +328,7 @@ def test_ntu_missing_list_is_left_out_and_listed(tmp_path):
 
 def toy(path, n=4, **kw):
     clips = [made(f"c{i}", seed=i, label=i % 2, label_name="ab"[i % 2], subject=i) for i in range(n)]
-    return Store.build(path, clips, progress=False, **kw)[0]
+    return build_store(path, clips, progress=False, **kw)[0]
 
 
 def test_wrong_checksum_and_other_damage(tmp_path):
@@ -391,7 +395,7 @@ def test_a_failing_build_keeps_the_old_store(tmp_path):
         raise RuntimeError("the source broke")
 
     with pytest.raises(RuntimeError):
-        Store.build(tmp_path / "s", clips(), overwrite=True, progress=False)
+        build_store(tmp_path / "s", clips(), overwrite=True, progress=False)
     assert unchanged(tmp_path) == before and len(Store.open(tmp_path / "s")) == 4
 
 
@@ -399,12 +403,13 @@ BUILD = """
 import sys, time
 sys.path[:0] = sys.argv[2:]
 from test_data import made
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 def clips():
     for i in range(10**6):
         yield made(f"c{i}"); time.sleep(.02)
         if i == 3: print("ready", flush=True)
-Store.build(sys.argv[1], clips(), overwrite=True, progress=False)
+build_store(sys.argv[1], clips(), overwrite=True, progress=False)
 """
 
 
@@ -437,7 +442,7 @@ def test_a_swap_that_was_cut_in_two_is_undone(tmp_path):
 def test_round_trip_random_access_and_read_only(tmp_path):
     clips = [made(f"k{i}", NTU25, T=1 + i, M=1 + i % 2, seed=i, label=i % 3, label_name="xyz"[i % 3], setup=i, fps=15.0) for i in range(9)]
     clips[4] = clips[4].replace(confidence=np.full((5, 1, 25), 0.5, np.float32))
-    store, _ = Store.build(tmp_path / "s", iter(clips), progress=False)
+    store, _ = build_store(tmp_path / "s", iter(clips), progress=False)
     store = Store.open(tmp_path / "s")
     for c in reversed(clips):
         back = store[c.name]
@@ -461,7 +466,7 @@ def test_a_store_travels_to_another_process(tmp_path):
 def test_a_large_store_opens_and_reads_fast(tmp_path):
     """5,000 clips: a clip costs well under a millisecond, opening without verifying well under a second."""
     x = made("x", T=20).joints
-    store, _ = Store.build(tmp_path / "s", (Clip(name=f"n{i}", joints=x, layout=KINECT20) for i in range(5000)), progress=False)
+    store, _ = build_store(tmp_path / "s", (Clip(name=f"n{i}", joints=x, layout=KINECT20) for i in range(5000)), progress=False)
     start = time.perf_counter()
     store = Store.open(tmp_path / "s", verify=False)
     opened = time.perf_counter() - start

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.data.driveact import DRIVEACT_CLASSES, driveact_splits, mean_per_class_accuracy, read_driveact, write_driveact
+from c2vl_kit.readers.driveact import (
+    DRIVEACT_CLASSES, driveact_splits, mean_per_class_accuracy, read_driveact, write_driveact)
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import OPENPOSE25, Clip
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.data import exchange as ex
-from c2vl_kit.data.store import Store
+from c2vl_kit.readers import arrays, ctrgcn, pyskl, tables
+from c2vl_kit.data.build import build_store
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import COCO17, KINECT20, NTU25, Clip
 
@@ -70,32 +70,32 @@ def fuzz_seeds(folder: Path) -> list:
     flat = dict(frame_dir="v1", label=3, total_frames=4, img_shape=(720, 1280), keypoint=np.full((1, 4, 17, 2), 99, "f2"),
                 keypoint_score=np.ones((1, 4, 17), "f2"))
     short = [c.replace(joints=c.joints[:3, :1, :20], layout=KINECT20) for c in clips]
-    ctrgcn = partial(ex.read_ctrgcn, layout="kinect20")
+    read_short = partial(ctrgcn.read_ctrgcn, layout="kinect20")
     seeds = [
-        (ex.write_pyskl(clips[:2], folder / "own.pkl", {"a": [clips[0].name]}), ex.read_pyskl),
-        (dump(folder / "pyskl2.pkl", dict(split={"a": [clips[0].name]}, annotations=[annotation(clips[0])])), ex.read_pyskl),
-        (dump(folder / "pyskl5.pkl", dict(split={}, annotations=[annotation(clips[0])]), 5), partial(ex.read_pyskl, split=None)),
-        (dump(folder / "flat.pkl", [flat], 4), ex.read_pyskl),
-        (dump(folder / "words.pkl", numpy_words(clips[0]), 4), ex.read_pyskl),
-        (ex.write_ctrgcn(short[:2], short[2:], folder / "ctr.npz", frames=8), ctrgcn),
-        (ex.write_ctrgcn(short[:2], short[2:], folder / "ctr_small.npz", frames=8, compress=True), ctrgcn),
-        (ex.write_npz(clips[0], folder), ex.read_npz),
-        (ex.write_csv(short[0], folder), partial(ex.read_csv, layout=KINECT20)),
+        (pyskl.write_pyskl(clips[:2], folder / "own.pkl", {"a": [clips[0].name]}), pyskl.read_pyskl),
+        (dump(folder / "pyskl2.pkl", dict(split={"a": [clips[0].name]}, annotations=[annotation(clips[0])])), pyskl.read_pyskl),
+        (dump(folder / "pyskl5.pkl", dict(split={}, annotations=[annotation(clips[0])]), 5), partial(pyskl.read_pyskl, split=None)),
+        (dump(folder / "flat.pkl", [flat], 4), pyskl.read_pyskl),
+        (dump(folder / "words.pkl", numpy_words(clips[0]), 4), pyskl.read_pyskl),
+        (ctrgcn.write_ctrgcn(short[:2], short[2:], folder / "ctr.npz", frames=8), read_short),
+        (ctrgcn.write_ctrgcn(short[:2], short[2:], folder / "ctr_small.npz", frames=8, compress=True), ctrgcn),
+        (arrays.write_npz(clips[0], folder), arrays.read_npz),
+        (tables.write_csv(short[0], folder), partial(tables.read_csv, layout=KINECT20)),
     ]
     np.save(folder / "plain.npy", short[1].joints)
-    seeds.append((folder / "plain.npy", partial(ex.read_npz, layout="kinect20")))
+    seeds.append((folder / "plain.npy", partial(arrays.read_npz, layout="kinect20")))
     np.save(folder / "train_data.npy", np.nan_to_num(clips[0].joints).transpose(3, 0, 2, 1)[None])
     labels = dump(folder / "train_label.pkl", ([clips[0].name + ".skeleton"], [49]))
-    seeds.append((folder / "train_data.npy", partial(ex.read_npy, labels=labels)))
+    seeds.append((folder / "train_data.npy", partial(ctrgcn.read_npy, labels=labels)))
     seeds.append((labels, partial(_by_labels, folder / "train_data.npy")))
     rows = ["frame;joint;x;y;z"] + [f"{t};{j};{t / 9:.3f};{v / 15:.3f};1" for t in range(3) for v, j in enumerate(KINECT20.joints)]
     (folder / "long.csv").write_text("\n".join(rows))
-    seeds.append((folder / "long.csv", partial(ex.read_csv, layout=KINECT20)))
+    seeds.append((folder / "long.csv", partial(tables.read_csv, layout=KINECT20)))
     return seeds
 
 
 def _by_labels(array, labels):
-    return ex.read_npy(array, labels)
+    return ctrgcn.read_npy(array, labels)
 
 
 def test_seeds_are_good_files(tmp_path):
@@ -110,34 +110,34 @@ def test_seeds_are_good_files(tmp_path):
 
 def test_there_and_back(tmp_path):
     clips = people()
-    for a, b in zip(clips, ex.read_pyskl(ex.write_pyskl(clips, tmp_path / "a.pkl")), strict=True):
+    for a, b in zip(clips, pyskl.read_pyskl(pyskl.write_pyskl(clips, tmp_path / "a.pkl")), strict=True):
         same(a, b)
     for clip in clips:
-        same(clip, ex.read_npz(ex.write_npz(clip, tmp_path)))
+        same(clip, arrays.read_npz(arrays.write_npz(clip, tmp_path)))
         facts = {k: getattr(clip, k) for k in FACTS[1:]}
-        same(clip, ex.read_csv(ex.write_csv(clip, tmp_path), NTU25, **facts))
+        same(clip, tables.read_csv(tables.write_csv(clip, tmp_path), NTU25, **facts))
     ctr = [c.replace(joints=np.where(np.isnan(c.joints) & ~np.isnan(c.joints).all((2, 3), keepdims=True), 1, c.joints)) for c in clips]
-    path = ex.write_ctrgcn(ctr[:2], ctr[2:], tmp_path / "a.npz", frames=20)
-    for a, b in zip(ctr, ex.read_ctrgcn(path), strict=True):
+    path = ctrgcn.write_ctrgcn(ctr[:2], ctr[2:], tmp_path / "a.npz", frames=20)
+    for a, b in zip(ctr, ctrgcn.read_ctrgcn(path), strict=True):
         same(a, b, ("name", "label", "fps"))
 
 
 def test_a_store_travels(tmp_path):
     clips = [c.replace(label=i) for i, c in enumerate(people())]
     clips = [c.replace(name=f"clip {i}") for i, c in enumerate(clips)]
-    store, _ = Store.build(tmp_path / "store", clips, progress=False)
-    file = ex.write_pyskl(store, tmp_path / "s.pkl")
-    back, report = Store.build(tmp_path / "back", [file], ex.read_pyskl, progress=False)
+    store, _ = build_store(tmp_path / "store", clips, progress=False)
+    file = pyskl.write_pyskl(store, tmp_path / "s.pkl")
+    back, report = build_store(tmp_path / "back", [file], pyskl.read_pyskl, progress=False)
     assert back.checksum == store.checksum and len(report.read) == len(clips) and not report.quarantined
-    path = ex.write_ctrgcn(store, [], tmp_path / "s.npz", frames=20)
-    assert [c.name for c in ex.read_ctrgcn(path)] == list(store.names)
+    path = ctrgcn.write_ctrgcn(store, [], tmp_path / "s.npz", frames=20)
+    assert [c.name for c in ctrgcn.read_ctrgcn(path)] == list(store.names)
 
 
 def test_python_and_pyskl_can_read_what_is_written(tmp_path):
     clips = people()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        top = pickle.loads(ex.write_pyskl(clips, tmp_path / "a.pkl", {"x_train": [clips[0].name]}, half=True).read_bytes())
+        top = pickle.loads(pyskl.write_pyskl(clips, tmp_path / "a.pkl", {"x_train": [clips[0].name]}, half=True).read_bytes())
     assert top["split"] == {"x_train": [clips[0].name]} and b"_core" not in (tmp_path / "a.pkl").read_bytes()
     for clip, a in zip(clips, top["annotations"], strict=True):
         assert a["keypoint"].shape == (clip.M, clip.T, 25, 3) and a["keypoint"].dtype == np.float16 and a["keypoint"].flags.c_contiguous
@@ -147,7 +147,7 @@ def test_python_and_pyskl_can_read_what_is_written(tmp_path):
 
 def test_ctrgcn_file_is_what_its_feeder_expects(tmp_path):
     clips = people()
-    with np.load(ex.write_ctrgcn(clips[:2], clips[2:], tmp_path / "a.npz", frames=300, classes=60)) as z:
+    with np.load(ctrgcn.write_ctrgcn(clips[:2], clips[2:], tmp_path / "a.npz", frames=300, classes=60)) as z:
         assert z["x_train"].shape == (2, 300, 150) and z["x_train"].dtype == np.float32 and z["y_train"].shape == (2, 60)
         x = z["x_train"].reshape(2, 300, 2, 25, 3)
         assert np.where(z["y_train"] > 0)[1].tolist() == [49, 0]
@@ -157,11 +157,11 @@ def test_ctrgcn_file_is_what_its_feeder_expects(tmp_path):
 def test_nothing_half_made_stays(tmp_path):
     clips = people()
     for fails in (
-        lambda: ex.write_pyskl([*clips, clips[0]], tmp_path / "a"),
-        lambda: ex.write_pyskl(clips, tmp_path / "a", {"s": ["nobody"]}),
-        lambda: ex.write_ctrgcn(clips, [], tmp_path / "a", frames=5),
-        lambda: ex.write_ctrgcn([clips[0].replace(label=None)], [], tmp_path / "a"),
-        lambda: ex.write_csv(clips[0].replace(name="../up"), tmp_path / "in"),
+        lambda: pyskl.write_pyskl([*clips, clips[0]], tmp_path / "a"),
+        lambda: pyskl.write_pyskl(clips, tmp_path / "a", {"s": ["nobody"]}),
+        lambda: ctrgcn.write_ctrgcn(clips, [], tmp_path / "a", frames=5),
+        lambda: ctrgcn.write_ctrgcn([clips[0].replace(label=None)], [], tmp_path / "a"),
+        lambda: tables.write_csv(clips[0].replace(name="../up"), tmp_path / "in"),
     ):
         with pytest.raises(InputError):
             fails()
@@ -169,22 +169,23 @@ def test_nothing_half_made_stays(tmp_path):
 
 
 def test_real_recordings_travel(data_root, tmp_path):
-    from c2vl_kit.data.formats import read_ntu, read_nwucla
+    from c2vl_kit.readers.ntu import read_ntu
+    from c2vl_kit.readers.kinect import read_nwucla
 
     ntu = [read_ntu(p) for p in sorted((data_root / "ntu_samples").glob("*.skeleton"))]
     ucla = [read_nwucla(p) for p in sorted((data_root / "nw_ucla").rglob("*.json"))[::50]]
     for clips in (ntu, ucla):
         bare = [c.replace(confidence=None) for c in clips]
-        for a, b in zip(bare, ex.read_pyskl(ex.write_pyskl(bare, tmp_path / "a.pkl")), strict=True):
+        for a, b in zip(bare, pyskl.read_pyskl(pyskl.write_pyskl(bare, tmp_path / "a.pkl")), strict=True):
             same(a, b)
-        for a, b in zip(bare, ex.read_pyskl(ex.write_pyskl(bare, tmp_path / "h.pkl", half=True)), strict=True):
+        for a, b in zip(bare, pyskl.read_pyskl(pyskl.write_pyskl(bare, tmp_path / "h.pkl", half=True)), strict=True):
             assert np.array_equal(a.mask, b.mask) and np.nanmax(np.abs(a.joints - b.joints)) < 2e-3
-        path = ex.write_ctrgcn(bare, [], tmp_path / "a.npz")
-        for a, b in zip(bare, ex.read_ctrgcn(path, clips[0].layout), strict=True):
+        path = ctrgcn.write_ctrgcn(bare, [], tmp_path / "a.npz")
+        for a, b in zip(bare, ctrgcn.read_ctrgcn(path, clips[0].layout), strict=True):
             assert a.mask[: b.T].sum() == a.mask.sum() and np.array_equal(a.joints[: b.T][a.mask[: b.T]], b.joints[a.mask[: b.T]])
         for a in clips[:3]:
-            same(a, ex.read_npz(ex.write_npz(a, tmp_path)))
-            same(a, ex.read_csv(ex.write_csv(a, tmp_path), a.layout, **{k: getattr(a, k) for k in FACTS[1:]}))
+            same(a, arrays.read_npz(arrays.write_npz(a, tmp_path)))
+            same(a, tables.read_csv(tables.write_csv(a, tmp_path), a.layout, **{k: getattr(a, k) for k in FACTS[1:]}))
 
 
 # ------------------------------------------------------------------ hostile pickles
@@ -265,7 +266,7 @@ def test_hostile_pickles_are_refused_and_do_nothing(tmp_path):
         for whole in (data, pickle.dumps({"split": {}, "annotations": []}, 2)[:-1] + data[2:] if data[:1] == b"\x80" else data):
             path = tmp_path / "bad.pkl"
             path.write_bytes(whole)
-            for reader in (lambda p: list(ex.read_pyskl(p)), ex.pyskl_splits, lambda p: list(ex.read_npy(p, p))):
+            for reader in (lambda p: list(pyskl.read_pyskl(p)), pyskl.pyskl_splits, lambda p: list(ctrgcn.read_npy(p, p))):
                 with pytest.raises(InputError) as e:
                     reader(path)
                 assert str(path) in str(e.value) and str(e.value).endswith("."), name
@@ -278,12 +279,12 @@ def test_names_that_are_refused_are_named(tmp_path):
     path = tmp_path / "bad.pkl"
     path.write_bytes(pickle.dumps({"annotations": [Call(os.system, "true")]}))
     with pytest.raises(InputError, match=r"asks for 'posix.system'.*nothing was run"):
-        list(ex.read_pyskl(path))
+        list(pyskl.read_pyskl(path))
 
 
 def limited(code: str, *args) -> float:
     """Run Python under 3 GB of address space and 60 s; returns the growth of its memory in MB."""
-    head = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); from c2vl_kit.data import exchange as ex; "
+    head = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); from c2vl_kit.readers import arrays, ctrgcn, pyskl, tables; "
     head += "from c2vl_kit.core import InputError\nfrom c2vl_kit.skeleton import *\n"
     head += "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
     tail = "\nprint((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
@@ -293,7 +294,7 @@ def limited(code: str, *args) -> float:
     return float(done.stdout.split()[-1])
 
 
-REFUSES = "\ntry: list(ex.read_pyskl(sys.argv[1])); sys.exit(3)\nexcept InputError as e: assert len(str(e)) < 600"
+REFUSES = "\ntry: list(pyskl.read_pyskl(sys.argv[1])); sys.exit(3)\nexcept InputError as e: assert len(str(e)) < 600"
 
 
 def test_bombs_stay_small(tmp_path):
@@ -323,18 +324,18 @@ def test_one_array_used_a_thousand_times(tmp_path):
     big = np.ones((1, 1000, 25, 3), np.float32)
     entries = [dict(frame_dir=f"c{i}", label=0, total_frames=1000, keypoint=big) for i in range(3000)]
     path = dump(tmp_path / "again.pkl", dict(split={}, annotations=entries), 4)
-    got = list(ex.read_pyskl(path))
+    got = list(pyskl.read_pyskl(path))
     assert sum(isinstance(c, Clip) for c in got) < 20 and "again and again" in str(got[-1])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much memory a process used")
 def test_a_large_pickle_streams(tmp_path):
     clips = (person(f"c{i}", T=300, M=2) for i in range(600))  # 108 MB as float32
-    path = ex.write_pyskl(clips, tmp_path / "large.pkl")
+    path = pyskl.write_pyskl(clips, tmp_path / "large.pkl")
     assert path.stat().st_size > 100e6
-    grown = limited("\nassert sum(isinstance(c, Clip) for c in ex.read_pyskl(sys.argv[1])) == 600", path)
+    grown = limited("\nassert sum(isinstance(c, Clip) for c in pyskl.read_pyskl(sys.argv[1])) == 600", path)
     assert grown < 180  # the file's pages, mapped, and one clip
-    assert limited("\nassert ex.pyskl_splits(sys.argv[1]) == {}", path) < 30
+    assert limited("\nassert pyskl.pyskl_splits(sys.argv[1]) == {}", path) < 30
 
 
 # ------------------------------------------------------------------ texts that numpy keeps
@@ -383,11 +384,11 @@ def test_names_and_splits_of_numpy_are_data(tmp_path, how, protocol):
     for data in (good := pickled(keep, many, protocol, name), as_numpy_1(good)):
         path.write_bytes(data)
         names = tuple(map(name, NAMES))
-        assert ex.pyskl_splits(path) == ex.pyskl_splits(want) == {"train": names[:3], "val": names[3:]}
-        for a, b in zip(ex.read_pyskl(path, COCO17), ex.read_pyskl(want, COCO17), strict=True):
+        assert pyskl.pyskl_splits(path) == pyskl.pyskl_splits(want) == {"train": names[:3], "val": names[3:]}
+        for a, b in zip(pyskl.read_pyskl(path, COCO17), pyskl.read_pyskl(want, COCO17), strict=True):
             same(a, b)
             assert a.label_name == "wave" and type(a.name) is str
-        assert [c.name for c in ex.read_pyskl(path, COCO17, split="val")] == [names[3]]
+        assert [c.name for c in pyskl.read_pyskl(path, COCO17, split="val")] == [names[3]]
     assert b"numpy.core.multiarray" in as_numpy_1(good) and b"numpy._core" not in as_numpy_1(good)
 
 
@@ -398,14 +399,14 @@ def test_label_files_with_names_of_numpy(tmp_path, protocol):
     np.save(tmp_path / "train_data.npy", x)
     for names in (np.array([c.name for c in clips]), np.array([c.name for c in clips], object), [np.str_(c.name) for c in clips]):
         dump(tmp_path / "train_label.pkl", (names, np.array([49, 0])), protocol)
-        assert [c.name for c in ex.read_npy(tmp_path / "train_data.npy")] == [c.name for c in clips]
+        assert [c.name for c in ctrgcn.read_npy(tmp_path / "train_data.npy")] == [c.name for c in clips]
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 @pytest.mark.parametrize("kind", [set, frozenset])
 def test_a_set_is_refused_with_its_sentence(tmp_path, kind, protocol):
     path = dump(tmp_path / "a.pkl", dict(split={"train": kind(NAMES)}, annotations=[]), protocol)
-    for reader in (ex.pyskl_splits, lambda p: list(ex.read_pyskl(p))):
+    for reader in (pyskl.pyskl_splits, lambda p: list(pyskl.read_pyskl(p))):
         with pytest.raises(InputError) as e:
             reader(path)
         said = str(e.value)
@@ -416,7 +417,7 @@ def test_a_defaultdict_is_a_dictionary(tmp_path):
     splits = collections.defaultdict(list, {"train": ["a"]})
     for protocol in (2, 4, 5):
         path = dump(tmp_path / "a.pkl", dict(split=splits, annotations=[annotation(people()[1])]), protocol)
-        assert ex.pyskl_splits(path) == {"train": ("a",)}
+        assert pyskl.pyskl_splits(path) == {"train": ("a",)}
 
 
 def test_texts_that_are_none_and_places_for_numbers(tmp_path):
@@ -426,28 +427,28 @@ def test_texts_that_are_none_and_places_for_numbers(tmp_path):
     data = pickle.dumps(dict(split={"s": bad_character}, annotations=[entry]), 4).replace(b"\x8c\x02i4", b"\x8c\x02U1")
     path.write_bytes(data)
     with pytest.raises(InputError, match="bytes that are no characters"):
-        ex.pyskl_splits(path)
+        pyskl.pyskl_splits(path)
     half = np.frombuffer(struct.pack("<I", 0xD800), "<i4")  # half of a character beyond the first 65,536
     path.write_bytes(pickle.dumps(dict(split={"s": half}, annotations=[entry]), 4).replace(b"\x8c\x02i4", b"\x8c\x02U1"))
     with pytest.raises(InputError, match="bytes that are no characters"):
-        ex.pyskl_splits(path)
+        pyskl.pyskl_splits(path)
     for keypoint in (entry["keypoint"].astype("U8"), np.full((1, 9, 25, 3), "1", object)):
-        (said,) = ex.read_pyskl(dump(path, [entry | dict(keypoint=keypoint)], 4))
+        (said,) = pyskl.read_pyskl(dump(path, [entry | dict(keypoint=keypoint)], 4))
         assert isinstance(said, InputError) and "keypoint of texts, expected numbers" in str(said)
     odd = (np.array([["a"]]), np.arange(3), "a", np.array([1, "a"], object), [1])
     for splits in (*({"s": v} for v in odd), np.array(["a"]), {1: ["a"]}):
         with pytest.raises(InputError, match="'split' that does not lead|something else than texts"):
-            ex.pyskl_splits(dump(path, dict(split=splits, annotations=[entry]), 4))
+            pyskl.pyskl_splits(dump(path, dict(split=splits, annotations=[entry]), 4))
 
 
 def test_texts_make_no_bombs(tmp_path):
     names = np.array(["x"] * 300_000, "S1")  # 300 kB in the file, many times that as Python's texts
     splits = {f"s{i}": names for i in range(2000)}
     path = dump(tmp_path / "a.pkl", dict(split=splits, annotations=[annotation(people()[1])]), 4)
-    assert limited("\ntry: ex.pyskl_splits(sys.argv[1]); sys.exit(3)\nexcept InputError as e: assert len(str(e)) < 600", path) < 60
+    assert limited("\ntry: pyskl.pyskl_splits(sys.argv[1]); sys.exit(3)\nexcept InputError as e: assert len(str(e)) < 600", path) < 60
     objects = np.array(["x"] * 300_000, object)
     path = dump(tmp_path / "b.pkl", dict(split={f"s{i}": objects for i in range(2000)}, annotations=[annotation(people()[1])]), 4)
-    assert limited("\ntry: ex.pyskl_splits(sys.argv[1]); sys.exit(3)\nexcept InputError as e: assert len(str(e)) < 600", path) < 60
+    assert limited("\ntry: pyskl.pyskl_splits(sys.argv[1]); sys.exit(3)\nexcept InputError as e: assert len(str(e)) < 600", path) < 60
 
 
 # ------------------------------------------------------------------ hostile archives
@@ -479,12 +480,12 @@ def test_archives_that_lie(tmp_path):
     }
     for name, members in lies.items():
         with pytest.raises(InputError) as e:
-            list(ex.read_ctrgcn(_npz(tmp_path / "lie.npz", **members)))
+            list(ctrgcn.read_ctrgcn(_npz(tmp_path / "lie.npz", **members)))
         assert "lie.npz" in str(e.value), name
     x, joints = _npy((1, 10**5, 150), data=zeros), _npy((2 * 10**5, 25, 3), data=zeros)
     bomb = _npz(tmp_path / "bomb.npz", zipfile.ZIP_DEFLATED, x_train=x, y_train=y, joints=joints)
     packed = _npz(tmp_path / "lzma.npz", zipfile.ZIP_LZMA, x_train=_npy((1, 1, 150), data=bytes(600)), y_train=y)
-    for reader, path in ((ex.read_ctrgcn, bomb), (partial(ex.read_npz, layout=NTU25), bomb), (ex.read_ctrgcn, packed)):
+    for reader, path in ((ctrgcn.read_ctrgcn, bomb), (partial(arrays.read_npz, layout=NTU25), bomb), (ctrgcn.read_ctrgcn, packed)):
         with pytest.raises(InputError):
             list(reader(path))
 
@@ -492,26 +493,26 @@ def test_archives_that_lie(tmp_path):
 def test_a_flipped_bit_is_noticed_before_a_clip_leaves(tmp_path):
     clips = people()
     for compress in (False, True):
-        path = ex.write_ctrgcn(clips[:2], clips[2:], tmp_path / "a.npz", frames=20, compress=compress)
+        path = ctrgcn.write_ctrgcn(clips[:2], clips[2:], tmp_path / "a.npz", frames=20, compress=compress)
         data = bytearray(path.read_bytes())
         data[len(data) // 3] ^= 16
         path.write_bytes(data)
         with pytest.raises(InputError, match="damaged|cut off"):
-            next(ex.read_ctrgcn(path))
+            next(ctrgcn.read_ctrgcn(path))
 
 
 def test_a_frame_rate_that_is_no_number_is_refused(tmp_path):
     clip = people()[1]
     np.savez(tmp_path / "a.npz", joints=clip.joints, fps=np.nan)
-    for read in (lambda: ex.from_numpy(clip.joints, NTU25, "a", fps=np.nan), lambda: ex.read_npz(tmp_path / "a.npz", NTU25)):
+    for read in (lambda: arrays.from_numpy(clip.joints, NTU25, "a", fps=np.nan), lambda: arrays.read_npz(tmp_path / "a.npz", NTU25)):
         with pytest.raises(InputError, match="nan frames per second"):
             read()
 
 
 def test_read_npz_has_a_limit_by_name(tmp_path):
-    path = ex.write_npz(people()[1], tmp_path)
+    path = arrays.write_npz(people()[1], tmp_path)
     with pytest.raises(InputError, match="raise limit="):
-        ex.read_npz(path, limit=1000)
+        arrays.read_npz(path, limit=1000)
 
 
 # ------------------------------------------------------------------ annotations
@@ -526,10 +527,10 @@ def test_broken_annotations_do_not_stop_the_others(tmp_path):
     ]
     bad = [good | dict(frame_dir=f"bad {i}") | change for i, change in enumerate(changes)] + [7, good]
     path = dump(tmp_path / "a.pkl", dict(split={"s": [other["frame_dir"], "nobody"]}, annotations=[good, *bad, other]))
-    got = list(ex.read_pyskl(path, classes=[str(i) for i in range(60)]))
+    got = list(pyskl.read_pyskl(path, classes=[str(i) for i in range(60)]))
     assert [c.name for c in got if isinstance(c, Clip)] == [good["frame_dir"], "S001C001P001R001A002", other["frame_dir"]]
     assert sum(isinstance(c, InputError) for c in got) == len(bad) - 1
-    only = list(ex.read_pyskl(tmp_path / "a.pkl", split="s"))
+    only = list(pyskl.read_pyskl(tmp_path / "a.pkl", split="s"))
     assert [type(c) for c in only][-2:] == [Clip, InputError] and "'nobody'" in str(only[-1])
 
 
@@ -537,20 +538,20 @@ def test_two_dimensional_annotations(tmp_path):
     uv = np.random.default_rng(0).uniform(1, 700, (2, 5, 17, 2)).astype(np.float32)
     uv[0, 1, 3] = 0
     entry = dict(frame_dir="v", label=1, total_frames=5, keypoint=uv, keypoint_score=np.full((2, 5, 17), 0.5, np.float32))
-    (clip,) = ex.read_pyskl(dump(tmp_path / "a.pkl", [entry | dict(img_shape=(720, 1280))]))
+    (clip,) = pyskl.read_pyskl(dump(tmp_path / "a.pkl", [entry | dict(img_shape=(720, 1280))]))
     assert clip.layout == COCO17 and np.isnan(clip.joints[1, 0, 3]).all() and clip.mask.sum() == 2 * 5 * 17 - 1
     assert np.nanmax(np.abs(clip.joints[..., 1])) <= 1 and (clip.confidence == 0.5).all()
-    (error,) = ex.read_pyskl(dump(tmp_path / "b.pkl", [entry]))
+    (error,) = pyskl.read_pyskl(dump(tmp_path / "b.pkl", [entry]))
     assert isinstance(error, InputError) and "img_shape=(height, width)" in str(error)
-    back = pickle.loads(ex.write_pyskl([clip], tmp_path / "c.pkl", img_shape=(720, 1280)).read_bytes())["annotations"][0]
+    back = pickle.loads(pyskl.write_pyskl([clip], tmp_path / "c.pkl", img_shape=(720, 1280)).read_bytes())["annotations"][0]
     assert np.abs(back["keypoint"] - uv).max() < 1e-3 and np.array_equal(back["keypoint_score"], entry["keypoint_score"])
 
 
 def test_reading_is_not_slower_than_it_looks(tmp_path):
     clips = [person(f"c{i}", T=60) for i in range(300)]
-    path = ex.write_pyskl(clips, tmp_path / "a.pkl")
+    path = pyskl.write_pyskl(clips, tmp_path / "a.pkl")
     start = time.perf_counter()
-    assert sum(1 for _ in ex.read_pyskl(path)) == 300
+    assert sum(1 for _ in pyskl.read_pyskl(path)) == 300
     assert time.perf_counter() - start < 5
 
 
@@ -572,19 +573,19 @@ def test_endless_lists_are_not_spelled_out(tmp_path, where):
     if where in entry:
         entry[where] = "HERE"
     text = {"split": "HERE", "annotations": [entry]} if where == "split" else "HERE" if where == "top" else [entry]
-    data = ex._say(text)
+    data = pyskl._say(text)
     if where in ("module", "function", "element type"):
         data = {
             "module": b"](HEREX\x01\0\0\0a\x93e",
             "function": b"](X\x01\0\0\0aHERE\x93e",
             "element type": b"](cnumpy\ndtype\nHERE\x85Re",
         }[where]
-    data = data.replace(ex._say("HERE"), laughs()).replace(b"HERE", laughs())
+    data = data.replace(pyskl._say("HERE"), laughs()).replace(b"HERE", laughs())
     path = tmp_path / "laughs.pkl"
     path.write_bytes(b"\x80\x04" + data + b".")
     start = time.perf_counter()
     try:
-        said = [str(e) for e in ex.read_pyskl(path) if isinstance(e, InputError)]
+        said = [str(e) for e in pyskl.read_pyskl(path) if isinstance(e, InputError)]
     except InputError as e:
         said = [str(e)]
     assert (said and len(said[0]) < 500) or where in ("fps", "layout")
@@ -599,18 +600,18 @@ def test_an_archive_that_understates_its_size(tmp_path):
     data = path.read_bytes()
     for size in (len(good), len(good) + 1):
         path.write_bytes(data.replace(struct.pack("<I", len(good) + 200_000_000), struct.pack("<I", size)))
-        read = "\ntry: ex.read_npz(sys.argv[1], NTU25); sys.exit(3)\nexcept InputError as e: assert 'lie.npz' in str(e)"
+        read = "\ntry: arrays.read_npz(sys.argv[1], NTU25); sys.exit(3)\nexcept InputError as e: assert 'lie.npz' in str(e)"
         assert limited(read, path) < 30
 
 
 @pytest.mark.parametrize("up", ["y", "-y", "z", "-z"])
 def test_axes_stay_right_handed_and_infinities_stay_visible(up):
     x = people()[1].joints.astype(float)
-    clip = ex.from_numpy(x, NTU25, "a", up=up)
+    clip = arrays.from_numpy(x, NTU25, "a", up=up)
     axis = {"y": 1, "z": 2}[up[-1]]
     assert np.allclose(clip.joints[..., 1], x[..., axis] * (-1 if up[0] == "-" else 1), atol=1e-6)
     turn = np.linalg.lstsq(x.reshape(-1, 3), clip.joints.reshape(-1, 3), rcond=None)[0]
     assert np.isclose(np.linalg.det(turn), 1, atol=1e-4)
     x[0, 0, 0, 0] = np.inf
     with pytest.raises(InputError, match="infinite"):
-        ex.from_numpy(x, NTU25, "a", up=up)
+        arrays.from_numpy(x, NTU25, "a", up=up)

@@ -15,8 +15,8 @@ import torch
 
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
-from c2vl_kit.data.store import Store
-from c2vl_kit.evaluate.family import MEMBERS, FamilyConfig, Work, _plan, _ready, family
+from c2vl_kit.data.build import build_store
+from c2vl_kit.app.family import MEMBERS, FamilyConfig, Work, _plan, _ready, family
 from c2vl_kit.evaluate.features import Features
 from c2vl_kit.evaluate.fusion import fit_weights, fold_of, fused_scores
 from c2vl_kit.evaluate.probes import Results
@@ -28,7 +28,7 @@ TINY = FamilyConfig(budget=2, batch_size=8, frames=8, width=2, dim=4, amp="off",
 def toy(base: Path) -> Path:
     """A job folder with a tiny store and toy word vectors, so that no tower is needed."""
     motions = simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2, seed=0))
-    store, _ = Store.build(base / "store", motions.clips, dataset="simulated", progress=False)
+    store, _ = build_store(base / "store", motions.clips, dataset="simulated", progress=False)
     words = np.random.default_rng(0).normal(size=(len(store), 6))
     ConceptSpace(store.names, language=words, info={"language": {"tower": "toy"}}).save(base / "space")
     return base
@@ -70,7 +70,7 @@ def test_teacher_first(tmp_path):
 SCRIPT = """
 import sys
 from tests.test_family import TINY
-from c2vl_kit.evaluate.family import family
+from c2vl_kit.app.family import family
 if __name__ == "__main__":
     family("simulated", None, sys.argv[1], 1, TINY.replace(budget=int(sys.argv[2])), sys.argv[3].split(","), workers=2)
 """

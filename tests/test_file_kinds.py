@@ -12,14 +12,23 @@ import numpy as np
 import pytest
 from test_catalog import TREES
 
-from c2vl_kit.cli import _config_file
+from c2vl_kit.app.steps import _config_file
 from c2vl_kit.concepts.answers import class_descriptions
-from c2vl_kit.data.catalog import Split, prepare
-from c2vl_kit.data.exchange import pyskl_splits, read_csv, read_ctrgcn, read_npy, read_npz, read_pyskl
-from c2vl_kit.data.formats import foreign, read_ntu, read_nwucla, read_utd, text_bytes, write_utd
-from c2vl_kit.data.kinect import read_msr, read_pku_split, read_sbu, read_sysu
-from c2vl_kit.data.mocap import read_amc, read_asf, read_bvh
-from c2vl_kit.skeleton import NTU25, UTD20, Clip, InputError
+from c2vl_kit.data.splits import Split
+from c2vl_kit.data.prepare import prepare
+from c2vl_kit.readers.pyskl import pyskl_splits, read_pyskl
+from c2vl_kit.readers.tables import read_csv
+from c2vl_kit.readers.ctrgcn import read_ctrgcn, read_npy
+from c2vl_kit.readers.arrays import read_npz
+from c2vl_kit.readers.common import foreign, text_bytes
+from c2vl_kit.readers.ntu import read_ntu
+from c2vl_kit.readers.kinect import read_nwucla, read_utd, write_utd
+from c2vl_kit.readers.kinect import read_msr, read_sbu, read_sysu
+from c2vl_kit.readers.pku import read_pku_split
+from c2vl_kit.readers.asf import read_amc, read_asf
+from c2vl_kit.readers.bvh import read_bvh
+from c2vl_kit.skeleton import NTU25, UTD20, Clip
+from c2vl_kit.core import InputError
 
 BOM = b"\xef\xbb\xbf"
 AS_WINDOWS_DOES = {

@@ -10,7 +10,9 @@ import time
 
 import pytest
 
-from c2vl_kit.core import InputError, cannot_write, clear_leftovers, sha256_of, whole_file, write_json_atomic, write_whole, writing
+from c2vl_kit.core import (
+    InputError, cannot_write, clear_leftovers, sha256_of, whole_file, write_json_atomic, write_whole,
+    writing)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="kills and umasks are POSIX")
 

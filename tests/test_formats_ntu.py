@@ -17,19 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.data import formats
-from c2vl_kit.data.formats import (
-    MAT_LIMIT,
-    ReadReport,
-    read_all,
-    read_ntu,
-    read_ntu_columns,
-    read_nwucla,
-    read_utd,
-    write_ntu,
-    write_nwucla,
-    write_utd,
-)
+from c2vl_kit.readers import common, ntu_fast, ntu_text
+from c2vl_kit.readers.matlab import MAT_LIMIT
+from c2vl_kit.readers.common import ReadReport, read_all
+from c2vl_kit.readers.ntu import read_ntu, read_ntu_columns, write_ntu
+from c2vl_kit.readers.kinect import read_nwucla, read_utd, write_nwucla, write_utd
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import KINECT20, NTU25, UTD20, Clip
 
@@ -102,18 +94,18 @@ def sentence(job, *words) -> str:
 def scan():
     """The compiled scanner (kept by numba between runs)."""
     pytest.importorskip("numba")
-    code = formats._scanner.load()
+    code = ntu_fast.scanner.load()
     if code is None:
         pytest.skip("numba works here, but finds no folder for its cache")
     yield code
-    formats._scanner.code = code
+    ntu_fast.scanner.code = code
 
 
 def both_ways(reader, path, code):
     """The careful and the fast answer, and whether the fast way took the file."""
-    formats._scanner.code, formats._scanner.files = None, 0
+    ntu_fast.scanner.code, ntu_fast.scanner.files = None, 0
     slow = said(reader, path)
-    formats._scanner.code = code
+    ntu_fast.scanner.code = code
     return slow, said(reader, path)
 
 
@@ -130,7 +122,7 @@ def test_both_ways_equal_a_naive_reader_on_real_files(data_root, scan):
     for path in sorted((data_root / "ntu_samples").glob("*.skeleton")):
         x, data = naive(path), path.read_bytes()
         for every, want in ((True, x), (False, x[..., [0, 1, 2, 11]])):
-            slow, fast = formats._careful(path, data, every), formats._quick(data, every, scan)
+            slow, fast = ntu_text.careful(path, data, every), ntu_fast.quick(data, every, scan)
             for a, b in zip(slow, fast, strict=True):
                 np.testing.assert_array_equal(a, b)
             assert fast.joint.tobytes() == want.tobytes()
@@ -179,7 +171,7 @@ def test_both_ways_agree_on_damaged_files(tmp_path, scan):
         for reader in (read_ntu, read_ntu_columns):
             slow, fast = both_ways(reader, path, scan)
             assert slow == fast, (i, str(slow)[:200], str(fast)[:200])
-            taken += isinstance(slow, tuple) and formats._quick(bytes(b), reader is not read_ntu, scan) is not None
+            taken += isinstance(slow, tuple) and ntu_fast.quick(bytes(b), reader is not read_ntu, scan) is not None
     assert taken > 100
 
 
@@ -196,7 +188,7 @@ def test_every_simple_number_is_the_correctly_rounded_double(tmp_path, scan):
         text += rnd.choice(("", "", f"e{rnd.randrange(-25, 25)}", f"E+{rnd.randrange(9)}", f"e-0{rnd.randrange(30)}"))
         line = first.split()
         line[i % 3] = text.encode()
-        blocks = formats._quick(base.replace(first, b" ".join(line), 1), False, scan)
+        blocks = ntu_fast.quick(base.replace(first, b" ".join(line), 1), False, scan)
         if blocks is not None:
             taken += 1
             with np.errstate(over="ignore"):
@@ -210,11 +202,11 @@ def test_compiled_code_comes_after_many_files_and_not_before(tmp_path):
     path = two_people(tmp_path)
     code = f"""
 import sys
-from c2vl_kit.data import formats
+from c2vl_kit.readers import common, ntu, ntu_fast, ntu_text
 seen = []
-for i in range(formats._BULK + 3):
-    seen.append(formats.read_ntu({str(path)!r}).digest)
-    if i == formats._BULK - 1: assert "numba" not in sys.modules
+for i in range(common.BULK + 3):
+    seen.append(ntu.read_ntu({str(path)!r}).digest)
+    if i == common.BULK - 1: assert "numba" not in sys.modules
 assert "numba" in sys.modules and len(set(seen)) == 1
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
@@ -231,9 +223,9 @@ if how == "no cache":
     import numba
     def njit(**options): raise RuntimeError("cannot cache function '_scan': no locator available for file")
     numba.njit = njit
-from c2vl_kit.data import formats
-formats._BULK = 0
-print(formats.read_ntu({str(path)!r}).digest, formats._scanner.code)
+from c2vl_kit.readers import common, ntu, ntu_fast, ntu_text
+common.BULK = 0
+print(ntu.read_ntu({str(path)!r}).digest, ntu_fast.scanner.code)
 """
     env = {**os.environ, "NUMBA_DISABLE_JIT": str(int(how == "switched off"))}
     out = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True, env=env).stdout.split()
@@ -483,7 +475,7 @@ def test_one_process_reads_lazily():
 
 def test_a_large_file_comes_in_parts(tmp_path, monkeypatch):
     """Clips arrive while their file is still read, so its size does not matter; here a part holds two clips."""
-    monkeypatch.setattr(formats, "_PART", 2 * 25 * 3 * 4)
+    monkeypatch.setattr(common, "_PART", 2 * 25 * 3 * 4)
 
     def endless(path):
         i = 0
@@ -521,7 +513,7 @@ def test_a_bug_and_a_killed_process_are_told_apart(tmp_path):
 
 READ = """
 import os, sys, time
-from c2vl_kit.data.formats import read_all
+from c2vl_kit.readers.common import read_all
 def slow(path):
     time.sleep(.05); open(path, "a").write(str(os.getpid()) + " "); return []
 for n, _ in enumerate(read_all([sys.argv[1]] * 10_000, slow, workers=2)):

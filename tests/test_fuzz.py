@@ -21,9 +21,9 @@ import pytest
 from fuzz import BYTES, GROUPS, Job, Limits, Mutation, Tally, clips_of, fuzz, fuzz_all, groups_for, hostile_pickles, mutation
 
 import c2vl_kit.data
-from c2vl_kit.data import formats
-from c2vl_kit.data.formats import read_nwucla, write_nwucla
-from c2vl_kit.data.kinect import read_pku_split
+from c2vl_kit.readers import ntu, ntu_fast
+from c2vl_kit.readers.kinect import read_nwucla, write_nwucla
+from c2vl_kit.readers.pku import read_pku_split
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import KINECT20, NTU25, Clip
 
@@ -151,20 +151,20 @@ def seeds_of_reader(pairs) -> Counter:
 @pytest.fixture(scope="module", autouse=True)
 def compiled():
     """The scanner for NTU files, compiled before any child is forked, which could not load the compiler in its cage."""
-    return formats._scanner.load()
+    return ntu_fast.scanner.load()
 
 
 def read_ntu_both_ways(path):
     """The compiled scanner and the careful reader give the same clip, or the same sentence."""
     answers = []
-    for scan in (formats._scanner.load(), None):
-        before, formats._scanner = formats._scanner, lambda scan=scan: scan
+    for scan in (ntu_fast.scanner.load(), None):
+        before, ntu_fast.scanner = ntu_fast.scanner, lambda scan=scan: scan
         try:
-            answers.append(formats.read_ntu(path))
+            answers.append(ntu.read_ntu(path))
         except InputError as e:
             answers.append(e)
         finally:
-            formats._scanner = before
+            ntu_fast.scanner = before
     fast, slow = (a.digest if isinstance(a, Clip) else str(a) for a in answers)
     assert fast == slow, f"{fast}, and read carefully {slow}"
     if isinstance(answers[0], InputError):
@@ -176,7 +176,7 @@ def ntu_both_ways(folder):
     (folder / "ntu").mkdir(parents=True)
     x = np.random.default_rng(0).normal(0, 0.3, (3, 2, 25, 3)).astype(np.float32)
     x[1, 1] = np.nan
-    return [(formats.write_ntu(Clip("S001C001P001R001A050", x, NTU25), folder / "ntu"), read_ntu_both_ways)]
+    return [(ntu.write_ntu(Clip("S001C001P001R001A050", x, NTU25), folder / "ntu"), read_ntu_both_ways)]
 
 
 def pku_split(path):

@@ -38,16 +38,16 @@ KIT = {  # name used below → where it is
     "FeatureRefinement": "c2vl_kit.losses.multimodal:FeatureRefinement",
     "Instruction": "c2vl_kit.methods.mmcl:Instruction",
     "NTU25": "c2vl_kit.skeleton:NTU25",
-    "PIPELINES": "c2vl_kit.data.transforms:PIPELINES",
-    "LEGACY_PIPELINES": "c2vl_kit.data.transforms:LEGACY_PIPELINES",
+    "PIPELINES": "c2vl_kit.data.pipelines:PIPELINES",
+    "LEGACY_PIPELINES": "c2vl_kit.data.pipelines:LEGACY_PIPELINES",
     "ProbeConfig": "c2vl_kit.evaluate.probes:ProbeConfig",
     "STREAMS": "c2vl_kit.data.streams:STREAMS",
     "SimulatorConfig": "c2vl_kit.data.simulate:SimulatorConfig",
     "SoftTargetConfig": "c2vl_kit.losses.soft_targets:SoftTargetConfig",
-    "Split": "c2vl_kit.data.catalog:Split",
+    "Split": "c2vl_kit.data.splits:Split",
     "Store": "c2vl_kit.data.store:Store",
     "TextTower": "c2vl_kit.concepts.towers:TextTower",
-    "caption": "c2vl_kit.concepts.captioners:caption",
+    "caption": "c2vl_kit.concepts.kinematic:caption",
     "clip_loss": "c2vl_kit.losses.contrastive:clip_loss",
     "cross_view_loss": "c2vl_kit.losses.exchange:cross_view_loss",
     "c2vl": "c2vl_kit.methods.c2vl",
@@ -64,11 +64,11 @@ KIT = {  # name used below → where it is
     "moco_loss": "c2vl_kit.losses.contrastive:moco_loss",
     "packaged_minilm": "c2vl_kit.concepts.towers:packaged_minilm",
     "player_page": "c2vl_kit.viz.player:player_page",
-    "player_state": "c2vl_kit.viz.player:player_state",
-    "read_ntu": "c2vl_kit.data.formats:read_ntu",
-    "read_nwucla": "c2vl_kit.data.formats:read_nwucla",
-    "read_sbu": "c2vl_kit.data.kinect:read_sbu",
-    "read_utd": "c2vl_kit.data.formats:read_utd",
+    "player_state": "c2vl_kit.viz.pack:player_state",
+    "read_ntu": "c2vl_kit.readers.ntu:read_ntu",
+    "read_nwucla": "c2vl_kit.readers.kinect:read_nwucla",
+    "read_sbu": "c2vl_kit.readers.kinect:read_sbu",
+    "read_utd": "c2vl_kit.readers.kinect:read_utd",
     "relational_loss": "c2vl_kit.losses.exchange:relational_loss",
     "report": "c2vl_kit.viz.report:report",
     "retarget": "c2vl_kit.data.simulate:retarget",
@@ -77,7 +77,7 @@ KIT = {  # name used below → where it is
     "soft_target_loss": "c2vl_kit.losses.soft_targets:soft_target_loss",
     "stream": "c2vl_kit.data.streams:stream",
     "supervised": "c2vl_kit.methods.supervised",
-    "to_array": "c2vl_kit.data.transforms:to_array",
+    "to_array": "c2vl_kit.data.pipelines:to_array",
 }
 
 
@@ -94,12 +94,12 @@ kit = Kit()
 
 
 def build_store(folder: Path, clips, dataset: str):
-    return kit.Store.build(folder, clips, dataset=dataset, progress=False)[0]
+    return kit.build_store(folder, clips, dataset=dataset, progress=False)[0]
 
 
 def read_store(folder: Path, files: list[Path], reader: str, dataset: str):
     """A store of recordings, read by one process."""
-    return kit.Store.build(folder, files, getattr(kit, reader), dataset, progress=False, workers=1)[0]
+    return kit.build_store(folder, files, getattr(kit, reader), dataset, progress=False, workers=1)[0]
 
 
 # method → how a tiny run of it is made: scene, run folder, settings that differ from TINY → run

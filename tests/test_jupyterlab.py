@@ -55,7 +55,7 @@ RUN_CELLS = [
     "from c2vl_kit.viz.explorer import Explorer\n"
     "from c2vl_kit.viz.live import LiveView\n"
     "made = simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2))\n"
-    "store, _ = Store.build('job/store', made.clips, dataset='simulated', progress=False)\n"
+    "store, _ = build_store('job/store', made.clips, dataset='simulated', progress=False)\n"
     "split = get_split(store)\n"
     "rng = np.random.default_rng(0)\n"
     "vectors = rng.normal(size=(3, 8))[store.labels] + 0.4 * rng.normal(size=(len(store), 8))\n"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from c2vl_kit.concepts.captioners import Kinematic, caption
+from c2vl_kit.concepts.kinematic import Kinematic, caption
 from c2vl_kit.concepts.prompts import PromptStore
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 

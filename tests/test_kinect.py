@@ -12,25 +12,11 @@ import numpy as np
 import pytest
 from fuzz import mutation
 
-from c2vl_kit.data.formats import read_all
-from c2vl_kit.data.kinect import (
-    MSR_CLASSES,
-    MSR_EXCLUDED,
-    PKU2_LABELS,
-    PKU_CLASSES,
-    SBU_CLASSES,
-    SYSU_CLASSES,
-    pku_video,
-    read_msr,
-    read_pku,
-    read_pku_split,
-    read_sbu,
-    read_sysu,
-    write_msr,
-    write_pku,
-    write_sbu,
-    write_sysu,
-)
+from c2vl_kit.readers.common import read_all
+from c2vl_kit.readers.kinect import (
+    MSR_CLASSES, MSR_EXCLUDED, SBU_CLASSES, SYSU_CLASSES, read_msr, read_sbu, read_sysu, write_msr,
+    write_sbu, write_sysu)
+from c2vl_kit.readers.pku import PKU2_LABELS, PKU_CLASSES, pku_video, read_pku, read_pku_split, write_pku
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, SBU15, Clip
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from c2vl_kit.concepts.answers import quality
-from c2vl_kit.concepts.captioners import caption
+from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.frames import Video, VideoFrames, crop, moment_frames, person_box
 from c2vl_kit.concepts.lmm import LmmCaptioner
 from c2vl_kit.concepts.prompts import PromptStore
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
-from c2vl_kit.data.store import Store
+from c2vl_kit.data.build import build_store
 from c2vl_kit.core import InputError
 
 needs_video = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason='needs PyAV: pip install "c2vl_kit[video]"')
@@ -81,7 +81,7 @@ def blip(tmp_path_factory):
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     clips = simulate(SimulatorConfig(classes=3, subjects=2, repetitions=1)).clips
-    return Store.build(tmp_path_factory.mktemp("clips") / "store", clips, dataset="simulated", progress=False)[0]
+    return build_store(tmp_path_factory.mktemp("clips") / "store", clips, dataset="simulated", progress=False)[0]
 
 
 def coloured(clip, moments):
@@ -97,7 +97,7 @@ def test_a_model_without_chat_template_answers_too(blip, store):
 
 @needs_video
 def test_the_person_of_a_real_recording_is_cut_out_and_described(data_root, llava, tmp_path):
-    from c2vl_kit.data.formats import read_ntu, read_ntu_columns
+    from c2vl_kit.readers.ntu import read_ntu, read_ntu_columns
 
     name = "S001C001P001R001A001"
     path = data_root / "ntu_samples" / f"{name}.skeleton"
@@ -112,7 +112,7 @@ def test_the_person_of_a_real_recording_is_cut_out_and_described(data_root, llav
     inside = (xy[50] > [left, top]) & (xy[50] < [right, bottom])
     assert inside.all()
 
-    store = Store.build(tmp_path / "store", [clip], dataset="ntu60", progress=False)[0]
+    store = build_store(tmp_path / "store", [clip], dataset="ntu60", progress=False)[0]
     frames = VideoFrames(data_root / "video", pixels={name: xy}, size=64)
     lmm = LmmCaptioner.load(str(llava), frames, device="cpu", asked=("c2vl",), new_tokens=6)
     prompts = caption(store, tmp_path / "prompts.jsonl", lmm, progress=False)
@@ -144,8 +144,9 @@ RUN = """
 import sys, time
 sys.path.insert(0, sys.argv[3])
 import test_lmm
-from c2vl_kit.concepts.captioners import caption
+from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.lmm import LmmCaptioner
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 def slowly(clip, moments):
     time.sleep(.02)

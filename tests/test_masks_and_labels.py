@@ -8,15 +8,21 @@ import pytest
 from c2vl_kit.concepts.frames import person_box
 from c2vl_kit.concepts.prompts import leakage_probe
 from c2vl_kit.concepts.space import ConceptSpace
-from c2vl_kit.data.driveact import mean_per_class_accuracy
-from c2vl_kit.data.exchange import from_numpy, read_csv, write_ctrgcn
+from c2vl_kit.readers.driveact import mean_per_class_accuracy
+from c2vl_kit.readers.arrays import from_numpy
+from c2vl_kit.readers.tables import read_csv
+from c2vl_kit.readers.ctrgcn import write_ctrgcn
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.data.transforms import resample
 from c2vl_kit.evaluate.features import Features
 from c2vl_kit.evaluate.probes import knn, majority, words_alone
 from c2vl_kit.methods.supervised import Supervised
-from c2vl_kit.skeleton import KINECT20, MOST_CLASSES, Clip, InputError, facing, interpolate_missing, known_labels, unmasked
-from c2vl_kit.viz.player import Scalar, from_tensor, player_state
+from c2vl_kit.skeleton import (
+    KINECT20, MOST_CLASSES, Clip, facing, interpolate_missing, known_labels, unmasked)
+from c2vl_kit.core import InputError
+from c2vl_kit.viz.pack import Scalar, player_state
+from c2vl_kit.viz.strips import from_tensor
 
 T, V, FILLER = 12, 20, -9999.0
 
@@ -79,7 +85,7 @@ def test_clips_and_stores_keep_what_a_mask_says(tmp_path):
     sure = np.ma.array(np.full((T, 1, V), 0.5, np.float32), mask=m.mask[..., 0])
     clip = Clip("a", m, KINECT20, confidence=sure)
     same(clip, Clip("a", m.filled(np.nan), KINECT20, confidence=sure.filled(0)))
-    store, _ = Store.build(tmp_path / "s", [clip], progress=False)
+    store, _ = build_store(tmp_path / "s", [clip], progress=False)
     same(store["a"], Clip("a", m.filled(np.nan), KINECT20, confidence=sure.filled(0)))
 
 
@@ -152,14 +158,14 @@ def test_a_clip_with_an_impossible_label_enters_no_store(tmp_path, label):
     good = Clip("good", body()[:, None].astype(np.float32), KINECT20, label=0)
     with pytest.raises(InputError, match="the label"):
         good.replace(label=label).check()
-    store, report = Store.build(tmp_path / "s", [good, good.replace(name="bad", label=label)], progress=False)
+    store, report = build_store(tmp_path / "s", [good, good.replace(name="bad", label=label)], progress=False)
     assert store.names == ("good",) and "number the classes 0, 1, 2" in report.quarantined["bad"]
     assert not [p for p in tmp_path.iterdir() if p.name != "s"]
 
 
 def test_the_largest_label_is_fine(tmp_path):
     clip = Clip("a", body()[:, None].astype(np.float32), KINECT20, label=np.int64(MOST_CLASSES - 1))
-    store, _ = Store.build(tmp_path / "s", [clip], progress=False)
+    store, _ = build_store(tmp_path / "s", [clip], progress=False)
     assert store.labels.tolist() == [MOST_CLASSES - 1] and len(store.label_names) == MOST_CLASSES
     assert "class" in store._repr_markdown_()
 
@@ -196,7 +202,7 @@ def test_supervised_of_a_million_classes_is_refused():
 def test_a_store_of_an_earlier_version_says_which_clip(tmp_path, label):
     """Such labels were taken once; nothing may ask for terabytes when they are met."""
     clips = [Clip(n, body()[:, None].astype(np.float32), KINECT20, label=i) for i, n in enumerate("ab")]
-    store, _ = Store.build(tmp_path / "s", clips, progress=False)
+    store, _ = build_store(tmp_path / "s", clips, progress=False)
     head = json.loads((store.path / "store.json").read_text())
     head["table"]["label"][1] = label
     (store.path / "store.json").write_text(json.dumps(head))
@@ -209,5 +215,5 @@ def test_a_store_of_an_earlier_version_says_which_clip(tmp_path, label):
 @pytest.mark.parametrize("fact,value", [("subject", 2.5), ("camera", float("nan")), ("label_name", float("nan")), ("repetition", "two")])
 def test_facts_that_json_cannot_hold_do_not_end_a_build(tmp_path, fact, value):
     good = Clip("good", body()[:, None].astype(np.float32), KINECT20, label=0)
-    store, report = Store.build(tmp_path / "s", [good, good.replace(name="bad", **{fact: value})], progress=False)
+    store, report = build_store(tmp_path / "s", [good, good.replace(name="bad", **{fact: value})], progress=False)
     assert store.names == ("good",) and "bad" in report.quarantined

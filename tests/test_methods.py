@@ -12,8 +12,11 @@ import time
 import pytest
 import torch
 
-from c2vl_kit.data.catalog import Split, get_split, prepare
+from c2vl_kit.data.splits import Split
+from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.prepare import prepare
 from c2vl_kit.data.loader import Batch, ClipSet
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.data.streams import stream
 from c2vl_kit.evaluate.features import extract
@@ -34,7 +37,7 @@ STAGES = {"stage one": Progress(0, 10), "stage two": Progress(5, 10)}
 
 @pytest.fixture(scope="module")
 def store(tiny_clips, tmp_path_factory) -> Store:
-    return Store.build(tmp_path_factory.mktemp("data") / "store", tiny_clips, dataset="simulated", progress=False)[0]
+    return build_store(tmp_path_factory.mktemp("data") / "store", tiny_clips, dataset="simulated", progress=False)[0]
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +215,7 @@ def test_runs_are_read_back(teacher, store, split, tmp_path):
 
 def test_a_teacher_of_other_clips_is_refused_unless_cleared(teacher, store, split, tiny_clips, tmp_path):
     config = ikem.students(views=("joint",)).replace(**TINY)
-    elsewhere, _ = Store.build(tmp_path / "store", tiny_clips, dataset="elsewhere", progress=False)
+    elsewhere, _ = build_store(tmp_path / "store", tiny_clips, dataset="elsewhere", progress=False)
     fewer = Split("simulated", "fewer", split.train[:12], split.tests)
     for data, part, named in ((elsewhere, split, "elsewhere, split xsub"), (store, fewer, "simulated, split fewer"),
                               (elsewhere, fewer, "elsewhere, split fewer")):
@@ -247,7 +250,8 @@ CHILD = '''
 import sys, time
 from pathlib import Path
 import torch
-from c2vl_kit.data.catalog import Split
+from c2vl_kit.data.splits import Split
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.methods import ikem
 from c2vl_kit.train.views import pretrain_task
@@ -338,7 +342,7 @@ def test_a_live_view_watches_every_method(tiny_clips, tmp_path):
     from c2vl_kit.data.loader import ClipSet
     from c2vl_kit.viz.live import LiveView
 
-    store, _ = Store.build(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
+    store, _ = build_store(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
     split = get_split(store)
     live = LiveView(ClipSet.load(store, split.train, 8, progress=False), dict(zip(store.names, store.labels)), every=1)
     settings = dict(frames=8, views=("motion", "joint"), queue=16, backbone=Backbone(width=4, dim=16, dropout=0.0))

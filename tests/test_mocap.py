@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.data.formats import read_all
-from c2vl_kit.data.mocap import guess_unit, load_bvh, mocap_facts, read_amc, read_asf, read_bvh, retarget_roles, write_bvh
+from c2vl_kit.readers.common import read_all
+from c2vl_kit.readers.mocap import guess_unit, mocap_facts, retarget_roles
+from c2vl_kit.readers.bvh import load_bvh, read_bvh, write_bvh
+from c2vl_kit.readers.asf import read_amc, read_asf
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import KINECT20, ROLES, Clip, facing
 

@@ -6,12 +6,16 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from c2vl_kit.data.exchange import from_numpy, own_layout
+from c2vl_kit.readers.arrays import from_numpy, own_layout
 from c2vl_kit.data.loader import ClipSet
-from c2vl_kit.data.store import Store
-from c2vl_kit.data.transforms import LEGACY_PIPELINES, PIPELINES, compare_pipelines, face, get_pipeline, to_array
-from c2vl_kit.skeleton import InputError, facing, filmstrip_svg, layout_svg
-from c2vl_kit.viz.player import filmstrip, pack_clips, player_page, player_state
+from c2vl_kit.data.build import build_store
+from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES, compare_pipelines, get_pipeline, to_array
+from c2vl_kit.data.transforms import face
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import facing, filmstrip_svg, layout_svg
+from c2vl_kit.viz.strips import filmstrip
+from c2vl_kit.viz.pack import pack_clips, player_state
+from c2vl_kit.viz.player import player_page
 
 LAYOUTS = [
     own_layout("hands2", {"left hand": "left hand", "right hand": "left hand"}),
@@ -33,7 +37,7 @@ def test_any_layout_can_be_stored_and_looked_at(tmp_path, layout):
     clips = [clip_of(layout, "a" * (i + 1), 1 + i % 2, label=i % 2) for i in range(4)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        store, report = Store.build(tmp_path / "store", clips, progress=False)
+        store, report = build_store(tmp_path / "store", clips, progress=False)
     assert store._repr_markdown_() and str(report) and layout_svg(layout)
     for clip in store:
         assert "<svg" in clip._repr_html_() and ET.fromstring(filmstrip_svg(clip)) is not None

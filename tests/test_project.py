@@ -158,10 +158,10 @@ def test_lint_catches(tmp_path, nb, complaint):
 
 
 def small_package(tmp_path, **modules: str) -> Path:
-    """A project of pages 10_data.low, 11_data.next and 20_high with the given code in each."""
-    names = {"low": ("10_data.low", "data/low.py"), "next": ("11_data.next", "data/next.py"), "high": ("20_high", "high.py")}
+    """A project of pages data/10_low, data/11_next and viz/20_high with the given code in each."""
+    names = {"low": ("data/10_low", "data/low.py"), "next": ("data/11_next", "data/next.py"), "high": ("viz/20_high", "viz/high.py")}
     for key, (page, file) in names.items():
-        (tmp_path / "nbs").mkdir(exist_ok=True)
+        (tmp_path / "nbs" / page).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "nbs" / f"{page}.ipynb").write_text("{}")
         target = tmp_path / "c2vl_kit" / file
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -175,10 +175,10 @@ def small_package(tmp_path, **modules: str) -> Path:
     "modules, complaint",
     [
         ({"high": "from c2vl_kit.data.low import f", "next": "from .low import f"}, ""),
-        ({"low": "from c2vl_kit.high import f"}, "10 data.low imports 20 high"),
-        ({"low": "def f():\n    from ..high import g"}, "10 data.low imports 20 high"),
-        ({"low": "from . import next"}, "10 data.low imports 11 data.next"),
-        ({"low": "import importlib\nimportlib.import_module('c2vl_kit.high')"}, "10 data.low imports 20 high"),
+        ({"low": "from c2vl_kit.viz.high import f"}, "data/10 data.low imports viz/20 viz.high"),
+        ({"low": "def f():\n    from ..viz.high import g"}, "data/10 data.low imports viz/20 viz.high"),
+        ({"low": "from . import next"}, "data/10 data.low imports data/11 data.next"),
+        ({"low": "import importlib\nimportlib.import_module('c2vl_kit.viz.high')"}, "data/10 data.low imports viz/20 viz.high"),
         ({"high": "from fastcore.test import test_eq"}, "development tool"),
         ({"high": "from c2vl_kit.gone import f"}, "is no room"),
     ],
@@ -191,7 +191,7 @@ def test_import_rule_catches(tmp_path, modules, complaint):
 def test_light_import_rule_catches(tmp_path):
     project = small_package(tmp_path, low="import torch", high="import matplotlib")
     found = "\n".join(import_rule.heavy_imports(project))
-    assert "c2vl_kit.data.low: needs torch" in found and "c2vl_kit.high: needs matplotlib" in found
+    assert "c2vl_kit.data.low: needs torch" in found and "c2vl_kit.viz.high: needs matplotlib" in found
 
 
 LIGHT_JOB = """
@@ -207,11 +207,12 @@ import numpy as np
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.probes import evaluate
 from c2vl_kit.methods.c2vl import pretrain, small
 made = simulate(SimulatorConfig(classes=2, subjects=4, repetitions=2))
-store, _ = Store.build("store", made.clips, dataset="simulated", progress=False)
+store, _ = build_store("store", made.clips, dataset="simulated", progress=False)
 vectors = np.random.default_rng(0).normal(size=(len(store), 8)).astype("float32")
 split = get_split(store)
 config = small(frames=16, backbone={"width": 4}, train={"epochs": 1, "batch_size": 8})
@@ -300,7 +301,7 @@ def test_wheel_holds_all_files(installed, root):
     missing = sorted(str(f) for f in package if not (inside / f).exists())
     assert not missing, f"not in the wheel: {missing}"
     listed = subprocess.run(["tar", "tzf", sdist], capture_output=True, text=True, check=True).stdout
-    for file in ("settings.ini", "constraints.txt", "LICENSE", "README.md", "nbs/index.ipynb", "nbs/90_cli.ipynb"):
+    for file in ("settings.ini", "constraints.txt", "LICENSE", "README.md", "nbs/index.ipynb", "nbs/app/04_cli.ipynb"):
         assert f"/{file}\n" in listed, f"not in the source distribution: {file}"
 
 
@@ -334,7 +335,7 @@ def test_pages_find_signals_as_usual_in_the_background(tmp_path, root):
 @pytest.mark.skipif(os.name != "posix", reason="signals are inherited on POSIX only")
 def test_the_stores_page_presses_ctrl_c_in_the_background(tmp_path, root):
     """The very cell, in a process that ignores SIGINT."""
-    cells = ["".join(c["source"]) for c in json.loads((root / "nbs/11_data.store.ipynb").read_text(encoding="utf-8"))["cells"]]
+    cells = ["".join(c["source"]) for c in json.loads((root / "nbs/data/01_build.ipynb").read_text(encoding="utf-8"))["cells"]]
     writes = next(c for c in cells if '(tmp/"slow.py").write_text' in c)
     code = f"""
 import json, os, subprocess, sys

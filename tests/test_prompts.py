@@ -101,9 +101,9 @@ def test_every_cut_of_a_file_opens(tmp_path):
 
 
 def test_unknown_clips_are_refused_by_the_store(tmp_path, tiny_clips):
-    from c2vl_kit.data.store import Store
+    from c2vl_kit.data.build import build_store
 
-    store, _ = Store.build(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
+    store, _ = build_store(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
     prompts = PromptStore()
     prompts.append(Prompt(c.name, 0, "", "He moves.", "hand") for c in tiny_clips)
     assert prompts.check(store) is prompts

@@ -11,7 +11,7 @@ from c2vl_kit.concepts.prompts import Prompt, PromptStore
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
-from c2vl_kit.data.store import Store
+from c2vl_kit.data.build import build_store
 from c2vl_kit.evaluate.probes import ProbeConfig, evaluate
 from c2vl_kit.methods.c2vl import pretrain, small
 from c2vl_kit.core import InputError
@@ -50,7 +50,7 @@ def job(tmp_path_factory):
     """A whole tiny job: store, concept space, two epochs of pre-training, results; with its descriptions."""
     folder = tmp_path_factory.mktemp("job")
     made = simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2))
-    store, _ = Store.build(folder / "store", made.clips, dataset="simulated", progress=False)
+    store, _ = build_store(folder / "store", made.clips, dataset="simulated", progress=False)
     draw = np.random.default_rng(0)
     middle = draw.normal(size=(3, 8))
     vectors = (middle[store.labels] + 0.3 * draw.normal(size=(len(store), 8))).astype(np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import c2vl_kit
-from c2vl_kit.skeleton import KINECT20, Clip, _make_layout, filmstrip_svg, md_text
+from c2vl_kit.skeleton import KINECT20, Clip, make_layout, filmstrip_svg, md_text
 
 EVIL = "<img src=x onerror=alert(1)>|**b** `c`\n# d"
 TEXT_ONLY = {"Augment", "Markdown", "FilmStrip", "InlinePage", "WidgetFrame", "PromptCard", "LiveView"}  # numbers, or made elsewhere
@@ -24,7 +24,7 @@ def clip(name=EVIL, frames=6, **facts):
 
 
 def evil_layout():
-    return _make_layout(EVIL, {EVIL: EVIL, "left <b>": EVIL})
+    return make_layout(EVIL, {EVIL: EVIL, "left <b>": EVIL})
 
 
 def scores():
@@ -40,30 +40,35 @@ def results():
 
 
 def store(folder):
-    from c2vl_kit.data.store import Store
+    from c2vl_kit.data.build import build_store
 
     clips = [clip(f"c{i} {EVIL}".replace("\n", " "), label=i % 2, label_name=EVIL) for i in range(2)]
-    return Store.build(folder / "store", [c.replace(joints=c.joints + i) for i, c in enumerate(clips)], dataset=EVIL, progress=False)
+    return build_store(folder / "store", [c.replace(joints=c.joints + i) for i, c in enumerate(clips)], dataset=EVIL, progress=False)
 
 
 def made(folder):
     """(class, what shows itself) of every class with a repr for notebooks, each with a bad name wherever one can stand."""
-    from c2vl_kit.cli import Diagnosis, Finding
+    from c2vl_kit.app.doctor import Diagnosis, Finding
     from c2vl_kit.concepts.answers import Quality
     from c2vl_kit.concepts.prompts import PromptStore, prompts_from
     from c2vl_kit.concepts.server import Usage
     from c2vl_kit.concepts.space import ConceptSpace
     from c2vl_kit.concepts.study import Coherence
     from c2vl_kit.concepts.towers import ImageTower, TextTower
-    from c2vl_kit.data.catalog import Overlap, Split, ZeroShot, get_dataset
-    from c2vl_kit.data.checks import BodyCheck
-    from c2vl_kit.data.formats import NtuColumns, ReadReport
+    from c2vl_kit.data.guards import Overlap, ZeroShot
+    from c2vl_kit.data.splits import Split
+    from c2vl_kit.data.catalog import get_dataset
+    from c2vl_kit.readers.checks import BodyCheck
+    from c2vl_kit.readers.ntu import NtuColumns
+    from c2vl_kit.readers.common import ReadReport
     from c2vl_kit.data.loader import ClipSet
-    from c2vl_kit.data.mocap import AsfSkeleton, Bvh
+    from c2vl_kit.readers.asf import AsfSkeleton
+    from c2vl_kit.readers.bvh import Bvh
     from c2vl_kit.data.near import NearReport
     from c2vl_kit.data.simulate import SimulatorConfig, simulate
-    from c2vl_kit.data.transforms import Pipeline, compare_pipelines, trim
-    from c2vl_kit.evaluate.family import FamilyTable
+    from c2vl_kit.data.pipelines import Pipeline, compare_pipelines
+    from c2vl_kit.data.transforms import trim
+    from c2vl_kit.app.family import FamilyTable
     from c2vl_kit.evaluate.features import Features
     from c2vl_kit.models.zoo import ModelTable
     from c2vl_kit.train.runs import Run
@@ -145,10 +150,10 @@ def test_tables_keep_their_columns(tmp_path):
 
 
 def test_the_terminal_shows_the_name_itself():
-    from c2vl_kit.cli import _plain
+    from c2vl_kit.app.steps import plain_text
 
-    assert _plain(f"| a | {md_text('x|y <b> *z* [1] $2$')} |\n|---|---|").split("  ")[-1].strip() == "x|y <b> *z* [1] $2$"
-    assert _plain(md_text("a|b & <c>")) == "a|b & <c>"
+    assert plain_text(f"| a | {md_text('x|y <b> *z* [1] $2$')} |\n|---|---|").split("  ")[-1].strip() == "x|y <b> *z* [1] $2$"
+    assert plain_text(md_text("a|b & <c>")) == "a|b & <c>"
 
 
 def lengths(svg):

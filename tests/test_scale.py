@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.concepts.captioners import Kinematic, caption
+from c2vl_kit.concepts.kinematic import Kinematic, caption
 from c2vl_kit.concepts.prompts import PromptStore
 from c2vl_kit.concepts.scale import _quiet, caption_with_ray, embed_with_ray
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
-from c2vl_kit.data.store import Store
+from c2vl_kit.data.build import build_store
 from c2vl_kit.core import InputError
 
 ray = pytest.importorskip("ray", reason='needs Ray: pip install "c2vl_kit[scale]"')
@@ -43,7 +43,7 @@ def cluster(tmp_path_factory):
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     clips = simulate(SimulatorConfig(classes=5, subjects=2, repetitions=1)).clips
-    return Store.build(tmp_path_factory.mktemp("clips") / "store", clips, dataset="simulated", progress=False)[0]
+    return build_store(tmp_path_factory.mktemp("clips") / "store", clips, dataset="simulated", progress=False)[0]
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +163,7 @@ import functools, sys
 sys.path.insert(0, sys.argv[1])
 import time, test_scale
 from c2vl_kit.concepts.scale import caption_with_ray
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 import ray
 ray.cloudpickle.register_pickle_by_value(test_scale)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from c2vl_kit.concepts.space import ConceptSpace
-from c2vl_kit.data.catalog import Split, get_split
+from c2vl_kit.data.splits import Split
+from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.loader import ClipSet
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.features import extract, raw_features
 from c2vl_kit.evaluate.fusion import evaluate_views
@@ -17,7 +19,7 @@ from c2vl_kit.evaluate.probes import ProbeConfig, Results, evaluate, knn
 from c2vl_kit.methods import skeletonclr
 from c2vl_kit.methods.c2vl import pretrain, small
 from c2vl_kit.models.zoo import Backbone
-from c2vl_kit.skeleton import InputError
+from c2vl_kit.core import InputError
 from c2vl_kit.train.runs import Run
 from c2vl_kit.viz.concept_map import Places
 from c2vl_kit.viz.explorer import explorer_states
@@ -30,7 +32,7 @@ QUICK = {"probe": ProbeConfig(epochs=2), "device": "cpu", "progress": False}
 def job(tmp_path_factory, tiny_clips):
     """A folder with store, space and a run of one epoch."""
     folder = tmp_path_factory.mktemp("job")
-    store, _ = Store.build(folder / "store", tiny_clips, dataset="simulated", progress=False)
+    store, _ = build_store(folder / "store", tiny_clips, dataset="simulated", progress=False)
     split = get_split(store)
     words = np.random.default_rng(0).normal(size=(len(store), 8)).astype(np.float32)
     ConceptSpace(store.names, words).save(folder / "space")
@@ -54,7 +56,7 @@ def split(store):
 def moved(tmp_path_factory, tiny_clips):
     """The same clips by name, mirrored: another store, the same split."""
     clips = [c.replace(joints=c.joints * np.float32([-1, 1, 1])) for c in tiny_clips]
-    return Store.build(tmp_path_factory.mktemp("moved") / "store", clips, dataset="simulated", progress=False)[0]
+    return build_store(tmp_path_factory.mktemp("moved") / "store", clips, dataset="simulated", progress=False)[0]
 
 
 def turned(split) -> Split:

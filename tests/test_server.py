@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from c2vl_kit.concepts.answers import quality
-from c2vl_kit.concepts.captioners import caption
+from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.prompts import PromptStore
 from c2vl_kit.concepts.server import ServerCaptioner, Usage
 from c2vl_kit.core import InputError

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from c2vl_kit.data.simulate import SIM_CLASSES, SimulatorConfig, simulate
+from c2vl_kit.data.actions import SIM_CLASSES
+from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.skeleton import KINECT20, get_layout
 
 

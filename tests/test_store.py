@@ -17,12 +17,14 @@ import numpy as np
 import pytest
 import torch
 
-from c2vl_kit.data import loader, store
-from c2vl_kit.data.formats import write_ntu
+from c2vl_kit.data import loader
+from c2vl_kit.data import build, store
+from c2vl_kit.readers.ntu import write_ntu
 from c2vl_kit.data.loader import ClipSet
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.data.streams import stream
-from c2vl_kit.data.transforms import Pipeline
+from c2vl_kit.data.pipelines import Pipeline
 from c2vl_kit.evaluate.features import extract, raw_features
 from c2vl_kit.models.stgcn import STGCN
 from c2vl_kit.core import InputError
@@ -44,15 +46,15 @@ from functools import partial
 from pathlib import Path
 sys.path[:0] = [{here!r}, {root!r}]
 import slow_readers
-from c2vl_kit.data import store
+from c2vl_kit.data import build, store
 from c2vl_kit.core import InputError
-store._EVERY = 0.05
+build._EVERY = 0.05
 files = sorted(Path({raw!r}).iterdir())
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, -1))
 print("ready", flush=True)
 try:
-    made, report = store.Store.build({out!r}, files, {reader}, "ntu60", workers={workers})
+    made, report = store.build_store({out!r}, files, {reader}, "ntu60", workers={workers})
     print(made.checksum)
 except InputError as e:
     print(e)
@@ -113,7 +115,7 @@ def raw(tmp_path_factory):
 def unbroken(raw, tmp_path_factory):
     """The store that every interrupted build must come to."""
     out, reader = tmp_path_factory.mktemp("unbroken") / "s", partial(slow, wait=0, extra=1)
-    return Store.build(out, sorted(raw.iterdir()), reader, "ntu60", progress=False)[0]
+    return build_store(out, sorted(raw.iterdir()), reader, "ntu60", progress=False)[0]
 
 
 def same_bytes(a: Path, b: Path):
@@ -198,25 +200,25 @@ def test_damage_to_what_a_kill_left(raw, unbroken, tmp_path):
         f.write(b'{"done":999,"at":')
     with open(tmp_path / "s.partial/store/joints.npy", "ab") as f:
         f.write(b"rubbish")
-    assert Store.build(out, files, reader, "ntu60", progress=False, workers=2)[0].checksum == unbroken.checksum
+    assert build_store(out, files, reader, "ntu60", progress=False, workers=2)[0].checksum == unbroken.checksum
     stopped_build(raw, tmp_path / "t")
     os.truncate(tmp_path / "t.partial/store/joints.npy", 1000)
-    assert Store.build(tmp_path / "t", files, reader, "ntu60", progress=False, workers=2)[0].checksum == unbroken.checksum
+    assert build_store(tmp_path / "t", files, reader, "ntu60", progress=False, workers=2)[0].checksum == unbroken.checksum
 
 
 def test_another_job_starts_anew(raw, tmp_path, capfd):
     """Other options of the reader, other sources, a source that was touched: nothing of the stopped build is used."""
     files, fast, out = sorted(raw.iterdir()), partial(slow, wait=0, extra=1), tmp_path / "s"
     stopped_build(raw, out)
-    few, report = Store.build(out, files[:40], partial(slow, extra=1), "ntu60")
+    few, report = build_store(out, files[:40], partial(slow, extra=1), "ntu60")
     assert report.found == len(few) >= 40 and "of other sources or options" in capfd.readouterr().err
-    assert few.checksum == Store.build(tmp_path / "few", files[:40], fast, "ntu60", progress=False)[0].checksum
-    job = [store._job([store._stamp(f) for f in files], fast, "ntu60", None)]
-    job.append(store._job([store._stamp(f) for f in files], fast, "ntu120", None))
-    job.append(store._job([store._stamp(f) for f in files], fast, "ntu60", NTU25))
-    job.append(store._job([store._stamp(f) for f in files], partial(slow, wait=0), "ntu60", None))
+    assert few.checksum == build_store(tmp_path / "few", files[:40], fast, "ntu60", progress=False)[0].checksum
+    job = [build._job([build._stamp(f) for f in files], fast, "ntu60", None)]
+    job.append(build._job([build._stamp(f) for f in files], fast, "ntu120", None))
+    job.append(build._job([build._stamp(f) for f in files], fast, "ntu60", NTU25))
+    job.append(build._job([build._stamp(f) for f in files], partial(slow, wait=0), "ntu60", None))
     os.utime(files[7])
-    job.append(store._job([store._stamp(f) for f in files], fast, "ntu60", None))
+    job.append(build._job([build._stamp(f) for f in files], fast, "ntu60", None))
     assert len(set(job)) == len(job)
 
 
@@ -224,10 +226,10 @@ def test_a_companion_that_changed_is_another_job(tmp_path):
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("1")
     reader = partial(slow, extra=tmp_path / "labels")
-    before = store._job([], reader, "", None)
-    assert before == store._job([], partial(slow, extra=tmp_path / "labels"), "", None)
+    before = build._job([], reader, "", None)
+    assert before == build._job([], partial(slow, extra=tmp_path / "labels"), "", None)
     (tmp_path / "labels/b.txt").write_text("2")
-    assert before != store._job([], reader, "", None)
+    assert before != build._job([], reader, "", None)
 
 
 def test_two_processes_do_not_build_one_store(raw, unbroken, tmp_path):
@@ -250,11 +252,11 @@ def test_two_threads_do_not_build_one_store(tmp_path):
         going.set()
         go_on.wait(20)
 
-    job = threading.Thread(target=lambda: Store.build(tmp_path / "s", clips(), progress=False))
+    job = threading.Thread(target=lambda: build_store(tmp_path / "s", clips(), progress=False))
     job.start()
     going.wait(20)
     with pytest.raises(InputError, match="is being built by another process"):
-        Store.build(tmp_path / "s", [made("two")], progress=False)
+        build_store(tmp_path / "s", [made("two")], progress=False)
     go_on.set()
     job.join()
     assert Store.open(tmp_path / "s").names == ("one",)
@@ -264,7 +266,7 @@ def test_a_folder_that_no_build_made_is_left_alone(tmp_path):
     (tmp_path / "s.partial").mkdir()
     (tmp_path / "s.partial/journal.txt").write_text("dear diary")
     with pytest.raises(InputError, match="no build made it; move it away"):
-        Store.build(tmp_path / "s", [made("one")], progress=False)
+        build_store(tmp_path / "s", [made("one")], progress=False)
     assert (tmp_path / "s.partial/journal.txt").read_text() == "dear diary"
 
 
@@ -274,13 +276,13 @@ def test_a_kill_after_the_last_rename_leaves_a_store(raw, unbroken, tmp_path):
     stopped_build(raw, out)
     os.replace(tmp_path / "s.partial/store", tmp_path / "elsewhere")
     with pytest.raises(InputError, match="nothing to build"):
-        Store.build(out, [], progress=False)
+        build_store(out, [], progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["elsewhere"]
     os.replace(tmp_path / "elsewhere", out)
     (tmp_path / "s.partial").mkdir()
     (tmp_path / "s.partial/lock").write_text("1")  # killed while it cleaned up
     with pytest.raises(InputError):
-        Store.build(out, [made("one")], progress=False)
+        build_store(out, [made("one")], progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["s"]
 
 
@@ -294,14 +296,14 @@ def test_a_stop_at_the_very_end_loses_nothing(raw, unbroken, tmp_path, monkeypat
     with monkeypatch.context() as m:
         m.setattr(store, "write_json_atomic", stopped)
         with pytest.raises(KeyboardInterrupt, match="1,000 of 1,000 files are kept"):
-            Store.build(tmp_path / "s", files, reader, "ntu60", progress=False)
+            build_store(tmp_path / "s", files, reader, "ntu60", progress=False)
     monkeypatch.setattr(store, "read_all", lambda paths, *_: (_ for _ in paths))  # would fail on any file
-    assert Store.build(tmp_path / "s", files, reader, "ntu60", progress=False)[0].checksum == unbroken.checksum
+    assert build_store(tmp_path / "s", files, reader, "ntu60", progress=False)[0].checksum == unbroken.checksum
 
 
 def test_a_file_given_twice_and_a_reader_that_finds_nothing(raw, tmp_path):
     files = sorted(raw.iterdir())[:4]
-    made_, report = Store.build(tmp_path / "s", [files[0], files[0], files[1], files[0]], partial(slow, wait=0), progress=False)
+    made_, report = build_store(tmp_path / "s", [files[0], files[0], files[1], files[0]], partial(slow, wait=0), progress=False)
     assert len(made_) == 2 and report.found == 4 and [k.count("(again)") for k in report.quarantined] == [0, 1]
 
 
@@ -333,7 +335,7 @@ def test_a_build_streams_through_memory(tmp_path):
 def test_a_clip_of_a_large_store_costs_microseconds(tmp_path):
     x, conf = made("x", T=20).joints, np.ones((20, 1, 25), np.float32)
     clips = (Clip(name=f"n{i}", joints=x, layout=NTU25, confidence=conf) for i in range(20_000))
-    path = Store.build(tmp_path / "s", clips, progress=False)[0].path
+    path = build_store(tmp_path / "s", clips, progress=False)[0].path
     start = time.perf_counter()
     opened = Store.open(path, verify=False)
     assert time.perf_counter() - start < 1.5
@@ -355,7 +357,7 @@ def test_a_clip_of_a_large_store_costs_microseconds(tmp_path):
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
     clips = [made(f"k{i:03}", T=2 + i % 17, M=1 + i % 2, seed=i, layout=KINECT20, label=i % 4) for i in range(150)]
-    return Store.build(tmp_path_factory.mktemp("shelf") / "store", clips, dataset="toy", progress=False)[0]
+    return build_store(tmp_path_factory.mktemp("shelf") / "store", clips, dataset="toy", progress=False)[0]
 
 
 def equal(a, b):
@@ -486,6 +488,7 @@ def test_no_room_for_prepared_clips_is_one_sentence(shelf, tmp_path):
     code = f"""
 import resource, sys
 from c2vl_kit.data.loader import ClipSet
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
 s = Store.open({str(shelf.path)!r})

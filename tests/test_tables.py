@@ -6,9 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from c2vl_kit.data.exchange import from_numpy, own_layout, read_csv
-from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import KINECT20, NTU25, Clip, InputError
+from c2vl_kit.readers.arrays import from_numpy, own_layout
+from c2vl_kit.readers.tables import read_csv
+from c2vl_kit.data.build import build_store
+from c2vl_kit.skeleton import KINECT20, NTU25, Clip
+from c2vl_kit.core import InputError
 
 ARM = own_layout("arm", {"hip": "hip", "chest": "hip", "hand": "chest"})
 AXES = [f"{j}_{a}" for j in ARM.joints for a in "xyz"]
@@ -186,7 +188,7 @@ def test_an_empty_person_is_asked_for(read):
 def test_the_same_from_a_store(tmp_path, read):
     for name, text in (("a.csv", wide(index="")), ("b.csv", wide())):
         (tmp_path / name).write_text(text)
-    store, report = Store.build(tmp_path / "s", sorted(tmp_path.glob("*.csv")), lambda p: read_csv(p, ARM, label=0), progress=False)
+    store, report = build_store(tmp_path / "s", sorted(tmp_path.glob("*.csv")), lambda p: read_csv(p, ARM, label=0), progress=False)
     assert not report.quarantined and store["a"].digest == store["b"].digest
 
 

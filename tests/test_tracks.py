@@ -5,17 +5,24 @@ import json
 import numpy as np
 import pytest
 
-from c2vl_kit.cli import _frames, main
-from c2vl_kit.concepts.captioners import Kinematic
-from c2vl_kit.data.catalog import prepare
-from c2vl_kit.data.exchange import read_csv, read_npz, read_pyskl, write_csv, write_ctrgcn, write_npz, write_pyskl
-from c2vl_kit.data.formats import ReadReport, read_ntu, write_ntu
-from c2vl_kit.data.kinect import read_pku, write_pku
+from c2vl_kit.app.steps import _frames
+from c2vl_kit.app.cli import main
+from c2vl_kit.concepts.kinematic import Kinematic
+from c2vl_kit.data.prepare import prepare
+from c2vl_kit.readers.tables import read_csv, write_csv
+from c2vl_kit.readers.arrays import read_npz, write_npz
+from c2vl_kit.readers.pyskl import read_pyskl, write_pyskl
+from c2vl_kit.readers.ctrgcn import write_ctrgcn
+from c2vl_kit.readers.common import ReadReport
+from c2vl_kit.readers.ntu import read_ntu, write_ntu
+from c2vl_kit.readers.pku import read_pku, write_pku
 from c2vl_kit.data.loader import ClipSet
-from c2vl_kit.data.store import Store
-from c2vl_kit.data.transforms import LEGACY_PIPELINES, PIPELINES, get_pipeline, join_tracks, main_bodies, people, to_array
-from c2vl_kit.skeleton import NTU25, Clip, InputError, _rest_pose
-from c2vl_kit.viz.player import player_state
+from c2vl_kit.data.build import build_store
+from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES, get_pipeline, to_array
+from c2vl_kit.data.transforms import join_tracks, main_bodies, people
+from c2vl_kit.skeleton import NTU25, Clip, rest_pose
+from c2vl_kit.core import InputError
+from c2vl_kit.viz.pack import player_state
 
 NAME, T = "S001C001P001R001A051", 74
 ALL = [p.name for p in (*PIPELINES, *LEGACY_PIPELINES)]
@@ -26,7 +33,7 @@ def person(at, seed, frames=T, fidget=0.05):
     """(T, 25, 3): somebody who stands at `at` and never holds still; the same number on any machine."""
     rng = np.random.default_rng(seed)
     t = np.linspace(0, 9, frames)[:, None, None]
-    x = np.column_stack([_rest_pose(NTU25), rng.normal(0, 0.02, 25)]) + np.array(at)
+    x = np.column_stack([rest_pose(NTU25), rng.normal(0, 0.02, 25)]) + np.array(at)
     return (x + fidget * np.sin(t * rng.uniform(1, 3, (25, 3)) + rng.uniform(0, 6, (25, 3)))).astype(np.float32)
 
 
@@ -152,7 +159,7 @@ def test_the_stores_checksum_changes_only_where_a_third_body_was_dropped(tmp_pat
         file = write_ntu(clip_of(*bodies), tmp_path)
         for most in (2, 20):
             clip = read_ntu(file, max_bodies=most)
-            store, _ = Store.build(tmp_path / f"{label}{most}", [clip], progress=False)
+            store, _ = build_store(tmp_path / f"{label}{most}", [clip], progress=False)
             sums[label, most] = store.checksum, sum(f.stat().st_size for f in store.path.glob("*.npy"))
     assert sums["one", 2] == sums["one", 20] and sums["two", 2] == sums["two", 20]
     assert sums["three", 2][0] != sums["three", 20][0] and sums["three", 20][1] - sums["three", 2][1] == 350 * T
@@ -162,7 +169,7 @@ def test_a_file_of_many_flickers_is_kept_within_bounds(tmp_path):
     """Thirty ghosts of two frames: twenty bodies stay, the two halves of the actor among them, and the report says so."""
     ghosts = [part(person((-1.5, 0, 2.5), 10 + k), 2 * k, 2 * k + 2) for k in range(30)]
     file = write_ntu(clip_of(*ghosts, part(ONE, 0, 37), part(ONE, 37, T)), tmp_path)
-    store, report = Store.build(tmp_path / "store", [file], read_ntu, progress=False)
+    store, report = build_store(tmp_path / "store", [file], read_ntu, progress=False)
     clip = store[NAME]
     whole = [who for who in people(clip) if clip.mask[:, list(who)].any(axis=(1, 2)).all()]
     assert clip.M == 20 and [len(who) for who in whole] == [2] and "1 with 20, more than which are not kept" in report.people()

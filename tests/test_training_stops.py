@@ -224,7 +224,7 @@ def test_handlers_are_put_back_and_only_a_training_catches_signals(tmp_path):
     assert equal(bits(run), bits(whole))
 
 
-@pytest.mark.parametrize("module", ["c2vl_kit", "c2vl_kit.cli"])
+@pytest.mark.parametrize("module", ["c2vl_kit", "c2vl_kit.app.steps"])
 def test_python_m_is_the_command(module, tmp_path):
     done = subprocess.run([sys.executable, "-m", module, "evaluate", "--out", tmp_path], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith("c2vl: ") and "Traceback" not in done.stderr
@@ -239,10 +239,10 @@ def data(tiny_clips, tmp_path_factory):
     import numpy as np
 
     from c2vl_kit.concepts.space import ConceptSpace
-    from c2vl_kit.data.catalog import Split
-    from c2vl_kit.data.store import Store
+    from c2vl_kit.data.splits import Split
+    from c2vl_kit.data.build import build_store
 
-    store, _ = Store.build(tmp_path_factory.mktemp("data") / "store", tiny_clips, dataset="simulated", progress=False)
+    store, _ = build_store(tmp_path_factory.mktemp("data") / "store", tiny_clips, dataset="simulated", progress=False)
     subjects = dict(zip(store.names, store.column("subject").tolist()))
     split = Split("simulated", "xsub", tuple(n for n in store.names if subjects[n] < max(subjects.values())), {"official": ()})
     words = np.random.default_rng(0).normal(size=(len(store.names), 12)).astype(np.float32)

@@ -10,14 +10,14 @@ import torch
 
 from c2vl_kit.data import transforms
 from c2vl_kit.data.augment import CROSCLR, Augment
-from c2vl_kit.data.formats import read_ntu, write_ntu
+from c2vl_kit.readers.ntu import read_ntu, write_ntu
 from c2vl_kit.data.streams import STREAMS, stream
+from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES, compare_pipelines, get_pipeline, to_array
 from c2vl_kit.data.transforms import (
-    LEGACY_PIPELINES, PIPELINES, align_each, align_first, centre, centre_each, centre_frames, compare_pipelines, face, fill_missing,
-    get_pipeline, resample, seen, stretch, to_array, two_actors,
-)
+    align_each, align_first, centre, centre_each, centre_frames, face, fill_missing, resample, seen,
+    stretch, two_actors)
 from c2vl_kit.core import InputError
-from c2vl_kit.skeleton import COCO17, KINECT20, LAYOUTS, NTU25, OPENPOSE25, Clip, _rest_pose
+from c2vl_kit.skeleton import COCO17, KINECT20, LAYOUTS, NTU25, OPENPOSE25, Clip, rest_pose
 
 ALL = (*PIPELINES, *LEGACY_PIPELINES)
 NAMES = [p.name for p in ALL]
@@ -33,7 +33,7 @@ def yaw(x, degrees):
 def person(T=40, layout=NTU25, at=(0.0, 0.0, 3.0), degrees=0.0, energy=0.3, seed=0, spin=0.0):
     """(T, 1, V, 3): a standing body whose joints wander smoothly, which drifts and turns."""
     rng = np.random.default_rng(seed)
-    x = np.tile(np.column_stack([_rest_pose(layout), rng.normal(0, 0.02, layout.V)]), (T, 1, 1, 1))
+    x = np.tile(np.column_stack([rest_pose(layout), rng.normal(0, 0.02, layout.V)]), (T, 1, 1, 1))
     t = np.linspace(0, 4, T)[:, None, None]
     x[:, 0] += energy * 0.2 * np.sin(t * rng.uniform(0.5, 2, (layout.V, 3)) + rng.uniform(0, 6, (layout.V, 3)))
     x[:, 0] += energy * t * [0.1, 0, 0.05]
@@ -265,7 +265,7 @@ def test_a_real_clip_under_the_plain_loops(data_root):
 
 def test_sbu_pairs_stay_pairs(data_root):
     files = sorted((data_root / "sbu").rglob("skeleton_pos.txt"))[:: 40]
-    from c2vl_kit.data.kinect import read_sbu
+    from c2vl_kit.readers.kinect import read_sbu
 
     for file in files:
         clip = read_sbu(file)

@@ -11,11 +11,13 @@ from c2vl_kit.concepts.prompts import Prompt, PromptStore
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.methods.c2vl import pretrain, small
 from c2vl_kit.viz.concept_map import map_state
 from c2vl_kit.viz.explorer import Explorer, explorer_fragment, explorer_states
-from c2vl_kit.viz.player import player_state, widget_page
+from c2vl_kit.viz.pack import player_state
+from c2vl_kit.viz.widget import widget_page
 from c2vl_kit.viz.report import report
 from c2vl_kit.viz.soft_targets import heatmap_state
 
@@ -27,7 +29,7 @@ def trained(tmp_path_factory):
     """A whole tiny job with recorded targets: its run, and hostile prompts of its clips."""
     folder = tmp_path_factory.mktemp("job")
     made = simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2))
-    store, _ = Store.build(folder / "store", made.clips, dataset="simulated", progress=False)
+    store, _ = build_store(folder / "store", made.clips, dataset="simulated", progress=False)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(3, 8))[store.labels] + 0.4 * rng.normal(size=(len(store), 8))
     space = ConceptSpace(store.names, vectors.astype(np.float32))

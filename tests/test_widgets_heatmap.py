@@ -12,7 +12,8 @@ from live import Live
 from c2vl_kit.losses.soft_targets import soft_target_loss
 from c2vl_kit.train.runs import save_tensors
 from c2vl_kit.viz.concept_map import map_state
-from c2vl_kit.viz.player import player_state, widget_fragment, widget_page
+from c2vl_kit.viz.pack import player_state
+from c2vl_kit.viz.widget import widget_fragment, widget_page
 from c2vl_kit.viz.soft_targets import KINDS, SoftTargetHeatmap, TargetRecord, heatmap_page, heatmap_state
 
 EVIL = "</script><script>window.ran=1</script><img src=x onerror='window.ran=1'> \"quoted\" 'one' 💃 مرحبا & <b>"

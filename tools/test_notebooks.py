@@ -24,10 +24,15 @@ def litter() -> set[Path]:
     return {f.relative_to(ROOT) for f in (ROOT / "nbs").rglob("*") if f.is_file() and not caches & set(f.parts)}
 
 
+def page_name(path: str) -> str:
+    """'…/nbs/data/01_build.ipynb' → 'data/01_build'."""
+    return path.strip().rpartition("/nbs/")[2].removesuffix(".ipynb")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=870, help="seconds for all pages together (default 870)")
-    parser.add_argument("notebook", nargs="?", help="this page alone, such as nbs/11_data.store.ipynb (default: all)")
+    parser.add_argument("notebook", nargs="?", help="this page alone, such as nbs/data/00_store.ipynb (default: all)")
     args = parser.parse_args()
     heed()
     limit, before, open_pages, count = args.limit, litter(), {}, 0
@@ -47,11 +52,11 @@ def main() -> int:
     try:
         for line in process.stdout:
             if started := re.match(r"Starting (.*)", line):
-                open_pages[Path(started[1]).name] = time.perf_counter()
+                open_pages[page_name(started[1])] = time.perf_counter()
             elif done := re.match(r"- Completed (.*)", line):
-                seconds = time.perf_counter() - open_pages.pop(Path(done[1]).name)
+                seconds = time.perf_counter() - open_pages.pop(page_name(done[1]))
                 count += 1
-                print(f"{seconds:6.1f} s  {Path(done[1]).stem}", flush=True)
+                print(f"{seconds:6.1f} s  {page_name(done[1])}", flush=True)
             else:
                 print(line, end="", flush=True)
         code = process.wait()
