@@ -33,9 +33,8 @@ from ..evaluate.fusion import evaluate_views
 from ..evaluate.probes import Results, evaluate
 from ..methods import c2vl, crosclr, ikem, mmcl, skeletonclr, supervised
 from ..models.zoo import Backbone
-from ..core import InputError, write_json_atomic, write_whole
+from ..core import InputError, md_text, write_json_atomic, write_whole
 from ..progress import clock
-from ..skeleton import md_text
 from ..train.runs import Run
 from ..train.task import Config, seeded
 from ..train.trainer import autocast, first_difference, pick_device
