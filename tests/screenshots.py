@@ -22,7 +22,7 @@ from c2vl_kit.viz.pack import Scalar, joint_speed, player_state
 from c2vl_kit.viz.player import player_page
 from c2vl_kit.viz.soft_targets import TargetRecord, heatmap_page, heatmap_state
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[1] / "nbs/images"
 
 
 def meeting():
@@ -186,7 +186,7 @@ def main(names) -> int:
                 sheet.paste(shot, at)
             DOCS.mkdir(exist_ok=True)
             sheet.quantize(255, dither=Image.Dither.NONE).save(DOCS / f"{name}.png", optimize=True)
-            print(f"docs/{name}.png", (DOCS / f"{name}.png").stat().st_size // 1024, "kB")
+            print(f"nbs/images/{name}.png", (DOCS / f"{name}.png").stat().st_size // 1024, "kB")
         browser.close()
     return 0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from c2vl_kit.core import md_text
 from c2vl_kit.data import splits as catalog
 from c2vl_kit.data.catalog import DATASETS, get_dataset, get_split
 from c2vl_kit.data.splits import Halves, Listed, Rule, Split, make_split
@@ -62,7 +63,7 @@ def test_every_data_set_describes_itself():
     assert len({d.name for d in DATASETS}) == len(DATASETS) == 11
     for d in DATASETS:
         card = d._repr_markdown_()
-        assert d.title in card and d.licence in card and d.sure and d.rules and d.default_split in d.splits, d.name
+        assert md_text(d.title) in card and d.licence in card and d.sure and d.rules and d.default_split in d.splits, d.name
         assert len(set(d.classes)) == len(d.classes) and set(d.labels or ()) <= set(range(len(d.classes)))
         assert len(card) < 4000, d.name  # sixty draws share two rows
 

@@ -290,7 +290,7 @@ def test_no_folder_empty_folder_wrong_folder(tmp_path):
     sentence(lambda: prepare("nw-ucla", tmp_path / "empty", out), tmp_path / "empty", "no file named")
     sentence(lambda: prepare("utd-mhad", tmp_path / "notes.txt", out), "notes.txt is a file")
     sentence(lambda: prepare("ucla", tmp_path, out), "'ucla'", "nw-ucla, utd-mhad, ntu60")
-    sentence(lambda: prepare("simulated", tmp_path, out), "no raw files")
+    sentence(lambda: prepare("simulated", tmp_path / "empty", out), "no raw files")
     assert unchanged(tmp_path) == before
 
 
@@ -320,9 +320,10 @@ def test_broken_ones_are_quarantined_and_the_rest_is_built(tmp_path):
 
 def test_ntu_missing_list_is_left_out_and_listed(tmp_path):
     name = sorted(get_dataset("ntu60").missing)[0]
+    (tmp_path / "raw").mkdir()
     for n in (name, "S001C001P001R001A001", "S018C001P001R001A061"):  # the last is of NTU-120
-        write_ntu(made(n, NTU25), tmp_path)
-    store, report = prepare("ntu60", tmp_path, tmp_path / "store", progress=False)
+        write_ntu(made(n, NTU25), tmp_path / "raw")
+    store, report = prepare("ntu60", tmp_path / "raw", tmp_path / "store", progress=False)
     assert store.names == ("S001C001P001R001A001",) and report.missing == [name]
 
 
@@ -340,7 +341,7 @@ def test_wrong_checksum_and_other_damage(tmp_path):
     for data, words in ((bytes(bad), "checksum is wrong"), (good[:-4], "damaged"), (good + b"0000", None), (b"", "damaged")):
         joints.write_bytes(data)
         if words:
-            sentence(lambda: Store.open(tmp_path / "s"), tmp_path / "s", words, "c2vl prepare")
+            sentence(lambda: Store.open(tmp_path / "s"), tmp_path / "s", words, "again", "build_store(…, overwrite=True)")
     joints.write_bytes(good)
     for changed, words in (
         (text.replace('"c1"', '"c9"'), "checksum is wrong"),

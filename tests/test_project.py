@@ -247,15 +247,18 @@ def test_in_step_catches(tmp_path, root):
     assert "nbs/01_page.ipynb differs" in found
 
 
-def test_readme_links_are_moved_up(tmp_path):
+def test_readme_links_are_addresses(tmp_path):
     (tmp_path / "nbs/images").mkdir(parents=True)
     (tmp_path / "nbs/images/a.svg").touch()
     (tmp_path / "LICENSE").touch()
     text = '![x](images/a.svg) [l](../LICENSE#top) <img src="images/a.svg"> [web](https://example.org/x) [here](#part)'
-    moved = '![x](nbs/images/a.svg) [l](LICENSE#top) <img src="nbs/images/a.svg"> [web](https://example.org/x) [here](#part)'
-    assert readme.relink(text, tmp_path) == moved
+    moved = (
+        '![x](https://home/raw/main/nbs/images/a.svg) [l](https://home/blob/main/LICENSE#top) '
+        '<img src="https://home/raw/main/nbs/images/a.svg"> [web](https://example.org/x) [here](#part)'
+    )
+    assert readme.relink(text, "https://home", tmp_path) == moved
     with pytest.raises(SystemExit, match="not there"):
-        readme.relink("[x](gone.ipynb)", tmp_path)
+        readme.relink("[x](gone.ipynb)", "https://home", tmp_path)
 
 
 # the wheel, alone

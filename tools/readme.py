@@ -4,23 +4,26 @@
     python tools/readme.py --check    exit code 1 if README.md is not what index.ipynb gives
 """
 
+import configparser
 import os
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PICTURES = {".png", ".svg", ".gif"}
 LINK = re.compile(r'(?P<open>\]\(|\b(?:src|href)=")(?P<target>[^)"#\s:]+)(?P<close>[)"#])')
 
 
-def relink(text: str, root: Path = ROOT) -> str:
-    """Links and pictures are written from where the notebook lies (nbs/); README.md lies one folder higher."""
+def relink(text: str, home: str, root: Path = ROOT) -> str:
+    """Links of the notebook, from where it lies (nbs/), become addresses below `home`, so that they hold on a package index too."""
 
     def higher(match: re.Match) -> str:
         target = (root / "nbs" / match["target"]).resolve()
         if not target.exists():
             raise SystemExit(f"nbs/index.ipynb links to {match['target']}, which is not there: mend the link")
-        return match["open"] + target.relative_to(root).as_posix() + match["close"]
+        kind = "raw" if target.suffix in PICTURES else "blob"
+        return f"{match['open']}{home}/{kind}/main/{target.relative_to(root).as_posix()}{match['close']}"
 
     return LINK.sub(higher, text)
 
@@ -57,7 +60,9 @@ def readme(root: Path = ROOT) -> str:
         raise SystemExit("nbs/index.ipynb shows a picture as a cell output: save it to nbs/images and link to it, so README.md stays text")
     note = "<!-- made from nbs/index.ipynb by tools/readme.py: edit the notebook -->"
     title = f"# {front['title']}\n\n{note}\n\n> {front['description']}\n\n"
-    return title + re.sub(r"\n{3,}", "\n\n", relink(body, root)).strip() + "\n"
+    settings = configparser.ConfigParser()
+    settings.read(root / "settings.ini")
+    return title + re.sub(r"\n{3,}", "\n\n", relink(body, settings["DEFAULT"]["git_url"], root)).strip() + "\n"
 
 
 if __name__ == "__main__":
