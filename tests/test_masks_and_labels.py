@@ -18,9 +18,8 @@ from c2vl_kit.data.transforms import resample
 from c2vl_kit.evaluate.features import Features
 from c2vl_kit.evaluate.probes import knn, majority, words_alone
 from c2vl_kit.methods.supervised import Supervised
-from c2vl_kit.skeleton import (
-    KINECT20, MOST_CLASSES, Clip, facing, interpolate_missing, known_labels, unmasked)
-from c2vl_kit.core import InputError
+from c2vl_kit.core import MOST_CLASSES, InputError, known_labels, unmasked
+from c2vl_kit.skeleton import KINECT20, Clip, facing, interpolate_missing
 from c2vl_kit.viz.pack import Scalar, player_state
 from c2vl_kit.viz.strips import from_tensor
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import c2vl_kit
-from c2vl_kit.skeleton import KINECT20, Clip, make_layout, filmstrip_svg, md_text
+from c2vl_kit.core import md_text
+from c2vl_kit.skeleton import KINECT20, Clip, make_layout, filmstrip_svg
 
 EVIL = "<img src=x onerror=alert(1)>|**b** `c`\n# d"
 TEXT_ONLY = {"Augment", "Markdown", "FilmStrip", "InlinePage", "WidgetFrame", "PromptCard", "LiveView"}  # numbers, or made elsewhere

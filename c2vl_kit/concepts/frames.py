@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import InputError
-from ..skeleton import Clip, unmasked
+from ..core import InputError, unmasked
+from ..skeleton import Clip
 
 # %% ../../nbs/concepts/03_frames.ipynb #69fc5186
 def moment_frames(

@@ -16,8 +16,8 @@ import torch
 
 from .answers import answer_of, cut_in_thought, has_thoughts
 from .prompts import Prompt, question_words
-from ..core import InputError
-from ..skeleton import Clip, clean_text
+from ..core import InputError, clean_text
+from ..skeleton import Clip
 
 # %% ../../nbs/concepts/06_lmm.ipynb #1a948633
 def _load(

@@ -21,8 +21,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 import numpy as np
-from ..core import InputError, whole_file
-from ..skeleton import clean_text, known_labels
+from ..core import InputError, clean_text, known_labels, whole_file
 
 # %% ../../nbs/concepts/00_prompts.ipynb #4e56e99b
 @dataclass(frozen=True)

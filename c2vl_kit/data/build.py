@@ -28,7 +28,8 @@ from .store import COLUMNS, Store, VERSION, npy_header, table_checksum
 from ..progress import Meter
 from ..readers.checks import check_bodies
 from ..readers.common import ReadReport, read_all
-from ..skeleton import Clip, Layout, clean_text, get_layout
+from ..core import clean_text
+from ..skeleton import Clip, Layout, get_layout
 
 # %% ../../nbs/data/01_build.ipynb #6c7a70c3
 class _Growing:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from ..core import InputError
+from ..core import InputError, md_text
 from c2vl_kit.data.lists import (
     MSR_SUBSETS, NTU120_TRAIN, NTU60_TRAIN, PKU1_TEST_VIDEOS, PKU2_TEST_SUBJECTS, SBU_FOLDS,
     ntu_missing,
@@ -27,7 +27,7 @@ from c2vl_kit.readers.kinect import (
 )
 from ..readers.ntu import NTU_CLASSES, read_ntu
 from ..readers.pku import PKU2_LABELS, PKU_CLASSES, pku_video, read_pku, read_pku_split
-from ..skeleton import KINECT20, Layout, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, md_text
+from ..skeleton import KINECT20, Layout, MSR20, NTU25, OPENPOSE25, SBU15, UTD20
 
 # %% ../../nbs/data/05_catalog.ipynb #a3ea89dd
 @dataclass(frozen=True)

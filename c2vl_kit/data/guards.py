@@ -7,13 +7,12 @@ __all__ = ['ZeroShot', 'zero_shot_split', 'Overlap', 'find_overlap', 'guard_over
 
 # %% ../../nbs/data/06_guards.ipynb #0590894c
 from dataclasses import dataclass, replace
-from ..core import InputError
+from ..core import InputError, md_text
 from .catalog import DATASETS, get_split
 from .lists import CLASS_SPLITS, ClassSplit
 from .near import NearReport
 from .splits import Split
 from .store import Store
-from ..skeleton import md_text
 
 # %% ../../nbs/data/06_guards.ipynb #5c2f394d
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .store import Store
-from ..core import InputError
-from ..skeleton import Clip, Layout, interpolate_missing, md_text
+from ..core import InputError, md_text
+from ..skeleton import Clip, Layout, interpolate_missing
 
 # %% ../../nbs/data/04_near.ipynb #95a30abc
 _PEOPLE, _MOMENTS, _SAMPLES = 2, 8, 24  # people compared; frames in a descriptor; frames in an alignment

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from ..core import InputError
+from ..core import InputError, md_text
 from c2vl_kit.data.transforms import (
     align_each, align_first, body_place, by_slot, centre, centre_each, centre_frames, close_gaps,
     counted_frames, cut_frames, drop_empty, drop_short, drop_spread, face, fill_missing, join_tracks,
     main_actor, main_bodies, most_energetic, order_bodies, repeat_seen, resample, round_storage, seen,
     stretch, trim, two_actors, zero_missing,
 )
-from ..skeleton import Clip, md_text
+from ..skeleton import Clip
 
 # %% ../../nbs/data/09_pipelines.ipynb #5ef556a1
 @dataclass(frozen=True)

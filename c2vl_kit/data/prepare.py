@@ -8,14 +8,13 @@ __all__ = ['Markdown', 'check', 'prepare']
 # %% ../../nbs/data/07_prepare.ipynb #0f8826da
 import warnings
 from pathlib import Path
-from ..core import InputError
+from ..core import InputError, md_text
 from .catalog import Dataset, get_dataset, get_split
 from .near import near_duplicates
 from .splits import Halves
 from .build import build_store
 from .store import Store
 from ..readers.common import ReadReport
-from ..skeleton import md_text
 
 # %% ../../nbs/data/07_prepare.ipynb #14e68bb5
 class Markdown(str):

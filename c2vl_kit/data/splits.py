@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from ..core import InputError, write_json_atomic
+from ..core import InputError, clean_text, md_text, write_json_atomic
 from .lists import shuffled
 from .store import Store
-from ..skeleton import clean_text, md_text
 
 # %% ../../nbs/data/03_splits.ipynb #d8fa9dfc
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from ..core import InputError, sha256_of
+from ..core import MOST_CLASSES, InputError, as_label, md_text, sha256_of
 from ..readers.checks import BodyCheck
-from ..skeleton import Clip, Layout, MOST_CLASSES, as_label, md_text
+from ..skeleton import Clip, Layout
 
 # %% ../../nbs/data/00_store.ipynb #080f1a39
 try:

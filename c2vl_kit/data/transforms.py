@@ -11,8 +11,8 @@ __all__ = ['trim', 'drop_empty', 'cut_frames', 'people', 'join_tracks', 'motion_
 
 # %% ../../nbs/data/08_transforms.ipynb #6d8cf541
 import numpy as np
-from ..core import InputError
-from ..skeleton import Clip, facing, interpolate_missing, unmasked
+from ..core import InputError, unmasked
+from ..skeleton import Clip, facing, interpolate_missing
 
 # %% ../../nbs/data/08_transforms.ipynb #0a8b0c32
 def trim(

@@ -16,8 +16,7 @@ from torch import nn
 
 from ..data.loader import ClipSet
 from ..data.streams import stream as make_stream
-from ..core import InputError, sha256_of
-from ..skeleton import md_text, unmasked
+from ..core import InputError, md_text, sha256_of, unmasked
 from ..train.runs import load_tensors, save_tensors
 
 # %% ../../nbs/evaluate/00_features.ipynb #4f3c29a8

@@ -21,8 +21,7 @@ from .probes import (
     KS, VIEW, ProbeConfig, Result, Results, Score, Scores, checked, fit_linear, knn, linear_probe,
     refuse_seen, results_file, retrieval, standardizer, trained_on)
 from ..methods.supervised import classify
-from ..core import InputError
-from ..skeleton import known_labels
+from ..core import InputError, known_labels
 from ..train.runs import Run
 from ..train.task import generator_for
 from ..train.trainer import pick_device

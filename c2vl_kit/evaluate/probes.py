@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from ..data.loader import ClipSet, epoch_order
 from .features import Features, extract, raw_features
-from ..core import Config, InputError, sha256_of, write_json_atomic
-from ..skeleton import as_label, known_labels, md_text, unmasked
+from ..core import (
+    Config, InputError, as_label, known_labels, md_text, sha256_of, unmasked, write_json_atomic)
 from ..train.runs import Run
 from ..train.task import generator_for
 from ..train.trainer import pick_device

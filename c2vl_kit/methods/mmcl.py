@@ -22,8 +22,8 @@ from ..data.transforms import motion_energy
 from ..losses.multimodal import FeatureRefinement, fam_loss
 from .supervised import Supervised, SupervisedConfig, labels_of
 from ..models.zoo import Backbone
-from ..core import InputError, sha256_of
-from ..skeleton import Clip, Layout, unmasked
+from ..core import InputError, sha256_of, unmasked
+from ..skeleton import Clip, Layout
 from ..train.task import Progress
 from ..train.views import Prepared
 

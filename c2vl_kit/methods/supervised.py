@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from ..data.augment import CTRGCN, MILD
 from ..data.loader import Batch, ClipSet
 from ..models.zoo import Backbone
-from ..core import InputError, sha256_of
-from ..skeleton import Layout, as_label
+from ..core import InputError, as_label, sha256_of
+from ..skeleton import Layout
 from ..train.runs import Run
 from ..train.runview import RunView, weights_of
 from ..train.task import Progress

@@ -17,8 +17,8 @@ from torch import nn
 from .ctrgcn import CTRGCN
 from .sequence import GRUEncoder, TransformerEncoder
 from .stgcn import STGCN, calibrate
-from ..core import Config, InputError
-from ..skeleton import Layout, NTU25, PARTITIONS, md_text
+from ..core import Config, InputError, md_text
+from ..skeleton import Layout, NTU25, PARTITIONS
 
 # %% ../../nbs/models/03_zoo.ipynb #97cc2c5e
 _MODELS = {

@@ -11,14 +11,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from ..core import InputError
+from ..core import InputError, md_text
 from .bvh import not_too_many, numbers_of, position_blocks, read_text
 from .common import text_bytes
 from c2vl_kit.readers.mocap import (
     MOST_JOINTS, PERSON, UNITS, different, forward, guess_unit, joint_reach, mocap_clip, mocap_facts,
     to_metres, tree_layout, turns_of,
 )
-from ..skeleton import Clip, Layout, md_text
+from ..skeleton import Clip, Layout
 
 # %% ../../nbs/readers/10_asf.ipynb #98249d92
 _ENDS = {"root": "hip centre", "lowerback": "lower back", "upperback": "spine", "thorax": "shoulder centre", "lowerneck": "neck",

@@ -11,13 +11,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from ..core import InputError
+from ..core import InputError, md_text
 from .common import text_bytes
 from c2vl_kit.readers.mocap import (
     MOST_JOINTS, UNITS, body_joints, forward, guess_unit, joint_reach, kit_names, mocap_clip,
     mocap_facts, to_metres, tree_layout, turns_of,
 )
-from ..skeleton import Clip, Layout, md_text
+from ..skeleton import Clip, Layout
 
 # %% ../../nbs/readers/09_bvh.ipynb #36ba3d55
 _CHANNELS = {f"{a}{kind}": (kind, a) for a in "xyz" for kind in ("position", "rotation")}

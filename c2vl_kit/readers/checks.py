@@ -12,7 +12,8 @@ from itertools import islice
 
 import numpy as np
 
-from ..skeleton import LAYOUTS, ROLES, Clip, Layout, md_text
+from ..core import md_text
+from ..skeleton import LAYOUTS, ROLES, Clip, Layout
 
 # %% ../../nbs/readers/16_checks.ipynb #36e41590
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
-from ..core import InputError
-from ..skeleton import Clip, LAYOUTS, Layout, get_layout, md_text
+from ..core import InputError, md_text
+from ..skeleton import Clip, LAYOUTS, Layout, get_layout
 
 # %% ../../nbs/readers/00_common.ipynb #46549e3f
 BULK = 200  # files after which compiled code pays

@@ -12,11 +12,11 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from ..core import InputError
+from ..core import MOST_CLASSES, InputError, as_label
 from .common import checked, foreign, layout_of, shown
 from .pickles import Array, NUMBERS
 from .pyskl import only_seen, pyskl_facts, unpickled, written
-from ..skeleton import Clip, MOST_CLASSES, NTU25, as_label, interpolate_missing
+from ..skeleton import Clip, NTU25, interpolate_missing
 
 # %% ../../nbs/readers/13_ctrgcn.ipynb #7f19a68e
 _BROKEN_ZIP = (  # what Python's zip reader raises on damaged files

@@ -18,8 +18,8 @@ from types import MappingProxyType
 import numpy as np
 
 from .common import text_bytes
-from ..core import InputError
-from ..skeleton import Clip, OPENPOSE25, known_labels
+from ..core import InputError, known_labels
+from ..skeleton import Clip, OPENPOSE25
 
 # %% ../../nbs/readers/07_driveact.ipynb #8e82a507
 DRIVEACT_CLASSES = MappingProxyType({  # level -> class names; the label is the position

@@ -10,11 +10,11 @@ import numpy as np
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
-from ..core import InputError
+from ..core import InputError, md_text
 from .common import MOST_BODIES, checked_clip, label_facts, name_facts, text_bytes
 from .ntu_fast import quick, scanner
 from .ntu_text import Blocks, careful
-from ..skeleton import Clip, NTU25, md_text
+from ..skeleton import Clip, NTU25
 
 # %% ../../nbs/readers/05_ntu.ipynb #681631cd
 NTU_CLASSES = (  # A001 … A120 in order; label = action number - 1

@@ -13,11 +13,11 @@ import re
 import struct
 from contextlib import contextmanager
 from pathlib import Path
-from ..core import InputError, whole_file
+from ..core import MOST_CLASSES, InputError, unmasked, whole_file
 from .common import NAME_RULES, checked, foreign, layout_of, shown
 from .ntu import NTU_CLASSES
 from .pickles import Array, Pickle
-from ..skeleton import COCO17, Clip, LAYOUTS, MOST_CLASSES, NTU25, unmasked
+from ..skeleton import COCO17, Clip, LAYOUTS, NTU25
 
 # %% ../../nbs/readers/12_pyskl.ipynb #79776e43
 def from_pixels(uv, shape) -> np.ndarray:  # uv: (…, 2) pixels, y down; shape: (height, width)

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from ..concepts.space import ConceptSpace, umap_2d
-from ..core import InputError
+from ..core import InputError, unmasked
 from ..data.transforms import join_tracks
-from ..skeleton import Clip, unmasked
+from ..skeleton import Clip
 from .widget import InlinePage, widget_class, widget_fragment, widget_page
 from .pack import pack_clips, texts_of
 

@@ -12,9 +12,9 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from ..core import InputError
+from ..core import InputError, unmasked
 from ..data.transforms import join_tracks
-from ..skeleton import Clip, Layout, facing, interpolate_missing, unmasked
+from ..skeleton import Clip, Layout, facing, interpolate_missing
 
 # %% ../../nbs/viz/02_pack.ipynb #0a2c9277
 _NOTHING, _SEEN, GUESSED = 0, 1, 2

@@ -17,10 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import InputError, write_whole
+from ..core import InputError, clean_text, write_whole
 from ..evaluate.probes import REFERENCES, headline, reference, trained_on
 from ..progress import Meter
-from ..skeleton import clean_text
 from ..train.runs import Run
 from ..train.runview import trained_elsewhere
 from .explorer import explorer_fragment, explorer_states
