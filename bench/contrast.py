@@ -17,6 +17,7 @@ from c2vl_kit.app.family import FamilyConfig, open_data
 from c2vl_kit.evaluate.probes import evaluate
 from c2vl_kit.methods import skeletonclr
 from c2vl_kit.core import InputError
+from c2vl_kit.train.pretrain import pretrain
 
 BASE = dict(augment=MILD, queue=256, momentum=0.99, tau=0.07)
 TRIES = {
@@ -36,7 +37,7 @@ def one(name: str, store: Store, split, out: Path, epochs: int) -> list[str]:
     shared = FamilyConfig().shared(epochs, 0)
     changes = {**BASE, **TRIES[name]}
     shared["train"] |= changes.pop("train", {})
-    run = skeletonclr.pretrain(store, split, out / name.replace(" ", "-"), skeletonclr.small(**shared, **changes), progress=False)
+    run = pretrain(skeletonclr, store, split, out / name.replace(" ", "-"), skeletonclr.small(**shared, **changes), progress=False)
     found = evaluate(run, store, split, device="cpu", progress=False, prompts=None)
     tables = {r.protocol: next(iter(r.scores.table.values())) for r in found.rows}
     return [f"{100 * tables[p][figure].accuracy:.1f}" for p, figure in COLUMNS.items()]

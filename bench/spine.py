@@ -24,9 +24,11 @@ from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.store import Store
 from c2vl_kit.app.family import open_data
 from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
-from c2vl_kit.methods.c2vl import C2VLConfig, full, pretrain, small
-from c2vl_kit.core import InputError, sha256_of, write_json_atomic
-from c2vl_kit.train.trainer import first_difference
+from c2vl_kit.methods import c2vl
+from c2vl_kit.methods.c2vl import C2VLConfig, published, small
+from c2vl_kit.core import InputError, differences, sha256_of, write_json_atomic
+from c2vl_kit.train.pretrain import pretrain
+from c2vl_kit.train.trainer import MAY_CHANGE
 
 EPOCHS = {"nw-ucla": 40, "utd-mhad": 80}  # small budget; equal for all rows of a table
 ROWS = ("hard", "c2vl", "shuffled", "random")
@@ -43,7 +45,7 @@ ALONE = ("own words", "shuffled words", "random vectors")  # figures of the prot
 def settings(args) -> C2VLConfig:
     "The one configuration of the table, with --set PART.KEY=VALUE applied."
     if args.budget == "full":
-        config = full(train={"device": "cuda"})
+        config = published(train={"device": "cuda"})
     else:
         config = small(train={"epochs": EPOCHS.get(args.data, 60), "threads": 1, "device": "cpu", "amp": args.amp})
     for text in args.set:
@@ -61,7 +63,7 @@ def check_made(folder: Path, config: C2VLConfig, split, store: str) -> None:
     "InputError where finished results were made with other settings, or another split or store, than the ones asked for."
     made = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     old = {"config": made["config"], "split": made["split"]["hash"], "store": made["store_checksum"]}
-    if found := first_difference(old, {"config": config.to_dict(), "split": split.hash, "store": store}):
+    if found := next(iter(differences(old, {"config": config.to_dict(), "split": split.hash, "store": store}, MAY_CHANGE)), None):
         raise InputError(f"{folder} holds results made with {found[0]}={found[1]}, not {found[2]}: give another --out, or remove it.")
 
 
@@ -77,7 +79,7 @@ def job(row: str, seed: int, out: str, base: str, split, config: C2VLConfig, alo
         concepts = ConceptSpace.load(Path(base) / "space").subset(split.train)
         if row in ("shuffled", "random"):
             concepts = getattr(concepts, row)(seed)
-        run = pretrain(data, split, concepts, folder, config, seed=seed, progress=None if alone else False)
+        run = pretrain(c2vl, data, split, folder, config, space=concepts, seed=seed, progress=None if alone else False)
         evaluate(run, data, split, seed=seed, device=config.train.device, progress=False, prompts=Path(base) / "prompts.jsonl")
     return row, seed, time.time() - start
 

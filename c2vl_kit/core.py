@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST_CLASSES', 'InputError', 'clean_text', 'unmasked', 'as_label', 'known_labels', 'md_text', 'as_size',
            'cannot_write', 'writing', 'process_alive', 'clear_leftovers', 'whole_file', 'write_whole',
-           'write_json_atomic', 'Facts', 'read_facts', 'lock_file', 'locked', 'sha256_of']
+           'write_json_atomic', 'Facts', 'read_facts', 'lock_file', 'locked', 'sha256_of', 'Config', 'differences']
 
 # %% ../nbs/00_core.ipynb #db551704
 import errno
@@ -15,8 +15,9 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields, replace
 from itertools import count
 from pathlib import Path
 
@@ -399,3 +400,66 @@ def sha256_of(
         total.update(head.encode() + b"\n")
         total.update(body)
     return total.hexdigest()
+
+# %% ../nbs/00_core.ipynb #daebf070
+class Config:
+    "Base of frozen dataclasses that hold settings: to JSON and back, changed copies, differences; unknown names are refused."
+
+    def to_dict(self) -> dict:  # plain values, ready for JSON
+        "The settings as plain values."
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping):  # settings as read from JSON; missing ones keep their default
+        "The settings from plain values; lists become tuples again, and what belongs to a part becomes that part."
+        cls.refuse_unknown(values)
+        parts = cls.parts()
+        made = {k: parts[k].from_dict(v) for k, v in values.items() if k in parts and isinstance(v, Mapping)}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()} | made)
+
+    def replace(self, **changes):  # settings to change; those of a part as a dictionary, train={"lr": 0.1}
+        "A copy with some settings changed."
+        self.refuse_unknown(changes)
+        parts = self.parts()
+        made = {k: getattr(self, k).replace(**v) for k, v in changes.items() if k in parts and isinstance(v, Mapping)}
+        return replace(self, **changes | made)
+
+    def differences(self, other: "Config") -> list[tuple[str, object, object]]:  # dotted name, here, there
+        "All settings in which two configurations differ."
+        return differences(self.to_dict(), other.to_dict())
+
+    @classmethod
+    def parts(cls) -> dict[str, type["Config"]]:  # name -> class
+        "The settings that have settings of their own."
+        return {f.name: f.type for f in fields(cls) if isinstance(f.type, type) and issubclass(f.type, Config)}
+
+    def check_parts(self) -> None:
+        "InputError for a part of another class; call it where the settings are checked."
+        for name, kind in self.parts().items():
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} must be of type {kind.__name__}, got {type(getattr(self, name)).__name__}")
+
+    @classmethod
+    def refuse_unknown(cls, names: Iterable[str]) -> None:
+        "InputError for the first name that is no setting."
+        known = [f.name for f in fields(cls)]
+        for name in names:
+            if name not in known:
+                raise InputError(f"{cls.__name__} has no setting {name!r}: it has {', '.join(known)}")
+
+# %% ../nbs/00_core.ipynb #e9c51435
+def differences(
+    old: Mapping,  # plain values, nested as deep as you like
+    new: Mapping,  # the same of another time
+    aside: Iterable[str] = (),  # names that may differ, at any depth
+) -> list[tuple[str, object, object]]:  # dotted name, old value, new value; None for one that is missing
+    "All values that differ, by their dotted names; a tuple equals the list that JSON makes of it."
+    old, new = (json.loads(json.dumps(d)) for d in (old, new))
+    found = []
+    for key in (k for k in dict.fromkeys([*old, *new]) if k not in aside):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += [(f"{key}.{inner}", *values) for inner, *values in differences(a, b, aside)]
+        elif a != b:
+            found.append((key, a, b))
+    return found

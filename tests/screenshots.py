@@ -141,7 +141,9 @@ def small_run():
     from c2vl_kit.concepts.space import ConceptSpace
     from c2vl_kit.data.catalog import get_split
     from c2vl_kit.data.build import build_store
-    from c2vl_kit.methods.c2vl import pretrain, small
+    from c2vl_kit.methods import c2vl
+    from c2vl_kit.methods.c2vl import small
+    from c2vl_kit.train.pretrain import pretrain
     from c2vl_kit.viz.explorer import Explorer
 
     made = simulate(SimulatorConfig(classes=5, subjects=6, repetitions=3))
@@ -150,7 +152,7 @@ def small_run():
         words = np.log1p(np.stack([hashed(made.descriptions[c.name]) for c in made.clips])).astype(np.float32)
         space = ConceptSpace([c.name for c in made.clips], words).subset(store.names)
         config = small(frames=16, backbone={"width": 8, "dim": 64}, train={"epochs": 40, "batch_size": 16})
-        run = pretrain(store, get_split(store), space, Path(folder) / "run", config, record_targets=2, progress=False)
+        run = pretrain(c2vl, store, get_split(store), Path(folder) / "run", config, space=space, record_targets=2, progress=False)
         show = Explorer(run, store, made.descriptions, space)
     names, classes = show.heatmap.names, show.heatmap.classes
     return show, [names[i] for i in range(len(names)) if classes[i] == classes[0]][:2]

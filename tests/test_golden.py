@@ -47,11 +47,13 @@ KIT = {  # name used below → where it is
     "Split": "c2vl_kit.data.splits:Split",
     "Store": "c2vl_kit.data.store:Store",
     "TextTower": "c2vl_kit.concepts.towers:TextTower",
+    "build_store": "c2vl_kit.data.build:build_store",
     "caption": "c2vl_kit.concepts.kinematic:caption",
     "clip_loss": "c2vl_kit.losses.contrastive:clip_loss",
     "cross_view_loss": "c2vl_kit.losses.exchange:cross_view_loss",
     "c2vl": "c2vl_kit.methods.c2vl",
     "crosclr": "c2vl_kit.methods.crosclr",
+    "distil": "c2vl_kit.methods.distil",
     "distillation_loss": "c2vl_kit.losses.exchange:distillation_loss",
     "evaluate": "c2vl_kit.evaluate.probes:evaluate",
     "evaluate_views": "c2vl_kit.evaluate.fusion:evaluate_views",
@@ -65,6 +67,7 @@ KIT = {  # name used below → where it is
     "packaged_minilm": "c2vl_kit.concepts.towers:packaged_minilm",
     "player_page": "c2vl_kit.viz.player:player_page",
     "player_state": "c2vl_kit.viz.pack:player_state",
+    "pretrain": "c2vl_kit.train.pretrain:pretrain",
     "read_ntu": "c2vl_kit.readers.ntu:read_ntu",
     "read_nwucla": "c2vl_kit.readers.kinect:read_nwucla",
     "read_sbu": "c2vl_kit.readers.kinect:read_sbu",
@@ -104,29 +107,30 @@ def read_store(folder: Path, files: list[Path], reader: str, dataset: str):
 
 # method → how a tiny run of it is made: scene, run folder, settings that differ from TINY → run
 def c2vl_run(s, out: Path, **changes):
-    return kit.c2vl.pretrain(s.store, s.split, s.space, out, kit.c2vl.small().replace(**TINY).replace(**changes), progress=False)
+    changes |= {"views": changes.pop("stream", "joint")}
+    return kit.pretrain(kit.c2vl, s.store, s.split, out, kit.c2vl.small().replace(**TINY).replace(**changes), space=s.space, progress=False)
 
 
 def contrast_run(module: str, s, out: Path, legacy: bool = False, **changes):
     method = getattr(kit, module)
     config = method.small(legacy=legacy).replace(**TINY, queue=24, projection=8).replace(**changes)
-    return method.pretrain(s.store, s.split, out, config, progress=False)
+    return kit.pretrain(method, s.store, s.split, out, config, progress=False)
 
 
 def distil_run(s, out: Path, **changes):
-    config = kit.ikem.students().replace(**TINY, queue=24).replace(**changes)
-    return kit.ikem.distil(s.run("ikem"), s.store, s.split, out, config, progress=False)
+    config = kit.distil.small().replace(**TINY, queue=24).replace(**changes)
+    return kit.pretrain(kit.distil, s.store, s.split, out, config, teacher=s.run("ikem"), progress=False)
 
 
 def supervised_run(s, out: Path, **changes):
     config = kit.supervised.small().replace(**TINY).replace(**changes)
-    return kit.supervised.train_supervised(s.store, s.split, out, config, progress=False)
+    return kit.pretrain(kit.supervised, s.store, s.split, out, config, progress=False)
 
 
 def mmcl_run(s, out: Path, **changes):
     config = kit.mmcl.small().replace(**TINY).replace(**changes)
     told = kit.Instruction.from_space(s.space)
-    return kit.mmcl.train_mmcl(s.store, s.split, told, s.space, out, config, progress=False)
+    return kit.pretrain(kit.mmcl, s.store, s.split, out, config, instruction=told, space=s.space, progress=False)
 
 
 def weights_of(run) -> list[torch.Tensor]:
@@ -437,7 +441,8 @@ def losses(s: Scene) -> dict:
         "info_nce": kit.info_nce(z["joint"], keys["joint"], 0.2), "clip_loss": kit.clip_loss(L, V, 5.0),
         "moco_loss": kit.moco_loss(z["joint"], keys["joint"], queues["joint"], 0.2), "fam_loss": kit.fam_loss(L, V, 0.4),
         "fam_loss, two replicas": kit.fam_loss(L, V, 0.4, 2), "ikem_loss": kit.ikem_loss(wide, keys, queues, 0.2)[0],
-        "distillation_loss": kit.distillation_loss(wide, z, queues, 0.2, 2)[0],
+        "distil": "c2vl_kit.methods.distil",
+    "distillation_loss": kit.distillation_loss(wide, z, queues, 0.2, 2)[0],
         "distillation_loss, one bank for two": kit.distillation_loss(wide, z, queues, 0.2, 1, {"motion": "bone"})[0],
         "relational_loss": kit.relational_loss(
             wide["bone"], torch.cat([*keys.values()], 1), torch.cat([*queues.values()], 1), z["joint"], queues["joint"], 0.2, 2),

@@ -51,7 +51,9 @@ RUN_CELLS = [
     "from c2vl_kit.data.loader import ClipSet\n"
     "from c2vl_kit.data.simulate import SimulatorConfig, simulate\n"
     "from c2vl_kit.data.store import Store\n"
-    "from c2vl_kit.methods.c2vl import pretrain, small\n"
+    "from c2vl_kit.methods import c2vl\n"
+    "from c2vl_kit.methods.c2vl import small\n"
+    "from c2vl_kit.train.pretrain import pretrain\n"
     "from c2vl_kit.viz.explorer import Explorer\n"
     "from c2vl_kit.viz.live import LiveView\n"
     "made = simulate(SimulatorConfig(classes=3, subjects=4, repetitions=2))\n"
@@ -65,10 +67,10 @@ RUN_CELLS = [
     "live = LiveView(watched, dict(zip(store.names, store.labels)), every=1)\n"
     "live",
     "try:\n"
-    "    pretrain(store, split, space, 'job/run', settings, callbacks=[live], record_targets=50, progress=False)\n"
+    "    pretrain(c2vl, store, split, 'job/run', settings, space=space, callbacks=[live], record_targets=50, progress=False)\n"
     "except KeyboardInterrupt:\n"
     "    print('stopped at', live.epoch)",
-    "run = pretrain(store, split, space, 'job/run', settings, callbacks=[live], record_targets=50, stop_after=live.epoch + 2, "
+    "run = pretrain(c2vl, store, split, 'job/run', settings, space=space, callbacks=[live], record_targets=50, stop_after=live.epoch + 2, "
     "progress=False)\n"
     "print('went on to', live.epoch, len(run.history()))",
     "explorer = Explorer('job/run', prompts=made.descriptions)\n"

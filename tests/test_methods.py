@@ -21,17 +21,18 @@ from c2vl_kit.data.store import Store
 from c2vl_kit.data.streams import stream
 from c2vl_kit.evaluate.features import extract
 from c2vl_kit.evaluate.fusion import evaluate_views
-from c2vl_kit.methods import crosclr, ikem, mmcl, skeletonclr, supervised
+from c2vl_kit.methods import crosclr, distil, ikem, mmcl, skeletonclr, supervised
 from c2vl_kit.models.zoo import Backbone
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import KINECT20, NTU25, SBU15
 from c2vl_kit.train.runs import Run
 from c2vl_kit.train.task import Progress, check_task, generator_for, seeded
-from c2vl_kit.train.views import load_encoders, view_of
+from c2vl_kit.train.pretrain import pretrain
+from c2vl_kit.train.runview import RunView, how_prepared
 
 TINY = dict(frames=8, backbone={"name": "stgcn", "width": 4, "dim": 16, "dropout": 0.25}, queue=24,
             train={"epochs": 2, "batch_size": 8, "lr": 3e-3, "warmup_epochs": 1, "device": "cpu", "amp": "off", "threads": 1})
-METHODS = {"skeletonclr": (skeletonclr, skeletonclr.SkeletonCLR), "crosclr": (crosclr, crosclr.CrosSCLR), "ikem": (ikem, ikem.IKEM)}
+METHODS = {"skeletonclr": (skeletonclr, skeletonclr.MoCo), "crosclr": (crosclr, crosclr.CrosSCLR), "ikem": (ikem, ikem.IKEM)}
 STAGES = {"stage one": Progress(0, 10), "stage two": Progress(5, 10)}
 
 
@@ -52,7 +53,7 @@ def split(store) -> Split:
 def teacher(store, split, tmp_path_factory) -> Run:
     """Three views, one head for all: the published form."""
     config = ikem.small(views=("joint", "motion", "bone"), projection=8).replace(**TINY, shared_head=True)
-    return ikem.pretrain(store, split, tmp_path_factory.mktemp("teacher") / "run", config, progress=False)
+    return pretrain(ikem, store, split, tmp_path_factory.mktemp("teacher") / "run", config, progress=False)
 
 
 def two_people(layout=KINECT20, n=6) -> Batch:
@@ -83,14 +84,14 @@ def test_presets_construct_and_survive_json(method, preset, legacy):
 
 @pytest.mark.parametrize("one", (False, True))
 def test_students_presets_construct(teacher, one):
-    config = ikem.published_students(one, legacy=True, queue=128)
+    config = distil.published(one, legacy=True, queue=128)
     assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    task = ikem.Distill(KINECT20, ikem.load_teacher(teacher), config)
+    task = distil.Distill(KINECT20, distil.Teacher(teacher), config)
     assert sum(e["in_channels"] for e in task.encoder_table().values()) == 9
-    sound = ikem.Distill(KINECT20, ikem.load_teacher(teacher), ikem.students())
+    sound = distil.Distill(KINECT20, distil.Teacher(teacher), distil.small())
     assert task.train().teacher.training and not sound.train().teacher.training
     for legacy in (False, True):
-        config = ikem.published_students(one, legacy=legacy)
+        config = distil.published(one, legacy=legacy)
         assert config.pipeline == ("A-legacy" if legacy else "A")
         assert config.train_mode_teacher == config.bone_queue == config.repeat_augment == config.legacy_streams == legacy
         assert (config.backbone.persons, config.backbone.partition) == (("legacy", "legacy-hop1") if legacy else (None, None))
@@ -106,9 +107,9 @@ def test_mmcl_published_switches():
 def test_students_repeat_their_augmentations_where_asked(teacher):
     batch, losses = two_people(), {}
     for repeat in (False, True):
-        config = ikem.students(repeat_augment=repeat).replace(**TINY, persons=2)
+        config = distil.small(repeat_augment=repeat).replace(**TINY, persons=2)
         with seeded(0, "init"):
-            task = ikem.Distill(KINECT20, ikem.load_teacher(teacher), config).eval()
+            task = distil.Distill(KINECT20, distil.Teacher(teacher), config).eval()
         with torch.no_grad():
             losses[repeat] = [task.loss(batch, Progress(e, 2, step=3), generator_for(0, "augment", e))[0].item() for e in (0, 1)]
     assert losses[True][0] == losses[True][1] and losses[False][0] != losses[False][1]
@@ -116,17 +117,17 @@ def test_students_repeat_their_augmentations_where_asked(teacher):
 
 def test_legacy_streams_reach_students_and_features(store, split, tmp_path):
     config = ikem.small(views=("joint", "bone"), projection=8, legacy_streams=True).replace(**TINY)
-    run = ikem.pretrain(store, split, tmp_path / "run", config, progress=False)
-    how = view_of(run, "bone")
+    run = pretrain(ikem, store, split, tmp_path / "run", config, progress=False)
+    how = how_prepared(RunView(run), "bone")
     assert how["legacy_streams"] and "true_timeline" not in how
-    clips, net = ClipSet.load(store, split.train, 8, 1, "facing", progress=False), load_encoders(run)["bone"]
+    clips, net = ClipSet.load(store, split.train, 8, 1, "facing", progress=False), RunView(run).encoders["bone"]
     with torch.no_grad():
         want = net(stream(clips.x, KINECT20, "bone", legacy=True), clips.present).numpy()
     assert abs(extract(net, clips, stream="bone", legacy_streams=True).x - want).max() < 1e-5
     assert abs(extract(net, clips, stream="bone").x - want).max() > 1e-3
     results = evaluate_views(run, store, split, views=["bone"], progress=False)
     assert results.info["view"]["bone"]["legacy_streams"] and abs(results.info["feature_std"] - want.std(0).mean()) < 1e-4
-    student = ikem.Distill(KINECT20, ikem.load_teacher(run), ikem.students(legacy_streams=True).replace(**TINY))
+    student = distil.Distill(KINECT20, distil.Teacher(run), distil.small(legacy_streams=True).replace(**TINY))
     batch = clips.take(range(4))
     assert torch.equal(student.streams(batch.x, batch)["bone"], stream(batch.x, KINECT20, "bone", legacy=True))
 
@@ -135,7 +136,7 @@ def test_a_classifier_knows_its_own_training_clips(store, split, tmp_path):
     """In evaluation mode, after eighty steps: batch norms have settled, or every clip would get one answer."""
     brief = TINY["train"] | {"epochs": 40, "lr": 5e-3}
     config = supervised.small().replace(frames=16, backbone={"width": 4, "dim": 16}, train=brief)
-    run = supervised.train_supervised(store, split, tmp_path / "run", config, progress=False)
+    run = pretrain(supervised, store, split, tmp_path / "run", config, progress=False)
     label = dict(zip(store.names, store.labels.tolist()))
     answers = supervised.classify(run, store, split.train, progress=False)["joint"].argmax(1).tolist()
     right = sum(a == label[n] for a, n in zip(answers, split.train)) / len(answers)
@@ -156,9 +157,9 @@ def test_check_task(method, legacy, stage):
 
 def test_check_task_distill(teacher):
     for views in (("joint", "bone"), ("joint+motion+bone",)):
-        config = ikem.students(views=views).replace(**TINY, persons=2)
+        config = distil.small(views=views).replace(**TINY, persons=2)
         with seeded(0, "init"):
-            task = ikem.Distill(KINECT20, ikem.load_teacher(teacher), config)
+            task = distil.Distill(KINECT20, distil.Teacher(teacher), config)
         assert check_task(task, two_people())["loss"] > 0
 
 
@@ -199,30 +200,30 @@ def test_queue_holds_what_a_list_would(store, split):
 
 
 def test_runs_are_read_back(teacher, store, split, tmp_path):
-    assert list(load_encoders(teacher)) == ["joint", "motion", "bone"]
-    assert view_of(teacher, "bone") == {"frames": 8, "persons": 1, "pipeline": "facing", "stream": "bone"}
-    config = ikem.students(views=("joint+motion+bone",)).replace(**TINY)
-    once = ikem.distil(teacher, store, split, tmp_path / "once", config, seed=2, progress=False)
-    ikem.distil(teacher, store, split, tmp_path / "half", config, seed=2, progress=False, stop_after=1)
-    half = ikem.distil(teacher, store, split, tmp_path / "half", config, seed=2, progress=False)
+    assert list(RunView(teacher).encoders) == ["joint", "motion", "bone"]
+    assert how_prepared(RunView(teacher), "bone") == {"frames": 8, "persons": 1, "pipeline": "facing", "stream": "bone"}
+    config = distil.small(views=("joint+motion+bone",)).replace(**TINY)
+    once = pretrain(distil, store, split, tmp_path / "once", config, teacher=teacher, seed=2, progress=False)
+    pretrain(distil, store, split, tmp_path / "half", config, teacher=teacher, seed=2, progress=False, stop_after=1)
+    half = pretrain(distil, store, split, tmp_path / "half", config, teacher=teacher, seed=2, progress=False)
     a, b = (r.load_checkpoint()["model"] for r in (once, half))
     assert all(torch.equal(a[k], b[k]) for k in a)
-    other = ikem.pretrain(store, split, tmp_path / "other", ikem.small(views=("joint", "motion", "bone"), projection=8).replace(**TINY),
+    other = pretrain(ikem, store, split, tmp_path / "other", ikem.small(views=("joint", "motion", "bone"), projection=8).replace(**TINY),
                           seed=9, progress=False)
     with pytest.raises(InputError, match="cannot resume"):
-        ikem.distil(other, store, split, tmp_path / "half", config, seed=2, progress=False)
+        pretrain(distil, store, split, tmp_path / "half", config, teacher=other, seed=2, progress=False)
 
 
 def test_a_teacher_of_other_clips_is_refused_unless_cleared(teacher, store, split, tiny_clips, tmp_path):
-    config = ikem.students(views=("joint",)).replace(**TINY)
+    config = distil.small(views=("joint",)).replace(**TINY)
     elsewhere, _ = build_store(tmp_path / "store", tiny_clips, dataset="elsewhere", progress=False)
     fewer = Split("simulated", "fewer", split.train[:12], split.tests)
     for data, part, named in ((elsewhere, split, "elsewhere, split xsub"), (store, fewer, "simulated, split fewer"),
                               (elsewhere, fewer, "elsewhere, split fewer")):
         with pytest.raises(InputError, match=f"was trained on simulated, split xsub .* train one on {named}"):
-            ikem.distil(teacher, data, part, tmp_path / "no", config, progress=False)
+            pretrain(distil, data, part, tmp_path / "no", config, teacher=teacher, progress=False)
     assert not (tmp_path / "no").exists()
-    run = ikem.distil(teacher, elsewhere, fewer, tmp_path / "run", config, cleared=True, progress=False)
+    run = pretrain(distil, elsewhere, fewer, tmp_path / "run", config, teacher=teacher, cleared=True, progress=False)
     assert run.config["dataset"] == "elsewhere" and len(run.history()) == 2
 
 
@@ -254,7 +255,8 @@ from c2vl_kit.data.splits import Split
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.methods import ikem
-from c2vl_kit.train.views import pretrain_task
+from types import SimpleNamespace
+from c2vl_kit.train.pretrain import pretrain
 
 store, out, wait_in = Store.open(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 
@@ -272,7 +274,7 @@ config = ikem.small(views=("joint", "motion", "angular-velocity"), projection=8)
     train={"epochs": 3, "batch_size": 8, "lr": 3e-3, "device": "cpu", "amp": "off", "threads": 1})
 torch.rand(int(time.time()) % 100)  # whatever was drawn before must not matter
 split = Split("simulated", "all", tuple(store.names), {"official": ()})
-pretrain_task(Waiting, store, split, out, config, "ikem", progress=False)
+pretrain(SimpleNamespace(Task=Waiting), store, split, out, config, progress=False)
 '''
 
 
@@ -316,10 +318,10 @@ def test_killed_in_stage_two_and_resumed_equal_bit_for_bit(store, tmp_path):
 def test_a_bank_smaller_than_a_batch_is_refused_before_anything_is_made(store, split, tmp_path):
     config = skeletonclr.small().replace(**TINY | {"queue": 4})
     with pytest.raises(InputError, match="a bank of 4 keys cannot hold a batch of 8"):
-        skeletonclr.pretrain(store, split, tmp_path / "run", config, progress=False)
+        pretrain(skeletonclr, store, split, tmp_path / "run", config, progress=False)
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="at least two views"):
-        crosclr.pretrain(store, split, tmp_path / "run", crosclr.small(views=("joint",)).replace(**TINY), progress=False)
+        pretrain(crosclr, store, split, tmp_path / "run", crosclr.small(views=("joint",)).replace(**TINY), progress=False)
     assert not (tmp_path / "run").exists()
 
 
@@ -346,6 +348,6 @@ def test_a_live_view_watches_every_method(tiny_clips, tmp_path):
     split = get_split(store)
     live = LiveView(ClipSet.load(store, split.train, 8, progress=False), dict(zip(store.names, store.labels)), every=1)
     settings = dict(frames=8, views=("motion", "joint"), queue=16, backbone=Backbone(width=4, dim=16, dropout=0.0))
-    skeletonclr.pretrain(store, split, tmp_path / "run", skeletonclr.small(**settings, train={"epochs": 2, "batch_size": 6}),
+    pretrain(skeletonclr, store, split, tmp_path / "run", skeletonclr.small(**settings, train={"epochs": 2, "batch_size": 6}),
                          progress=False, callbacks=[live])
     assert live.epoch == 2 and len(live.series["knn"]) == 2 and all(0 <= v <= 1 for v in live.series["knn"])

@@ -210,13 +210,15 @@ from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.probes import evaluate
-from c2vl_kit.methods.c2vl import pretrain, small
+from c2vl_kit.methods import c2vl
+from c2vl_kit.methods.c2vl import small
+from c2vl_kit.train.pretrain import pretrain
 made = simulate(SimulatorConfig(classes=2, subjects=4, repetitions=2))
 store, _ = build_store("store", made.clips, dataset="simulated", progress=False)
 vectors = np.random.default_rng(0).normal(size=(len(store), 8)).astype("float32")
 split = get_split(store)
 config = small(frames=16, backbone={"width": 4}, train={"epochs": 1, "batch_size": 8})
-run = pretrain(store, split, ConceptSpace(store.names, vectors), "run", config)
+run = pretrain(c2vl, store, split, "run", config, space=ConceptSpace(store.names, vectors))
 evaluate(run, store, split)
 assert not absent & set(sys.modules)
 """

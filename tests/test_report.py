@@ -13,7 +13,9 @@ from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.build import build_store
 from c2vl_kit.evaluate.probes import ProbeConfig, evaluate
-from c2vl_kit.methods.c2vl import pretrain, small
+from c2vl_kit.methods import c2vl
+from c2vl_kit.methods.c2vl import small
+from c2vl_kit.train.pretrain import pretrain
 from c2vl_kit.core import InputError
 from c2vl_kit.train.runs import Run
 from c2vl_kit.viz.report import gather, report
@@ -57,7 +59,7 @@ def job(tmp_path_factory):
     ConceptSpace(store.names, vectors).save(folder / "space")
     split = get_split(store)
     config = small(frames=8, backbone={"width": 4, "dim": 16}, train={"epochs": 2, "batch_size": 6})
-    pretrain(store, split, ConceptSpace.load(folder / "space"), folder / "run", config, progress=False)
+    pretrain(c2vl, store, split, folder / "run", config, space=ConceptSpace.load(folder / "space"), progress=False)
     evaluate(folder / "run", store, split, probe=ProbeConfig(epochs=3), progress=False)
     return folder, made.descriptions
 

@@ -17,7 +17,9 @@ from c2vl_kit.evaluate.features import extract, raw_features
 from c2vl_kit.evaluate.fusion import evaluate_views
 from c2vl_kit.evaluate.probes import ProbeConfig, Results, evaluate, knn
 from c2vl_kit.methods import skeletonclr
-from c2vl_kit.methods.c2vl import pretrain, small
+from c2vl_kit.methods import c2vl
+from c2vl_kit.methods.c2vl import small
+from c2vl_kit.train.pretrain import pretrain
 from c2vl_kit.models.zoo import Backbone
 from c2vl_kit.core import InputError
 from c2vl_kit.train.runs import Run
@@ -37,7 +39,7 @@ def job(tmp_path_factory, tiny_clips):
     words = np.random.default_rng(0).normal(size=(len(store), 8)).astype(np.float32)
     ConceptSpace(store.names, words).save(folder / "space")
     config = small(frames=8, backbone={"width": 2, "dim": 8}, train={"epochs": 1, "batch_size": 6})
-    pretrain(store, split, ConceptSpace.load(folder / "space"), folder / "run", config, progress=False)
+    pretrain(c2vl, store, split, folder / "run", config, space=ConceptSpace.load(folder / "space"), progress=False)
     evaluate(folder / "run", store, split, **QUICK)
     return folder
 
@@ -78,7 +80,7 @@ def test_another_split_or_store_is_refused_with_both_hashes(job, store, split, m
 
 def test_a_fused_run_of_other_data_is_refused(job, store, split, moved, tmp_path):
     config = skeletonclr.small(frames=8, backbone={"width": 2, "dim": 8}, train={"epochs": 1, "batch_size": 6}, queue=12)
-    run = skeletonclr.pretrain(moved, get_split(moved), tmp_path / "run", config, progress=False)
+    run = pretrain(skeletonclr, moved, get_split(moved), tmp_path / "run", config, progress=False)
     with pytest.raises(InputError, match=f"{moved.checksum[:12]}.*{store.checksum[:12]}"):
         evaluate_views({"mine": job / "run", "theirs": run}, store, split, progress=False)
 

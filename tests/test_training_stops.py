@@ -172,27 +172,27 @@ def test_a_run_folder_that_is_none_is_one_sentence(tmp_path, text):
     run = Run.create(tmp_path / "run", {"method": "toy"})
     Trainer(TwoViews(), clips(), CONFIG, run).fit(1)
     (run.path / "config.json").write_text(text, encoding="latin-1")
-    from c2vl_kit.train.views import load_encoders
+    from c2vl_kit.train.runview import RunView
 
     with pytest.raises(InputError, match=r"config\.json|says nothing of its encoders"):
-        load_encoders(run.path)
+        RunView(run.path).encoders
 
 
 def test_a_width_of_ten_million_costs_no_memory(tmp_path):
     from c2vl_kit.models.zoo import Backbone
-    from c2vl_kit.train.views import load_encoders
+    from c2vl_kit.train.runview import RunView
 
     net = Backbone("stgcn", width=4, dim=8)
     entry = {"stream": "joint", "prefix": "encoder.", "in_channels": 3, "backbone": net.to_dict()}
     head = {"layout": KINECT20.to_dict(), "encoders": {"joint": entry}}
     run = Run.create(tmp_path / "run", head)
     run.save_checkpoint({"model": {f"encoder.{k}": v for k, v in net.make(KINECT20).state_dict().items()}, "epoch": 1})
-    assert list(load_encoders(run.path)) == ["joint"]
+    assert list(RunView(run.path).encoders) == ["joint"]
     for width, words in ((10**7, "width of a backbone must be 65,536 at most"), (60_000, "does not fit its encoder")):
         head["encoders"]["joint"]["backbone"]["width"] = width
         (run.path / "config.json").write_text(json.dumps(head))
         with pytest.raises(InputError, match=words):
-            load_encoders(run.path)
+            RunView(run.path).encoders
 
 
 def test_settings_that_differ_are_all_listed_with_a_way_on(tmp_path):
@@ -251,25 +251,26 @@ def data(tiny_clips, tmp_path_factory):
 
 def trained(method, data, folder):
     """A tiny run of a method: two epochs of four steps."""
-    from c2vl_kit.methods import c2vl, crosclr, ikem, mmcl, skeletonclr, supervised
+    from c2vl_kit.methods import c2vl, crosclr, distil, ikem, mmcl, skeletonclr, supervised
+    from c2vl_kit.train.pretrain import pretrain
 
     store, split, space = data
     train = {"epochs": 2, "batch_size": 4, "lr": 3e-3, "warmup_epochs": 1, "device": "cpu", "amp": "off", "threads": 1}
     tiny = dict(frames=8, backbone={"width": 4, "dim": 16, "dropout": 0.25}, train=train)
     if method == "c2vl":
-        return c2vl.pretrain(store, split, space, folder / method, c2vl.small(**tiny), progress=False)
+        return pretrain(c2vl, store, split, folder / method, c2vl.small(**tiny), space=space, progress=False)
     if method == "supervised":
-        return supervised.train_supervised(store, split, folder / method, supervised.small(**tiny), progress=False)
+        return pretrain(supervised, store, split, folder / method, supervised.small(**tiny), progress=False)
     if method == "mmcl":
         told = mmcl.Instruction.from_space(space)
-        return mmcl.train_mmcl(store, split, told, None, folder / method, mmcl.small(**tiny), progress=False)
+        return pretrain(mmcl, store, split, folder / method, mmcl.small(**tiny), instruction=told, progress=False)
     if method == "distil":
         teacher = trained("ikem", data, folder.parent / "teacher")
-        students = ikem.students(views=("joint+motion",)).replace(**tiny)
-        return ikem.distil(teacher, store, split, folder / method, students, seed=2, progress=False)
+        students = distil.small(views=("joint+motion",)).replace(**tiny)
+        return pretrain(distil, store, split, folder / method, students, teacher=teacher, seed=2, progress=False)
     room = {"skeletonclr": skeletonclr, "crosclr": crosclr, "ikem": ikem}[method]
     views = {} if method == "skeletonclr" else {"views": ("joint", "motion")}
-    return room.pretrain(store, split, folder / method, room.small(**views).replace(**tiny, queue=12), progress=False)
+    return pretrain(room, store, split, folder / method, room.small(**views).replace(**tiny, queue=12), progress=False)
 
 
 @pytest.mark.parametrize("method", METHODS)

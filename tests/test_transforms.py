@@ -568,7 +568,7 @@ def test_legacy_streams_have_bones_of_their_own_and_mix_a_batch_of_three():
 def test_every_stream_is_a_setting_of_c2vl(name):
     from c2vl_kit.methods.c2vl import C2VLConfig
 
-    assert C2VLConfig.from_dict(C2VLConfig(stream=name).to_dict()).stream == name
+    assert C2VLConfig.from_dict(C2VLConfig(views=name).to_dict()).views == (name,)
 
 
 # ---------------------------------------------------------------- augmentation

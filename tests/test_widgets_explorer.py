@@ -13,7 +13,9 @@ from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
-from c2vl_kit.methods.c2vl import pretrain, small
+from c2vl_kit.methods import c2vl
+from c2vl_kit.methods.c2vl import small
+from c2vl_kit.train.pretrain import pretrain
 from c2vl_kit.viz.concept_map import map_state
 from c2vl_kit.viz.explorer import Explorer, explorer_fragment, explorer_states
 from c2vl_kit.viz.pack import player_state
@@ -35,7 +37,7 @@ def trained(tmp_path_factory):
     space = ConceptSpace(store.names, vectors.astype(np.float32))
     space.save(folder / "space")
     config = small(frames=8, backbone={"width": 4, "dim": 16}, train={"epochs": 4, "batch_size": 6})
-    run = pretrain(store, get_split(store), space, folder / "run", config, record_targets=1, progress=False)
+    run = pretrain(c2vl, store, get_split(store), folder / "run", config, space=space, record_targets=1, progress=False)
     return run, {name: [EVIL if i == 0 else f"moment {i} of {name}" for i in range(4)] for name in store.names}
 
 

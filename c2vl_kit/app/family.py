@@ -31,13 +31,14 @@ from ..data.build import build_store
 from ..data.store import Store
 from ..evaluate.fusion import evaluate_views
 from ..evaluate.probes import Results, evaluate
-from ..methods import c2vl, crosclr, ikem, mmcl, skeletonclr, supervised
+from ..methods import c2vl, crosclr, distil, ikem, mmcl, skeletonclr, supervised
 from ..models.zoo import Backbone
-from ..core import InputError, md_text, write_json_atomic, write_whole
+from ..core import Config, InputError, differences, md_text, write_json_atomic, write_whole
 from ..progress import clock
+from ..train.pretrain import pretrain
 from ..train.runs import Run
-from ..train.task import Config, seeded
-from ..train.trainer import autocast, first_difference, pick_device
+from ..train.task import seeded
+from ..train.trainer import MAY_CHANGE, autocast, pick_device
 
 # %% ../../nbs/app/00_family.ipynb #c2ab2aa0
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _untrained(work: Work) -> Results:
 def _supervised(work: Work) -> Results:
     c, store = work.config, work.store()
     config = supervised.small(**c.shared(c.budget, work.seed))
-    return work.evaluate(supervised.train_supervised(store, work.split, work.folder / "run", config, progress=False), store)
+    return work.evaluate(pretrain(supervised, store, work.split, work.folder / "run", config, progress=False), store)
 
 
 def _mmcl(work: Work) -> Results:
@@ -143,24 +144,23 @@ def _mmcl(work: Work) -> Results:
     c, store, space = work.config, work.store(), work.space()
     config = mmcl.small(**c.shared(c.budget, work.seed))
     told = mmcl.Instruction.from_space(space)
-    return work.evaluate(mmcl.train_mmcl(store, work.split, told, None, work.folder / "run", config, progress=False), store)
+    return work.evaluate(pretrain(mmcl, store, work.split, work.folder / "run", config, instruction=told, progress=False), store)
 
 
 def _c2vl(work: Work) -> Results:
     c, store, space, runs = work.config, work.store(), work.space(), {}
     for view in THREE:
-        config = c2vl.small(frames=c.frames, persons=c.persons, pipeline=c.pipeline, stream=view, backbone=c.backbone(),
-                            train=c.train(c.budget, work.seed))
-        runs[view] = c2vl.pretrain(store, work.split, space, work.folder / view, config, progress=False)
+        config = c2vl.small(views=view, **c.shared(c.budget, work.seed))
+        runs[view] = pretrain(c2vl, store, work.split, work.folder / view, config, space=space, progress=False)
     return work.evaluate(runs, store)
 
 # %% ../../nbs/app/00_family.ipynb #0f8380f5
-def _contrast(method, *views: str) -> Callable[[Work], Results]:  # module with `small` and `pretrain`
+def _contrast(method, *views: str) -> Callable[[Work], Results]:  # module of methods
     "A job of SkeletonCLR, CrosSCLR or IKEM with these views."
     def job(work: Work) -> Results:
         c, store = work.config, work.store()
         config = method.small(views=views, **c.shared(c.budget // 2, work.seed))
-        return work.evaluate(method.pretrain(store, work.split, work.folder / "run", config, progress=False), store)
+        return work.evaluate(pretrain(method, store, work.split, work.folder / "run", config, progress=False), store)
 
     return job
 
@@ -169,9 +169,9 @@ def _distil(teacher: str, *students: str) -> Callable[[Work], Results]:  # membe
     "A job that teaches students from the teacher's run of the same seed."
     def job(work: Work) -> Results:
         c, store = work.config, work.store()
-        config = ikem.students(views=students, **c.shared(c.budget, work.seed))
+        config = distil.small(views=students, **c.shared(c.budget, work.seed))
         source = Run.open(replace(work, member=teacher).folder / "run")
-        return work.evaluate(ikem.distil(source, store, work.split, work.folder / "run", config, progress=False), store)
+        return work.evaluate(pretrain(distil, store, work.split, work.folder / "run", config, teacher=source, progress=False), store)
 
     return job
 
@@ -222,7 +222,7 @@ def run_job(
         made = Results.load(work.folder / "results.json")
         asked = {**made.info["asked"], "store": made.rows[0].store_checksum}
         now = {**work.asked(), "store": work.store().checksum}
-        if found := first_difference(asked, now):
+        if found := next(iter(differences(asked, now, MAY_CHANGE)), None):
             raise InputError(f"{work.folder} holds results made with {found[0]}={found[1]!r}, not {found[2]!r}: give another --out, or "
                              "remove that folder")
         words = [Run.open(p.parent).config.get("space") for p in sorted(work.folder.glob("*/config.json"))]

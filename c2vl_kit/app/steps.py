@@ -294,7 +294,7 @@ def _told(job: Job, store) -> Path | None:  # None: the kinematic captioner begi
     return job.prompts
 
 # %% ../../nbs/app/01_steps.ipynb #3b29e555
-FIELDS = ("frames", "stream", "pipeline")  # of C2VLConfig
+FIELDS = {"frames": "frames", "stream": "views", "pipeline": "pipeline"}  # option → setting of C2VLConfig
 TRAIN_FIELDS = ("epochs", "batch_size", "lr", "seed", "device", "threads", "save_every")  # of TrainConfig
 _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, True), "both": (True, True)}  # intra, inter
 
@@ -313,7 +313,7 @@ def config_of(
 ):  # -> C2VLConfig; InputError where a value is illegal
     "The preset, or the file named by --config, with the given options put in."
     from c2vl_kit.data.pipelines import get_pipeline
-    from c2vl_kit.methods.c2vl import C2VLConfig, full, small
+    from c2vl_kit.methods.c2vl import C2VLConfig, published, small
     from c2vl_kit.models.zoo import Backbone
     from c2vl_kit.train.trainer import pick_device
 
@@ -321,8 +321,8 @@ def config_of(
     preset = given.get("preset", "small")
     if preset not in ("small", "full"):
         raise InputError(f"there is no preset {preset!r}: choose small or full")
-    base = C2VLConfig.from_dict(_config_file(given["config"])) if "config" in given else {"small": small, "full": full}[preset]()
-    changes = {key: given[key] for key in FIELDS if key in given}
+    base = C2VLConfig.from_dict(_config_file(given["config"])) if "config" in given else {"small": small, "full": published}[preset]()
+    changes = {key: given[option] for option, key in FIELDS.items() if option in given}
     if train := {key: given[key] for key in TRAIN_FIELDS if key in given}:
         changes["train"] = train
     if backbone := {key: given[option] for option, key in (("backbone", "name"), ("width", "width")) if option in given}:
@@ -376,7 +376,8 @@ def pretrain_step(
 ):  # -> Run
     "The job's encoder, trained without labels; goes on where a stopped run was."
     from c2vl_kit.concepts.space import load_fresh
-    from c2vl_kit.methods.c2vl import pretrain
+    from c2vl_kit.methods import c2vl
+    from c2vl_kit.train.pretrain import pretrain
 
     store = job.open_store()
     if not job.space.is_dir():
@@ -385,7 +386,7 @@ def pretrain_step(
     chosen = _chosen(store, split, **narrowed)
     print(f"{len(chosen.train):,} training clips of split {chosen.name} ({chosen.hash})")
     print(f"{config.train.epochs} epochs, seed {config.train.seed}", flush=True)
-    run = pretrain(store, chosen, space, job.run, config, overwrite=overwrite, record_targets=record_targets, progress=progress)
+    run = pretrain(c2vl, store, chosen, job.run, config, space=space, overwrite=overwrite, record_targets=record_targets, progress=progress)
     print(f"trained: {job.run}")
     return run
 

@@ -7,15 +7,14 @@ __all__ = ['CROSCLR', 'IKEM_CAMERA', 'CTRGCN', 'CTRGCN_UCLA', 'MILD', 'temporal_
            'rotate', 'scale', 'jitter', 'flip', 'Augment']
 
 # %% ../../nbs/data/11_augment.ipynb #b0ab8c94
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..core import InputError
+from ..core import Config, InputError
 from ..skeleton import Layout
 
 # %% ../../nbs/data/11_augment.ipynb #f79836b1
@@ -229,7 +228,7 @@ def flip(
 
 # %% ../../nbs/data/11_augment.ipynb #fcc5f5a2
 @dataclass(frozen=True)
-class Augment:
+class Augment(Config):
     "Which augmentations, and how strong; with the defaults nothing changes."
 
     crop: float = 1.0  # temporal_crop: shortest part in (0, 1]; 1 is off
@@ -253,19 +252,6 @@ class Augment:
         layout: Layout | None = None,  # needed by flip alone
     ) -> Tensor:  # same shape, type and device
         return _augment(self, x, generator, layout)
-
-    def to_dict(self) -> dict:  # plain numbers, for JSON
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, d: Mapping) -> "Augment":  # InputError on unknown keys
-        unknown = sorted(set(d) - {f.name for f in fields(cls)})
-        if unknown:
-            raise InputError(f"unknown augmentation {', '.join(unknown)}; choose from {', '.join(f.name for f in fields(cls))}.")
-        return cls(**d)
-
-    def replace(self, **changes) -> "Augment":  # a copy with other settings; InputError on unknown keys
-        return self.from_dict(self.to_dict() | changes)
 
     def _repr_markdown_(self) -> str:
         on = [f"{k} {0.5 if v is True else v:g}" for k, v in self.to_dict().items() if v != getattr(Augment, k)]

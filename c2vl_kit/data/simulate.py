@@ -6,8 +6,8 @@
 from __future__ import annotations
 import html
 import numpy as np
-from dataclasses import asdict, dataclass, field, fields
-from ..core import InputError
+from dataclasses import dataclass, field
+from ..core import Config, InputError
 from .actions import Performance, SIM_CLASSES, perform
 from .body import rotation, smooth
 from .words import describe
@@ -18,7 +18,7 @@ __all__ = ['SimulatorConfig', 'Simulated', 'simulate', 'retarget']
 
 # %% ../../nbs/data/16_simulate.ipynb #70823451
 @dataclass(frozen=True)
-class SimulatorConfig:
+class SimulatorConfig(Config):
     "What to simulate. The number of clips is classes × subjects × repetitions × cameras."
     classes: int = 24  # the first so many of SIM_CLASSES
     subjects: int = 8
@@ -29,37 +29,18 @@ class SimulatorConfig:
     fps: float = 30.0  # frames per second
     noise: float = 0.006  # standard deviation of the sensor noise, metres
 
-    def to_dict(self) -> dict:  # plain values, for JSON
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, d: dict) -> SimulatorConfig:  # unknown keys are refused
-        unknown = set(d) - {f.name for f in fields(cls)}
-        if unknown:
-            raise InputError(f"SimulatorConfig has no option {sorted(unknown)}; use some of {[f.name for f in fields(cls)]}.")
-        return cls(**d).check()
-
-    def replace(self, **changes) -> SimulatorConfig:  # a copy with some options changed
-        return self.from_dict(asdict(self) | changes)
-
-# %% ../../nbs/data/16_simulate.ipynb #6c887418
-def _check(self: SimulatorConfig) -> SimulatorConfig:
-    "Itself, if every option is in range; InputError names the one that is not."
-    limits = {"classes": (1, len(SIM_CLASSES)), "subjects": (1, 999), "repetitions": (1, 99), "cameras": (1, 9), "seed": (0, 2**31)}
-    for name, (low, high) in limits.items():
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-            raise InputError(f"SimulatorConfig.{name} is {value!r}; give a whole number from {low} to {high}.")
-    for name, low, high in (("wrong_pairs", 0.0, 1.0), ("fps", 5.0, 240.0), ("noise", 0.0, 0.2)):
-        value = getattr(self, name)
-        if not isinstance(value, (int, float)) or not low <= value <= high:
-            raise InputError(f"SimulatorConfig.{name} is {value!r}; give a number from {low} to {high}.")
-    if self.wrong_pairs > 0 and self.classes < 2:
-        raise InputError("SimulatorConfig.wrong_pairs is above 0 with 1 class; wrong words need a second class to come from.")
-    return self
-
-
-SimulatorConfig.check = _check
+    def __post_init__(self):
+        limits = {"classes": (1, len(SIM_CLASSES)), "subjects": (1, 999), "repetitions": (1, 99), "cameras": (1, 9), "seed": (0, 2**31)}
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+                raise InputError(f"SimulatorConfig.{name} is {value!r}; give a whole number from {low} to {high}.")
+        for name, low, high in (("wrong_pairs", 0.0, 1.0), ("fps", 5.0, 240.0), ("noise", 0.0, 0.2)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not low <= value <= high:
+                raise InputError(f"SimulatorConfig.{name} is {value!r}; give a number from {low} to {high}.")
+        if self.wrong_pairs > 0 and self.classes < 2:
+            raise InputError("SimulatorConfig.wrong_pairs is above 0 with 1 class; wrong words need a second class to come from.")
 
 # %% ../../nbs/data/16_simulate.ipynb #1ffb46cd
 _CAMERAS = (0.0, 45.0, -45.0, 90.0, -90.0, 22.5, -22.5, 67.5, -67.5)  # degrees about y
@@ -127,7 +108,6 @@ def simulate(
     config: SimulatorConfig = SimulatorConfig(),
 ) -> Simulated:  # the same config gives the same result, to the last bit
     "Simulate labelled clips with 16 descriptions each; InputError if an option is out of range."
-    config.check()
     clips, descriptions = [], {}
     for action, label in enumerate(SIM_CLASSES[: config.classes]):
         for subject in range(1, config.subjects + 1):

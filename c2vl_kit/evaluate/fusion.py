@@ -25,7 +25,7 @@ from ..core import InputError, known_labels
 from ..train.runs import Run
 from ..train.task import generator_for
 from ..train.trainer import pick_device
-from ..train.views import load_encoders, view_of
+from ..train.runview import RunView, how_prepared
 
 # %% ../../nbs/evaluate/02_fusion.ipynb #d6cd4a48
 def class_scores(
@@ -163,7 +163,7 @@ def fused_scores(
     return rows | {"fused retrieval": retrieval(both, y, sides)}
 
 # %% ../../nbs/evaluate/02_fusion.ipynb #56b15cf5
-def _subjects(run, views: Sequence[str] | None) -> tuple[dict[str, tuple[nn.Module, dict]], dict[str, tuple[Run, str]]]:
+def _subjects(run, views: Sequence[str] | None) -> tuple[dict[str, tuple[nn.Module, dict]], dict[str, tuple[RunView, str]]]:
     "View -> its encoder and how clips are prepared for it; and view -> the run it comes from and its name there."
     found, source = {}, {}
     for name, one in (run.items() if isinstance(run, Mapping) else [(None, run)]):
@@ -172,13 +172,13 @@ def _subjects(run, views: Sequence[str] | None) -> tuple[dict[str, tuple[nn.Modu
                 raise InputError(f"a view has no setting {unknown[0]!r}: it has {', '.join(VIEW)}")
             found[name] = one[0], VIEW | dict(one[1])
             continue
-        one = one if isinstance(one, Run) else Run.open(one)
-        nets = load_encoders(one)
+        one = RunView.of(one)
+        nets = one.encoders
         if name is not None and name not in nets and len(nets) > 1:
             raise InputError(f"{one.path} has encoders for {', '.join(nets)}, none for {name!r}: give one of its views as the key")
         for view, net in nets.items() if name is None else [(name, nets.get(name, next(iter(nets.values()))))]:
             own = next(k for k, v in nets.items() if v is net)
-            found[view], source[view] = (net, view_of(one, own)), (one, own)
+            found[view], source[view] = (net, how_prepared(one, own)), (one, own)
     if missing := [v for v in views or () if v not in found]:
         raise InputError(f"there is no view {missing[0]!r}: choose from {', '.join(found)}")
     chosen = tuple(views or found)
@@ -217,7 +217,7 @@ def _features_of(subjects: Mapping, store, parts: Mapping, where, progress) -> d
     return out
 
 # %% ../../nbs/evaluate/02_fusion.ipynb #29cbe929
-def _own_classifiers(source: Mapping[str, tuple[Run, str]], store, parts: Mapping, labels: Mapping, progress) -> dict[str, Scores]:
+def _own_classifiers(source: Mapping[str, tuple[RunView, str]], store, parts: Mapping, labels: Mapping, progress) -> dict[str, Scores]:
     "Rows of the runs' own classifiers, where they have some: a view is called as the caller calls it."
     mine, said = {v: one for v, one in source.items() if one[0].config.get("classes")}, {}
     for run in {run.path: run for run, _ in mine.values()}.values():  # each run is asked once
@@ -230,7 +230,7 @@ def _own_classifiers(source: Mapping[str, tuple[Run, str]], store, parts: Mappin
 
 # %% ../../nbs/evaluate/02_fusion.ipynb #eb0acc3e
 def evaluate_views(
-    run: Run | str | Path | Mapping,  # a run or its folder; or view -> run, or view -> (encoder, settings that differ from VIEW)
+    run: Run | RunView | str | Path | Mapping,  # a run or its folder; or view -> run, or view -> (encoder, settings that differ from VIEW)
     store,  # Store of the recordings
     split,  # Split: clips to train probes on, and test sets by name
     out: str | Path | None = None,  # file to write; None: results.json of a single run (of other data: beside it), else nowhere

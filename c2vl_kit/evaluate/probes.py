@@ -21,12 +21,12 @@ from torch.nn import functional as F
 
 from ..data.loader import ClipSet, epoch_order
 from .features import Features, extract, raw_features
-from ..models.zoo import Backbone
-from ..core import InputError, as_label, known_labels, md_text, sha256_of, unmasked, write_json_atomic
+from ..core import (
+    Config, InputError, as_label, known_labels, md_text, sha256_of, unmasked, write_json_atomic)
 from ..train.runs import Run
-from ..train.task import Config, generator_for, seeded
+from ..train.task import generator_for
 from ..train.trainer import pick_device
-from ..train.views import loss_table, load_encoders, trained_elsewhere, view_of
+from ..train.runview import RunView, fresh_encoder, how_prepared, trained_elsewhere
 
 # %% ../../nbs/evaluate/01_probes.ipynb #4de0edd4
 @dataclass(frozen=True)
@@ -460,7 +460,7 @@ def _words(run, prompts, parts: dict, labels: dict, seed: int, info: dict) -> Sc
     from c2vl_kit.concepts.prompts import PromptStore
 
     if isinstance(prompts, str) and prompts == "auto":
-        prompts = run.path.resolve().parent / "prompts.jsonl" if isinstance(run, Run) else None
+        prompts = run.path.resolve().parent / "prompts.jsonl" if isinstance(run, RunView) else None
         if prompts is None or not prompts.is_file():
             return None
     if prompts is None:
@@ -479,7 +479,7 @@ def _words(run, prompts, parts: dict, labels: dict, seed: int, info: dict) -> Sc
 VIEW = dict(frames=50, persons=1, pipeline="centre", stream="joint")  # for encoders without a run
 
 
-def _subject(run, store, seed: int, view: Mapping | None, notes: list) -> tuple[nn.Module, nn.Module | None, dict, dict]:
+def _subject(run: RunView | nn.Module, seed: int, view: Mapping | None, notes: list) -> tuple[nn.Module, nn.Module | None, dict, dict]:
     "The encoder, one of the same shape with fresh weights, how clips are prepared for it, and facts."
     if isinstance(run, nn.Module):
         if unknown := sorted(set(view or {}) - set(VIEW)):
@@ -487,30 +487,29 @@ def _subject(run, store, seed: int, view: Mapping | None, notes: list) -> tuple[
         return run, None, VIEW | dict(view or {}), {"run": None, "notes": []}
     if view:
         raise InputError(f"a view was given together with the run {run.path}: the run knows its own, so leave view out")
-    name, encoder, untrained = _encoder_of(run, store, seed)
-    facts = {"run": run.path.name, "method": run.config["method"], "epochs": run.load_checkpoint("last")["epoch"],
+    name, encoder, untrained = _encoder_of(run, seed)
+    facts = {"run": run.path.name, "method": run.config["method"], "epochs": run.checkpoint["epoch"],
              "trained_on": trained_on(run), "notes": notes}
-    return encoder, untrained, view_of(run, name), facts
+    return encoder, untrained, how_prepared(run, name), facts
 
 
-def _encoder_of(run: Run, store, seed: int) -> tuple[str, nn.Module, nn.Module]:
+def _encoder_of(run: RunView, seed: int) -> tuple[str, nn.Module, nn.Module]:
     "Name, trained encoder and untrained twin of a run that has one view; InputError where it has several."
-    nets = load_encoders(run)
-    if len(nets) > 1:
-        raise InputError(f"{run.path} has encoders for {', '.join(nets)}: evaluate_views of evaluate.fusion judges each, and all together")
-    (name, net), entry = next(iter(nets.items())), next(iter(loss_table(run).values()))
-    with seeded(seed, "init"):
-        return name, net, Backbone.from_dict(entry["backbone"]).make(store.layout, entry["in_channels"])
+    if len(run.encoders) > 1:
+        raise InputError(f"{run.path} has encoders for {', '.join(run.encoders)}: evaluate_views of evaluate.fusion judges each, and all "
+                         "together")
+    name, net = next(iter(run.encoders.items()))
+    return name, net, fresh_encoder(run, name, seed)
 
 # %% ../../nbs/evaluate/01_probes.ipynb #d7b3c5a1
-def trained_on(run: Run) -> dict:  # plain values
+def trained_on(run: Run | RunView) -> dict:  # plain values
     "The hashes of store and split that a run was trained on."
     split = run.config.get("split")
     return {"store": run.config.get("store_checksum"), "split": split.get("hash") if isinstance(split, Mapping) else None}
 
 
 def refuse_seen(
-    run: Run,
+    run: RunView,
     store,  # Store of the recordings
     split,  # Split that is tested
     cut_from=None,  # Split of which it is a part; None: it is none
@@ -528,13 +527,13 @@ def refuse_seen(
     return [f"Careful: {said}, so clips tested here may have been trained on."]
 
 
-def results_file(run: Run, store, split, remarks: Sequence[str] = ()) -> Path:
+def results_file(run: Run | RunView, store, split, remarks: Sequence[str] = ()) -> Path:
     "Where figures of a run go: results.json, and beside it where remarks say that they are of other data."
     return run.path / (f"results-{split.name}-{split.hash}-{store.checksum[:12]}.json" if remarks else "results.json")
 
 # %% ../../nbs/evaluate/01_probes.ipynb #fd2676f1
 def evaluate(
-    run: Run | str | Path | nn.Module,  # a run of pretrain, its folder, or an encoder
+    run: Run | RunView | str | Path | nn.Module,  # a run of pretrain, its folder, or an encoder
     store,  # Store of the recordings
     split,  # Split: clips to train probes on, and test sets by name
     out: str | Path | None = None,  # file to write; None: results.json of the run (of other data: beside it), nowhere for an encoder
@@ -548,9 +547,9 @@ def evaluate(
     allow_other_store_or_split: bool = False,  # test a run on other data than it was trained on; a remark says so
 ) -> Results:
     "All protocols and reference rows on every test set of a split; writes results.json into the run folder."
-    run = run if isinstance(run, Run | nn.Module) else Run.open(run)
-    remarks = refuse_seen(run, store, split, cut_from, allow_other_store_or_split) if isinstance(run, Run) else []
-    encoder, untrained, view, info = _subject(run, store, seed, view, remarks)
+    run = run if isinstance(run, nn.Module) else RunView.of(run)
+    remarks = refuse_seen(run, store, split, cut_from, allow_other_store_or_split) if isinstance(run, RunView) else []
+    encoder, untrained, view, info = _subject(run, seed, view, remarks)
     probe, where = (probe or ProbeConfig()).replace(seed=seed), pick_device(device)
     parts = {"train": tuple(split.train), **{k: tuple(v) for k, v in split.tests.items()}}
     every = tuple(dict.fromkeys(n for names in parts.values() for n in names))
@@ -573,6 +572,6 @@ def evaluate(
         scores["prompts alone"] = alone
     rows = tuple(Result(k, s, store.dataset, split.name, split.hash, store.checksum, seed) for k, s in scores.items())
     results = Results(rows, tuple(store.label_names), {**info, "view": dict(view), "feature_std": learnt[0].std})
-    if out is not None or isinstance(run, Run):
+    if out is not None or isinstance(run, RunView):
         results.save(out if out is not None else results_file(run, store, split, remarks))
     return results

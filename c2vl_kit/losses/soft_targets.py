@@ -9,12 +9,12 @@ __all__ = ['SCHEDULES', 'SoftTargetConfig', 'self_similarity', 'cross_consistenc
 # %% ../../nbs/losses/01_soft_targets.ipynb #b02e3680
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
 
 from .contrastive import similarities
-from ..core import InputError
+from ..core import Config, InputError
 
 # %% ../../nbs/losses/01_soft_targets.ipynb #b1ebdda7
 SCHEDULES = ("linear", "cosine", "step", "fixed")
@@ -22,7 +22,7 @@ _CHOICES = {"schedule": SCHEDULES, "cross": ("opposite", "v-l"), "teacher": ("cu
 
 
 @dataclass(frozen=True)
-class SoftTargetConfig:
+class SoftTargetConfig(Config):
     "The choices of the soft-target loss; the defaults are the kit's reading of C2VL."
 
     intra: bool = True  # use the intra-modal self-similarity target S
@@ -46,28 +46,10 @@ class SoftTargetConfig:
         if self.tau_s is not None and self.tau_s <= 0:
             raise InputError(f"tau_s must be above 0, or None for the loss's own temperature, got {self.tau_s}")
 
-    def to_dict(self) -> dict:  # plain values, ready for JSON
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping) -> "SoftTargetConfig":  # settings; missing ones keep their default
-        return cls(**_only_known(cls, values))
-
-    def replace(self, **changes) -> "SoftTargetConfig":  # settings to change
-        return replace(self, **_only_known(type(self), changes))
-
 # %% ../../nbs/losses/01_soft_targets.ipynb #410fc896
 def _check_share(name, value):
     if not 0 <= value <= 1:
         raise InputError(f"{name} must lie between 0 and 1, got {value}")
-
-
-def _only_known(cls, values):
-    known = [f.name for f in fields(cls)]
-    for key in values:
-        if key not in known:
-            raise InputError(f"{cls.__name__} has no setting {key!r}: it has {', '.join(known)}")
-    return dict(values)
 
 # %% ../../nbs/losses/01_soft_targets.ipynb #c6bd18d1
 def self_similarity(

@@ -9,7 +9,7 @@ __all__ = ['MODELS', 'Backbone', 'count_parameters', 'count_flops', 'ModelTable'
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import nn
@@ -17,7 +17,7 @@ from torch import nn
 from .ctrgcn import CTRGCN
 from .sequence import GRUEncoder, TransformerEncoder
 from .stgcn import STGCN, calibrate
-from ..core import InputError, md_text
+from ..core import Config, InputError, md_text
 from ..skeleton import Layout, NTU25, PARTITIONS
 
 # %% ../../nbs/models/03_zoo.ipynb #97cc2c5e
@@ -30,7 +30,7 @@ _MODELS = {
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Backbone(Config):
     "Which encoder, and what differs from its own defaults; None keeps a default."
 
     name: str = "stgcn"  # "stgcn" | "ctrgcn" | "gru" | "transformer"
@@ -58,30 +58,8 @@ class Backbone:
         "The encoder with fresh weights, drawn from torch's global generator."
         return _MODELS[self.name][0](layout, in_channels=in_channels, **self.given())
 
-    def to_dict(self) -> dict:  # plain values, ready for JSON
-        "The settings as plain values."
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping) -> "Backbone":  # settings as read from JSON; missing ones keep their default
-        "The settings from plain values; unknown ones are refused."
-        _check_known(values)
-        return cls(**values)
-
-    def replace(self, **changes) -> "Backbone":  # settings to change
-        "A copy with some settings changed."
-        _check_known(changes)
-        return replace(self, **changes)
-
 # %% ../../nbs/models/03_zoo.ipynb #68f12122
 _CHOICES = {"partition": PARTITIONS, "persons": ("masked", "legacy"), "direction": ("both", "legacy")}
-
-
-def _check_known(keys) -> None:
-    known = [f.name for f in fields(Backbone)]
-    for key in keys:
-        if key not in known:
-            raise InputError(f"Backbone has no setting {key!r}: it has {', '.join(known)}")
 
 
 def _check_backbone(b: Backbone) -> None:

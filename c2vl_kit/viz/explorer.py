@@ -20,8 +20,7 @@ from ..data.store import Store
 from ..core import InputError
 from ..data.transforms import join_tracks
 from ..skeleton import Clip
-from ..train.runs import Run
-from ..train.views import trained_elsewhere
+from ..train.runview import RunView, fresh_encoder, how_prepared, trained_elsewhere
 from .concept_map import ConceptMap, WidgetFrame, map_state, places
 from .pack import clip_facts, player_state, texts_of
 from .player import SkeletonPlayer
@@ -29,7 +28,7 @@ from .widget import widget_fragment, widget_page
 from .soft_targets import SoftTargetHeatmap, all_records, heatmap_state, read_targets
 
 # %% ../../nbs/viz/08_explorer.ipynb #02919c7f
-def _beside(run: Run, given, place: str, read):  # given: an object, a path, or None
+def _beside(run: RunView, given, place: str, read):  # given: an object, a path, or None
     "What was given, or what lies in the job's folder; None where there is nothing."
     if given is None:
         path = run.path.resolve().parent / place
@@ -37,9 +36,9 @@ def _beside(run: Run, given, place: str, read):  # given: an object, a path, or 
     return read(Path(given)) if isinstance(given, str | Path) else given
 
 
-def _material(run, store, prompts, space) -> tuple[Run, Store, Any, ConceptSpace | None]:
+def _material(run, store, prompts, space) -> tuple[RunView, Store, Any, ConceptSpace | None]:
     "The run and what it was made of."
-    run = run if isinstance(run, Run) else Run.open(run)
+    run = RunView.of(run)
     store = _beside(run, store, "store", lambda p: Store.open(p, verify=False))
     if store is None:
         raise InputError(f"no store lies beside {run.path.name}, so there are no clips to explore; give store=….")
@@ -70,25 +69,18 @@ def _light(clip: Clip, frames: int) -> Clip:  # the same seconds in at most so m
     return thin if thin.mask.any() else clip
 
 # %% ../../nbs/viz/08_explorer.ipynb #a5528c11
-def _features(run: Run, store: Store, names: list[str]) -> dict[str, Any]:  # "skeleton, untrained" and "skeleton, trained" -> Features
+def _features(run: RunView, store: Store, names: list[str]) -> dict[str, Any]:  # "skeleton, untrained" and "skeleton, trained" -> Features
     "Skeletons as the encoder of a run sees them; an empty dictionary for a run without a checkpoint."
     from c2vl_kit.data.loader import ClipSet
     from c2vl_kit.evaluate.features import extract
-    from c2vl_kit.methods.c2vl import C2VLConfig, make_encoder
-    from c2vl_kit.train.task import seeded
-    from c2vl_kit.train.views import load_encoders, view_of
-    if not run.has_checkpoint("last"):
+    if not run.run.has_checkpoint("last"):
         return {}
-    facts = run.config
-    view, net = next(iter(load_encoders(run).items()))
-    how = view_of(run, view)
+    view, net = next(iter(run.encoders.items()))
+    how = how_prepared(run, view)
     clips = ClipSet.load(store, names, *(how.pop(k) for k in ("frames", "persons", "pipeline")), progress=False)
     found = {"skeleton, trained": extract(net, clips, **how)}
-    if facts.get("method") == "c2vl":
-        config = C2VLConfig.from_dict(facts["config"])
-        with seeded(facts["seed"], "init"):
-            fresh = make_encoder(store.layout, config)
-        found = {"skeleton, untrained": extract(fresh, clips, **how), **found}
+    if run.config.get("method") == "c2vl":
+        found = {"skeleton, untrained": extract(fresh_encoder(run, view), clips, **how), **found}
     return found
 
 
@@ -103,7 +95,7 @@ def _target_loss(records: Mapping) -> dict[str, float]:  # clip name -> nats
 
 # %% ../../nbs/viz/08_explorer.ipynb #c8cd473c
 def explorer_states(
-    run,               # run folder, or Run
+    run,               # run folder, Run or RunView
     store=None,        # Store or its folder; None: ../store beside the run
     prompts=None,      # PromptStore, its file, or mapping name -> texts; None: ../prompts.jsonl
     space=None,        # ConceptSpace or its folder; None: ../space
@@ -145,7 +137,7 @@ def explorer_states(
     return states | {"concept_map": map_, "player": player}
 
 
-def _sides(run: Run, store: Store, names: list[str]) -> dict[str, str]:  # clip name -> "train", "not trained on" or "not known"
+def _sides(run: RunView, store: Store, names: list[str]) -> dict[str, str]:  # clip name -> "train", "not trained on" or "not known"
     "Which clips the run was trained on; a warning where the store or its split is not the run's, so that nobody knows."
     from c2vl_kit.data.catalog import get_split
     try:

@@ -21,7 +21,7 @@ from ..core import InputError, clean_text, write_whole
 from ..evaluate.probes import REFERENCES, headline, reference, trained_on
 from ..progress import Meter
 from ..train.runs import Run
-from ..train.views import trained_elsewhere
+from ..train.runview import trained_elsewhere
 from .explorer import explorer_fragment, explorer_states
 from .strips import at_moments, filmstrip
 from .pack import texts_of
