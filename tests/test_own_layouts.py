@@ -12,7 +12,8 @@ from c2vl_kit.data.build import build_store
 from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES, compare_pipelines, get_pipeline, to_array
 from c2vl_kit.data.transforms import face
 from c2vl_kit.core import InputError
-from c2vl_kit.skeleton import facing, filmstrip_svg, layout_svg
+from c2vl_kit.drawing import layout_svg
+from c2vl_kit.skeleton import facing, filmstrip_svg
 from c2vl_kit.viz.strips import filmstrip
 from c2vl_kit.viz.pack import pack_clips, player_state
 from c2vl_kit.viz.player import player_page

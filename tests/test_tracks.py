@@ -20,7 +20,8 @@ from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES, get_pipeline, to_array
 from c2vl_kit.data.transforms import join_tracks, main_bodies, people
-from c2vl_kit.skeleton import NTU25, Clip, rest_pose
+from c2vl_kit.drawing import rest_pose
+from c2vl_kit.skeleton import NTU25, Clip
 from c2vl_kit.core import InputError
 from c2vl_kit.viz.pack import player_state
 

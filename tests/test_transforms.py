@@ -17,7 +17,8 @@ from c2vl_kit.data.transforms import (
     align_each, align_first, centre, centre_each, centre_frames, face, fill_missing, resample, seen,
     stretch, two_actors)
 from c2vl_kit.core import InputError
-from c2vl_kit.skeleton import COCO17, KINECT20, LAYOUTS, NTU25, OPENPOSE25, Clip, rest_pose
+from c2vl_kit.drawing import rest_pose
+from c2vl_kit.skeleton import COCO17, KINECT20, LAYOUTS, NTU25, OPENPOSE25, Clip
 
 ALL = (*PIPELINES, *LEGACY_PIPELINES)
 NAMES = [p.name for p in ALL]
