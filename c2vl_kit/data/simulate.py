@@ -11,7 +11,8 @@ from ..core import Config, InputError
 from .actions import Performance, SIM_CLASSES, perform
 from .body import rotation, smooth
 from .words import describe
-from ..skeleton import Clip, KINECT20, Layout, rest_pose as _standing
+from ..drawing import rest_pose as _standing
+from ..skeleton import Clip, KINECT20, Layout
 
 # %% auto #0
 __all__ = ['SimulatorConfig', 'Simulated', 'simulate', 'retarget']
