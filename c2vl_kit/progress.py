@@ -51,7 +51,7 @@ def watched() -> bool:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     return sys.stderr.isatty() or hasattr(shell, "kernel")
 
-# %% ../nbs/03_progress.ipynb #f9ac96b6
+# %% ../nbs/03_progress.ipynb #30836956
 class Meter:
     "Says how far a piece of work is."
 
@@ -61,7 +61,7 @@ class Meter:
         what: str,  # e.g. "reading"
         unit: str = "item",  # what is counted
         done: float = 0,  # how much was done before
-        show: bool | None = None,  # True: bar, or lines where nobody watches; None: bar on a terminal; False: nothing
+        show: bool | None = None,  # True: bar or lines; None: bar on a terminal; False: nothing
         delay: float = 1.0,  # seconds before the first word
         layout: str | None = None,  # of the bar, see tqdm
     ):
