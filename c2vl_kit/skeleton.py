@@ -287,7 +287,7 @@ def get_layout(
         raise InputError(f"unknown layout {name!r}; choose one of {', '.join(known)}.")
     return known[name]
 
-# %% ../nbs/02_skeleton.ipynb #94560785
+# %% ../nbs/02_skeleton.ipynb #6b9d1f57
 @dataclass(frozen=True, eq=False, repr=False)
 class Clip:
     "One recording of one or more bodies."
@@ -329,8 +329,7 @@ class Clip:
         check_positions(self)
         return check_facts(self)
 
-    def replace(self, **changes) -> "Clip":  # a copy with some fields changed
-        return replace(self, **changes)
+    replace = replace  # clip.replace(name="b") is a copy with some fields changed
 
     def __repr__(self) -> str:
         return f"Clip({self.name!r}, joints {self.joints.shape}, layout {self.layout.name})"

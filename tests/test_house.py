@@ -202,6 +202,57 @@ def test_the_table_of_this_project(root, capsys):
     assert json.loads(capsys.readouterr().out).keys() == house.ROWS.keys()
 
 
+def broken(tmp_path) -> dict:
+    """Rule → the pages of the made-up project that break it."""
+    found = house.House.read(tmp_path)
+    return {rule: sorted(by_page) for rule, by_page in house.rules(found, house.measure(found), tmp_path).items() if by_page}
+
+
+ENDING = ["## What you may change\n\nNothing.", "## Pitfalls\n\n- None."]
+
+
+def test_a_good_page_keeps_every_rule(built, tmp_path):
+    used = ("code", "f()", "1")
+    built({"00_core": page("core", export("def _a(): pass\n" * 5 + "def f(): pass"), used, *ENDING)}, padding={"core": 500})
+    assert broken(tmp_path) == {}
+
+
+@pytest.mark.parametrize("rule, cells, lines", [
+    ("before", [export("".join(f"def _a{n}(): pass\n" for n in range(6)) + "def f(): pass"), ("code", "f()", "1")], 9),
+    ("late", [export("def f(): pass"), *["words"] * 8, ("code", "f()", "1")], 9),  # in the eleventh cell
+    ("late", [export("def f(): pass"), ("code", "f()")], 9),  # without an output
+    ("attached", [export("class K: pass\nK.x = 1"), ("code", "K()", "1")], 9),
+    ("long", [export("def f(): pass"), ("code", "f()", "1")], 501),
+    ("cell", [export("def f(): pass\n" + "x = 1\n" * 45), ("code", "f()", "1")], 9),
+    ("width", [export("def f(): pass"), ("code", "f(" + "1" * 109 + ")", "1")], 9),
+])  # fmt: skip
+def test_each_rule_catches_the_page_that_breaks_it(built, tmp_path, rule, cells, lines):
+    built({"readers/07_kinect": page("readers.kinect", *cells, *ENDING)}, padding={"readers.kinect": lines})
+    assert broken(tmp_path) == {rule: ["readers/kinect"]}
+
+
+def test_the_rules_on_borders_the_ending_and_the_readme(built, tmp_path):
+    good = page("core", export("def f(): pass\ndef _p(): pass"), ("code", "f()", "1"), *ENDING)
+    crossing = page("data.store", export("from c2vl_kit.core import _p\ndef g(): pass"), ("code", "g()", "1"), *ENDING[::-1])
+    built({"00_core": good, "data/00_store": crossing}, readme="word " * 901)
+    assert broken(tmp_path) == {"crossings": ["data/store"], "ending": ["data/store"], "readme": ["README"]}
+
+
+def test_exemptions_spare_pages_and_only_shrink(built, tmp_path):
+    """A new offender is named, one in the list is not; who keeps the rule by now must go, and nobody is added."""
+    bad = [export("def f(): pass")]  # never used
+    built({"00_core": page("core", *bad, *ENDING), "01_drawing": page("drawing", *bad, *ENDING)})
+    found = house.House.read(tmp_path)
+    rules = house.rules(found, house.measure(found), tmp_path)
+    said = house.unruly(rules, {"late": ["core", "gone"]})
+    assert len(said) == 2 and said[0].startswith("01_drawing: never with an output: use something public")
+    assert said[1] == "gone keeps the rule `late` by now: run `python tools/house.py --shrink`"
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "exempt.json").write_text(json.dumps({"late": ["core", "gone"], "cell": ["core"]}))
+    assert house.main(["--shrink"], tmp_path) == 0
+    assert json.loads((tmp_path / "tools" / "exempt.json").read_text()) == {"late": ["core"]}
+
+
 def test_a_broken_limit_fails_the_check(root, capsys, monkeypatch):
     monkeypatch.setitem(house.LIMITS, "words", 1)
     assert house.main(["--check"], root) == 1

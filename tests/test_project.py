@@ -129,6 +129,7 @@ def lint_of(tmp_path, nb, name="01_page.ipynb") -> str:
 
 
 DEFAULT = ("code", "#| default_exp page")
+END = [("markdown", "## What you may change\n\nNothing."), ("markdown", "## Pitfalls\n\n- None.")]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -139,7 +140,13 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
         (notebook(DEFAULT, ("markdown", "Page")), "# Title"),
         (notebook(DEFAULT, ("markdown", "# Page\n\nwords")), "> subtitle"),
         (notebook(DEFAULT, ("markdown", "# Page\n\n> one line\n\nmore")), "begin a new cell"),
-        (notebook(DEFAULT, TITLE, ("code", "#| export\n" + "x = 1\n\n" * 60)), "export cell of 61 lines"),
+        (notebook(DEFAULT, TITLE, ("code", "#| export\n" + "x = 1\n\n" * 46), *END), "cell 3 is an export cell of 46 lines, 45 at most"),
+        (notebook(DEFAULT, TITLE, ("code", "#| export\n" + "x = 1\n\n" * 45), *END), ""),
+        (notebook(DEFAULT, TITLE, ("code", "x = '" + "o" * 105 + "'")), "cell 3 has a line of 111 characters, 110 at most"),
+        (notebook(DEFAULT, TITLE, ("code", "x = '" + "o" * 104 + "'")), ""),
+        (notebook(DEFAULT, TITLE, ("code", "#| export\nx = 1")), "headings `## What you may change` and `## Pitfalls`"),
+        (notebook(DEFAULT, TITLE, ("code", "#| export\nx = 1"), *END, ("markdown", "## More")), "does not end with the headings"),
+        (notebook(DEFAULT, TITLE, ("code", "#| export\nx = 1"), *END[::-1]), "does not end with the headings"),
         (notebook(DEFAULT, TITLE, ("code", "#| export\nfrom os import *")), "import *"),
         (notebook(DEFAULT, TITLE, *[("code", "1")] * 3), "1 markdown cells for 4 code cells"),
         (notebook(DEFAULT, TITLE, metadata={"widgets": {}}), "widget state"),
@@ -155,6 +162,13 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 def test_lint_catches(tmp_path, nb, complaint):
     found = lint_of(tmp_path, nb)
     assert complaint in found if complaint else not found
+
+
+def test_lint_spares_the_pages_in_the_list(tmp_path, monkeypatch):
+    """By the name without its number, for the rule named alone."""
+    monkeypatch.setattr(lint_notebooks, "exempt", lambda: {"cell": ["page"], "ending": ["other"]})
+    found = lint_of(tmp_path, notebook(DEFAULT, TITLE, ("code", "#| export\n" + "x = 1\n" * 46)))
+    assert "46 lines" not in found and "does not end" in found
 
 
 def small_package(tmp_path, **modules: str) -> Path:

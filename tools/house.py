@@ -2,7 +2,8 @@
 
     python tools/house.py              the table: now, the ceiling of `--check`, and where it shall go
     python tools/house.py --worst 5    the same, with the five worst offenders of each row (page and cell)
-    python tools/house.py --check      exit code 1 where a figure is worse than its ceiling below
+    python tools/house.py --check      exit code 1 where a figure is worse than its ceiling below, or a page breaks a rule
+    python tools/house.py --shrink     takes pages out of tools/exempt.json that keep the rule by now
     python tools/house.py --json       the figures alone
     python tools/house.py --limits     today's figures as the table LIMITS (paste it when a figure got better)
 
@@ -22,11 +23,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from lint_notebooks import DEFAULT_EXP, EXPORT, pages, source
+from lint_notebooks import DEFAULT_EXP, EXPORT, broken_rules, exempt, page_name, pages, source
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "c2vl_kit"
-LONG_MODULE, FIRST_CELLS = 500, 10
+LONG_MODULE, FIRST_CELLS, MOST_BEFORE, README_WORDS = 500, 10, 5, 900
 
 # A ceiling for each figure (a floor for those in AT_LEAST). They start as the figures of the day and only ratchet.
 LIMITS = {
@@ -460,6 +461,59 @@ def prose_rows(house: House) -> dict[str, Row]:
     }
 
 
+# ---------------------------------------------------------------- rules that each page keeps, or is exempt from
+
+
+def page_of(what: str) -> str:
+    """The page that an offender's line begins with, 'readers/kinect' for 'readers/02_kinect, cell 3: …'."""
+    return page_name(Path("nbs", re.split(r"[,:]", what, maxsplit=1)[0] + ".ipynb"), Path())
+
+
+def rules(house: House, rows: dict[str, Row], root: Path = ROOT) -> dict[str, dict[str, list[str]]]:
+    """Rule → page → one sentence for each place that breaks it."""
+
+    def of(key: str, advice: str, least: float = 0) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for weight, what in rows[key].worst:
+            if weight > least:
+                found.setdefault(page_of(what), []).append(f"{what}: {advice}")
+        return found
+
+    found = {
+        "before": of("before", f"{MOST_BEFORE} at most: let what people came for stand first", MOST_BEFORE),
+        "late": of("late", f"use something public, with its output, within {FIRST_CELLS} cells"),
+        "attached": of("attached", "let members stand in the body of their class"),
+        "crossings": of("crossings", "what is used elsewhere gets a public name"),
+        "long": {
+            m.replace(".", "/"): [f"{m}: a module of {n} lines, {LONG_MODULE} at most: split it by idea"]
+            for m, n in house.lengths.items() if n > LONG_MODULE
+        },
+        "readme": {},
+    }
+    if (count := len(house.readme.split())) > README_WORDS:
+        found["readme"]["README"] = [f"README: {count} words, {README_WORDS} at most"]
+    for path, page in zip(pages(root), house.pages):
+        for rule, problems in broken_rules(json.loads(path.read_text(encoding="utf-8"))["cells"]).items():
+            found.setdefault(rule, {}).update({page_name(path, root): [f"{page.name}: {p}" for p in problems]} if problems else {})
+    return found
+
+
+def unruly(found: dict[str, dict[str, list[str]]], spared: dict[str, list[str]]) -> list[str]:
+    """One sentence for each broken rule of a page that is not exempt, and for each exemption that nobody needs any more."""
+    broken = [s for rule, by_page in found.items() for page, said in by_page.items() if page not in spared.get(rule, ()) for s in said]
+    kept = [(rule, page) for rule, names in spared.items() for page in names if page not in found.get(rule, {})]
+    return broken + [f"{page} keeps the rule `{rule}` by now: run `python tools/house.py --shrink`" for rule, page in kept]
+
+
+def shrink(found: dict[str, dict[str, list[str]]], root: Path = ROOT) -> int:
+    """Write the list of exemptions without the pages that need none; nothing is added (unless there is no list). Returns how many went."""
+    before = exempt(root) or {rule: sorted(by_page) for rule, by_page in found.items()}
+    after = {rule: [page for page in names if page in found.get(rule, {})] for rule, names in before.items()}
+    text = json.dumps({rule: names for rule, names in after.items() if names}, indent=1, ensure_ascii=False)
+    (root / "tools" / "exempt.json").write_text(text + "\n", encoding="utf-8")
+    return sum(map(len, before.values())) - sum(map(len, after.values()))
+
+
 # ---------------------------------------------------------------- table
 
 
@@ -502,8 +556,13 @@ def main(argv: list[str], root: Path = ROOT) -> int:
     parser.add_argument("--worst", type=int, default=0, metavar="N", help="name the N worst offenders of each row")
     parser.add_argument("--check", action="store_true", help="exit code 1 where a limit is broken")
     parser.add_argument("--limits", action="store_true", help="today's figures as the table LIMITS")
+    parser.add_argument("--shrink", action="store_true", help="take pages out of the list of exemptions that need none")
     chosen = parser.parse_args(argv)
-    rows = measure(House.read(root))
+    house = House.read(root)
+    rows = measure(house)
+    if chosen.shrink:
+        print(f"{shrink(rules(house, rows, root), root)} exemptions fewer")
+        return 0
     if chosen.json:
         listed = {k: {"figure": round(r.figure, 4), "worst": worst_of(r, chosen.worst)} for k, r in rows.items()}
         print(json.dumps(listed, indent=1, ensure_ascii=False))
@@ -515,7 +574,7 @@ def main(argv: list[str], root: Path = ROOT) -> int:
             limit = f"{LIMITS[key]:g}" if key in LIMITS else "–"
             print(f"{what:<50} {shown(rows[key].figure):>8} {limit:>9} {goal:>7}")
             print("".join(f"      {line}\n" for line in [f"({how})", *worst_of(rows[key], chosen.worst)] if chosen.worst), end="")
-    problems = broken(rows, LIMITS) if chosen.check else []
+    problems = broken(rows, LIMITS) + unruly(rules(house, rows, root), exempt(root)) if chosen.check else []
     print("\n".join(problems), end="\n" if problems else "", file=sys.stderr)
     return bool(problems)
 

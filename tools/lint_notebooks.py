@@ -1,6 +1,9 @@
 """Do the notebooks read like pages? Cell lengths, words between the code, size, and nothing that does not belong in a diff.
 
     python tools/lint_notebooks.py [NOTEBOOK ...]
+
+Some rules came when older pages broke them. `tools/exempt.json` lists those pages under the rule's name; the list only shrinks
+(`python tools/house.py --shrink` takes out who keeps the rule by now). A page that is not in it keeps the rule for good.
 """
 
 import json
@@ -9,7 +12,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MAX_KB, MAX_EXPORT_LINES, CODE_PER_MARKDOWN = 300, 60, 3
+MAX_KB, MAX_EXPORT_LINES, MAX_WIDTH, CODE_PER_MARKDOWN = 300, 45, 110, 3
+ENDING = ("What you may change", "Pitfalls")  # the last two headings of a page that exports something
 EXPORT = re.compile(r"^\s*#\|\s*exports?\b")
 DEFAULT_EXP = re.compile(r"^\s*#\|\s*default_exp\s+(\S+)", re.MULTILINE)
 PAGE_NAME = re.compile(r"^(\d\d)_([a-z0-9_]+)$")
@@ -57,9 +61,6 @@ def code_cell(cell: dict) -> list[str]:
     if cell.get("execution_count") is not None:
         found.append("keeps an execution_count: run nbdev_clean")
     if EXPORT.search(text):
-        lines = sum(bool(line.strip()) for line in text.splitlines())
-        if lines > MAX_EXPORT_LINES:
-            found.append(f"is an export cell of {lines} lines, {MAX_EXPORT_LINES} at most: split the idea")
         if re.search(r"^\s*from\s+\S+\s+import\s+\*", text, re.MULTILINE):
             found.append("exports `import *`: name what is used")
     for output in cell.get("outputs", []):
@@ -82,6 +83,36 @@ def cell_output(output: dict) -> list[str]:
     return [*found, f"shows a path of one machine ({leak[0]}): print names, not places"] if leak else found
 
 
+def exempt(root: Path = ROOT) -> dict[str, list[str]]:
+    """Rule → the pages that need not keep it yet."""
+    file = root / "tools" / "exempt.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def page_name(path: Path, root: Path = ROOT) -> str:
+    """'readers/kinect', as in the list of exemptions: without its number, which may change."""
+    place = path.relative_to(root / "nbs") if path.is_relative_to(root / "nbs") else Path(path.name)
+    return place.with_name(re.sub(r"^\d\d_", "", place.stem)).as_posix()
+
+
+def broken_rules(cells: list[dict]) -> dict[str, list[str]]:
+    """Rule → one sentence for each place that breaks it; these are the rules that a page can be exempt from."""
+    code = [(number, source(c)) for number, c in enumerate(cells, 1) if c["cell_type"] == "code"]
+    exported = [(number, text) for number, text in code if EXPORT.search(text)]
+    sizes = [(n, sum(bool(line.strip()) and not line.lstrip().startswith("#|") for line in text.splitlines())) for n, text in exported]
+    widths = [(n, len(line)) for n, text in code for line in text.splitlines()]
+    headings = [m for c in cells if c["cell_type"] == "markdown" for m in re.findall(r"^## +(.+?) *$", source(c), re.MULTILINE)]
+    ends = not exported or tuple(headings[-2:]) == ENDING
+    return {
+        "cell": [
+            f"cell {n} is an export cell of {k} lines, {MAX_EXPORT_LINES} at most: split the idea"
+            for n, k in sizes if k > MAX_EXPORT_LINES
+        ],
+        "width": [f"cell {n} has a line of {k} characters, {MAX_WIDTH} at most: break it" for n, k in widths if k > MAX_WIDTH],
+        "ending": [] if ends else [f"does not end with the headings {' and '.join(f'`## {h}`' for h in ENDING)}"],
+    }
+
+
 def lint(path: Path) -> list[str]:
     """One sentence for each thing wrong with the notebook at `path`."""
     name, kb = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path, path.stat().st_size / 1024
@@ -98,6 +129,8 @@ def lint(path: Path) -> list[str]:
     if len(code) > 5 and not any(c.get("outputs") for c in code):
         found.append("shows nothing: run it and keep its outputs")
     found += opening(cells) + naming(path, cells)
+    spared, here = exempt(), page_name(path)
+    found += [problem for rule, problems in broken_rules(cells).items() if here not in spared.get(rule, ()) for problem in problems]
     for number, cell in enumerate(cells, 1):
         if cell["cell_type"] == "code":
             found += [f"cell {number} {problem}" for problem in code_cell(cell)]
