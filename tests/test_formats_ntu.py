@@ -222,7 +222,7 @@ how = {how!r}
 if how == "absent": sys.modules["numba"] = None
 if how == "no cache":
     import numba
-    def njit(**options): raise RuntimeError("cannot cache function '_scan': no locator available for file")
+    def njit(**options): raise RuntimeError("cannot cache function 'scan_file': no locator available for file")
     numba.njit = njit
 from c2vl_kit.readers import common, ntu, ntu_fast, ntu_text
 common.BULK = 0

@@ -59,13 +59,13 @@ def kinect_pixels(
     seen = np.stack([256.3 + 366.5 * u, 208.5 - 366.5 * v, 955.5 + 1057 * u + 73 * w, 567 - 1057 * v], -1)
     return np.nan_to_num(seen, posinf=0, neginf=0)
 
-# %% ../../nbs/readers/05_ntu.ipynb #70a71f50
+# %% ../../nbs/readers/05_ntu.ipynb #fed2e1b1
 def write_ntu(
     clip: Clip,  # layout ntu25; an all-NaN body is left out of that frame
     folder,  # where the file goes
     ids=None,  # body IDs, one for each person of the clip
 ) -> Path:  # the file written, `<clip.name>.skeleton`
-    "Write NTU's text, seven digits as the sensor has; pixels are projected, orientations zeros, hands unknown."
+    "Write NTU's text with seven digits; pixels are projected, orientations zeros, hands unknown."
     ids = ids or [72057594037900000 + 1000 * m for m in range(clip.M)]
     sure = np.ones(clip.joints.shape[:3]) if clip.confidence is None else clip.confidence
     state = np.clip(np.rint(sure * 2), 0, 2).astype(int)
@@ -105,12 +105,12 @@ def busiest_bodies(
     best = set(sorted(blocks, key=lambda body: -motion[body])[:most])
     return [body for body in blocks if body in best]
 
-# %% ../../nbs/readers/05_ntu.ipynb #f8bc760c
+# %% ../../nbs/readers/05_ntu.ipynb #45949e84
 def read_blocks(
     path: Path,  # an NTU file
     max_bodies: int,  # keep at most so many
     every: bool,  # all twelve columns
-) -> tuple[Blocks, list, np.ndarray]:  # blocks of the bodies kept, their IDs by slot, (B,) the slot of each block
+) -> tuple[Blocks, list, np.ndarray]:  # blocks of the bodies kept, their IDs, (B,) slot of each block
     "The part of an NTU file that is wanted; `InputError` names file and line."
     if not (isinstance(max_bodies, int) and max_bodies > 0):
         raise InputError(f"max_bodies is {max_bodies!r}, expected a whole number from 1.")
@@ -174,8 +174,8 @@ class NtuColumns:
     colour: np.ndarray  # (T, M, V, 2) float32, pixel x, y in the colour frame, which is a mirror image
     orientation: np.ndarray  # (T, M, V, 4) float32, quaternion w, x, y, z; zeros at the ends of limbs
     tracking: np.ndarray  # (T, M, V) int8: 0 not tracked, 1 inferred, 2 tracked
-    clipped: np.ndarray  # (T, M) int8, edges of the view that cut the body: 1 right + 2 left + 4 top + 8 bottom
-    hand_state: np.ndarray  # (T, M, 2) int8, left and right: 0 unknown, 1 not tracked, 2 open, 3 closed, 4 lasso
+    clipped: np.ndarray  # (T, M) int8, edges that cut the body: 1 right + 2 left + 4 top + 8 bottom
+    hand_state: np.ndarray  # (T, M, 2) int8, left, right: 0 unknown, 1 not tracked, 2 open, 3 closed, 4 lasso
     hand_confidence: np.ndarray  # (T, M, 2) int8, left and right: 0 low, 1 high
     restricted: np.ndarray  # (T, M) int8, 0 or 1
     lean: np.ndarray  # (T, M, 2) float32, -1 … 1: to the right, to the front
