@@ -19,7 +19,8 @@ import pytest
 
 from c2vl_kit.readers import common, ntu_fast, ntu_text
 from c2vl_kit.readers.matlab import MAT_LIMIT
-from c2vl_kit.readers.common import ReadReport, read_all
+from c2vl_kit.readers.common import read_all
+from c2vl_kit.readers.report import ReadReport
 from c2vl_kit.readers.ntu import read_ntu, read_ntu_columns, write_ntu
 from c2vl_kit.readers.kinect import read_nwucla, read_utd, write_nwucla, write_utd
 from c2vl_kit.core import InputError
@@ -221,7 +222,7 @@ how = {how!r}
 if how == "absent": sys.modules["numba"] = None
 if how == "no cache":
     import numba
-    def njit(**options): raise RuntimeError("cannot cache function '_scan': no locator available for file")
+    def njit(**options): raise RuntimeError("cannot cache function 'scan_file': no locator available for file")
     numba.njit = njit
 from c2vl_kit.readers import common, ntu, ntu_fast, ntu_text
 common.BULK = 0
@@ -475,7 +476,7 @@ def test_one_process_reads_lazily():
 
 def test_a_large_file_comes_in_parts(tmp_path, monkeypatch):
     """Clips arrive while their file is still read, so its size does not matter; here a part holds two clips."""
-    monkeypatch.setattr(common, "_PART", 2 * 25 * 3 * 4)
+    monkeypatch.setattr(common, "ANSWER_BYTES", 2 * 25 * 3 * 4)
 
     def endless(path):
         i = 0

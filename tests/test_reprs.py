@@ -61,7 +61,7 @@ def made(folder):
     from c2vl_kit.data.catalog import get_dataset
     from c2vl_kit.readers.checks import BodyCheck
     from c2vl_kit.readers.ntu import NtuColumns
-    from c2vl_kit.readers.common import ReadReport
+    from c2vl_kit.readers.report import ReadReport
     from c2vl_kit.data.loader import ClipSet
     from c2vl_kit.readers.asf import AsfSkeleton
     from c2vl_kit.readers.bvh import Bvh

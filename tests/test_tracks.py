@@ -13,7 +13,7 @@ from c2vl_kit.readers.tables import read_csv, write_csv
 from c2vl_kit.readers.arrays import read_npz, write_npz
 from c2vl_kit.readers.pyskl import read_pyskl, write_pyskl
 from c2vl_kit.readers.ctrgcn import write_ctrgcn
-from c2vl_kit.readers.common import ReadReport
+from c2vl_kit.readers.report import ReadReport
 from c2vl_kit.readers.ntu import read_ntu, write_ntu
 from c2vl_kit.readers.pku import read_pku, write_pku
 from c2vl_kit.data.loader import ClipSet
