@@ -27,8 +27,9 @@ from c2vl_kit.core import (
 from .store import COLUMNS, Store, VERSION, npy_header, table_checksum
 from ..progress import Meter
 from ..readers.checks import check_bodies
-from ..readers.common import ReadReport, read_all
 from ..core import clean_text
+from ..readers.common import read_all
+from ..readers.report import ReadReport
 from ..skeleton import Clip, Layout, get_layout
 
 # %% ../../nbs/data/01_build.ipynb #6c7a70c3

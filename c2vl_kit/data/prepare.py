@@ -14,7 +14,7 @@ from .near import near_duplicates
 from .splits import Halves
 from .build import build_store
 from .store import Store
-from ..readers.common import ReadReport
+from ..readers.report import ReadReport
 
 # %% ../../nbs/data/07_prepare.ipynb #14e68bb5
 class Markdown(str):
