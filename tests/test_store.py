@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from c2vl_kit.data import loader
-from c2vl_kit.data import build, store
+from c2vl_kit.data import build as builds
 from c2vl_kit.readers.ntu import write_ntu
 from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.build import build_store
@@ -46,15 +46,15 @@ from functools import partial
 from pathlib import Path
 sys.path[:0] = [{here!r}, {root!r}]
 import slow_readers
-from c2vl_kit.data import build, store
+from c2vl_kit.data import build as builds
 from c2vl_kit.core import InputError
-build._EVERY = 0.05
+builds.JOURNAL_EVERY = 0.05
 files = sorted(Path({raw!r}).iterdir())
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, -1))
 print("ready", flush=True)
 try:
-    made, report = store.build_store({out!r}, files, {reader}, "ntu60", workers={workers})
+    made, report = builds.build_store({out!r}, files, {reader}, "ntu60", workers={workers})
     print(made.checksum)
 except InputError as e:
     print(e)
@@ -213,12 +213,12 @@ def test_another_job_starts_anew(raw, tmp_path, capfd):
     few, report = build_store(out, files[:40], partial(slow, extra=1), "ntu60")
     assert report.found == len(few) >= 40 and "of other sources or options" in capfd.readouterr().err
     assert few.checksum == build_store(tmp_path / "few", files[:40], fast, "ntu60", progress=False)[0].checksum
-    job = [build._job([build._stamp(f) for f in files], fast, "ntu60", None)]
-    job.append(build._job([build._stamp(f) for f in files], fast, "ntu120", None))
-    job.append(build._job([build._stamp(f) for f in files], fast, "ntu60", NTU25))
-    job.append(build._job([build._stamp(f) for f in files], partial(slow, wait=0), "ntu60", None))
+    job = [builds.job_identity([builds.stamp(f) for f in files], fast, "ntu60", None)]
+    job.append(builds.job_identity([builds.stamp(f) for f in files], fast, "ntu120", None))
+    job.append(builds.job_identity([builds.stamp(f) for f in files], fast, "ntu60", NTU25))
+    job.append(builds.job_identity([builds.stamp(f) for f in files], partial(slow, wait=0), "ntu60", None))
     os.utime(files[7])
-    job.append(build._job([build._stamp(f) for f in files], fast, "ntu60", None))
+    job.append(builds.job_identity([builds.stamp(f) for f in files], fast, "ntu60", None))
     assert len(set(job)) == len(job)
 
 
@@ -226,10 +226,10 @@ def test_a_companion_that_changed_is_another_job(tmp_path):
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("1")
     reader = partial(slow, extra=tmp_path / "labels")
-    before = build._job([], reader, "", None)
-    assert before == build._job([], partial(slow, extra=tmp_path / "labels"), "", None)
+    before = builds.job_identity([], reader, "", None)
+    assert before == builds.job_identity([], partial(slow, extra=tmp_path / "labels"), "", None)
     (tmp_path / "labels/b.txt").write_text("2")
-    assert before != build._job([], reader, "", None)
+    assert before != builds.job_identity([], reader, "", None)
 
 
 def test_two_processes_do_not_build_one_store(raw, unbroken, tmp_path):
@@ -294,7 +294,7 @@ def test_a_stop_at_the_very_end_loses_nothing(raw, unbroken, tmp_path, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as m:
-        m.setattr(store, "write_json_atomic", stopped)
+        m.setattr(builds, "write_json_atomic", stopped)
         with pytest.raises(KeyboardInterrupt, match="1,000 of 1,000 files are kept"):
             build_store(tmp_path / "s", files, reader, "ntu60", progress=False)
     monkeypatch.setattr(store, "read_all", lambda paths, *_: (_ for _ in paths))  # would fail on any file
