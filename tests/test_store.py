@@ -297,7 +297,7 @@ def test_a_stop_at_the_very_end_loses_nothing(raw, unbroken, tmp_path, monkeypat
         m.setattr(builds, "write_json_atomic", stopped)
         with pytest.raises(KeyboardInterrupt, match="1,000 of 1,000 files are kept"):
             build_store(tmp_path / "s", files, reader, "ntu60", progress=False)
-    monkeypatch.setattr(store, "read_all", lambda paths, *_: (_ for _ in paths))  # would fail on any file
+    monkeypatch.setattr(builds, "read_all", lambda paths, *_: (_ for _ in paths))  # would fail on any file
     assert build_store(tmp_path / "s", files, reader, "ntu60", progress=False)[0].checksum == unbroken.checksum
 
 
@@ -478,7 +478,7 @@ def test_an_interrupted_preparation_leaves_nothing(shelf, tmp_path, monkeypatch)
         return np.ones((3, 8, 20, 1), np.float32)
 
     monkeypatch.setattr(loader, "to_array", broken)
-    monkeypatch.setattr(loader, "_code", lambda f: ["f"])
+    monkeypatch.setattr(loader, "code_digest", lambda f: ["f"])
     with pytest.raises(KeyboardInterrupt):
         ClipSet.load(shelf, shelf.names, 8, resident=False, folder=tmp_path / "p", progress=False)
     assert not (tmp_path / "p").exists()
