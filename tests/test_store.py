@@ -397,7 +397,7 @@ def test_frames_raw(shelf, tmp_path, monkeypatch):
         assert clips.to("cpu").frames_raw is not None
         moved = stream(b.x, clips.layout, "motion", b.frames_raw)
         torch.testing.assert_close(moved[0], stream(b.x, clips.layout, "motion")[0] * 8 / long[b.names[0]])
-    monkeypatch.setattr(loader, "_fits", lambda *size: False)
+    monkeypatch.setattr(loader, "fits_in_memory", lambda *size: False)
     part = clips.subset(some[:5])  # of a streamed set that does not fit, in a file of its own
     assert part.file is not None and part.frames_raw.tolist() == [long[n] for n in some[:5]]
 
@@ -445,8 +445,8 @@ def test_training_on_a_streamed_set_is_the_same_training(shelf, tmp_path):
 
 def test_auto_streams_what_does_not_fit(shelf, monkeypatch):
     free = {"bytes": 10**12}
-    monkeypatch.setattr(loader, "_free_memory", lambda device: free["bytes"])
-    monkeypatch.setattr(loader, "_SMALL", 0)
+    monkeypatch.setattr(loader, "free_memory", lambda device: free["bytes"])
+    monkeypatch.setattr(loader, "SMALL_SET", 0)
     assert ClipSet.load(shelf, shelf.names, 8, progress=False).resident
     free["bytes"] = 10**6
     tight = ClipSet.load(shelf, shelf.names, 30, progress=False)
