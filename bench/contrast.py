@@ -12,6 +12,7 @@ from pathlib import Path
 
 from c2vl_kit.data.augment import CROSCLR, MILD, Augment
 from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.splits import holdout
 from c2vl_kit.data.store import Store
 from c2vl_kit.app.family import FamilyConfig, open_data
 from c2vl_kit.evaluate.probes import evaluate
@@ -58,7 +59,7 @@ def main() -> int:
     base = Path(args.out or f"runs/contrast-{args.data}")
     store = open_data(args.data, args.root, base)
     by, *rest = args.holdout.split(":")
-    split = get_split(store).holdout(store, by, *(cast(v) for cast, v in zip((float, int), rest)))
+    split = holdout(get_split(store), store, by, *(cast(v) for cast, v in zip((float, int), rest)))
     print(f"{args.data}, {args.holdout} held out: {len(split.train)} clips train, {args.epochs} epochs, joint view, seed 0; per cent\n")
     print("| try | " + " | ".join(COLUMNS) + " |\n" + "|---" * (len(COLUMNS) + 1) + "|", flush=True)
     for name in tries:

@@ -21,6 +21,7 @@ from pathlib import Path
 from c2vl_kit.concepts.kinematic import Kinematic
 from c2vl_kit.concepts.space import ConceptSpace, describe
 from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.splits import holdout
 from c2vl_kit.data.store import Store
 from c2vl_kit.app.family import open_data
 from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
@@ -166,7 +167,7 @@ def main() -> int:
     describe(store, base, split.train, True, captioner=Kinematic(detail=not args.plain))
     if args.holdout:
         by, *rest = args.holdout.split(":")
-        split = split.holdout(store, by, *(cast(v) for cast, v in zip((float, int), rest)))
+        split = holdout(split, store, by, *(cast(v) for cast, v in zip((float, int), rest)))
     if args.holdout or args.set:
         out = base / "tries" / sha256_of(json.dumps([args.holdout, args.budget, sorted(args.set)]))[:10]
     head = {"asked": vars(args), "config": config.to_dict(), "split": split.name, "hash": split.hash, "store": store.checksum}

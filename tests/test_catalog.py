@@ -13,10 +13,10 @@ import pytest
 
 from c2vl_kit.core import md_text
 from c2vl_kit.data import splits as catalog
-from c2vl_kit.data.catalog import DATASETS, get_dataset, get_split
-from c2vl_kit.data.splits import Halves, Listed, Rule, Split, make_split
+from c2vl_kit.data.catalog import DATASETS, get_dataset, get_split, keep_split
+from c2vl_kit.data.splits import Halves, Listed, Rule, Split, make_split, read_split
 from c2vl_kit.data.prepare import check
-from c2vl_kit.data.guards import find_overlap, guard_overlap
+from c2vl_kit.data.guards import find_overlap, guard_overlap, strict_split
 from c2vl_kit.data.near import near_duplicates
 from c2vl_kit.data.prepare import prepare
 from c2vl_kit.data.splits import semi_supervised
@@ -63,7 +63,7 @@ def test_every_data_set_describes_itself():
     assert len({d.name for d in DATASETS}) == len(DATASETS) == 11
     for d in DATASETS:
         card = d._repr_markdown_()
-        assert md_text(d.title) in card and d.licence in card and d.sure and d.rules and d.default_split in d.splits, d.name
+        assert md_text(d.title) in card and d.licence in card and d.sure and d.rules and d.splits, d.name
         assert len(set(d.classes)) == len(d.classes) and set(d.labels or ()) <= set(range(len(d.classes)))
         assert len(card) < 4000, d.name  # sixty draws share two rows
 
@@ -239,7 +239,7 @@ def test_a_tree_becomes_a_store_with_its_split(name, tmp_path):
     )
     assert report.found == len(report.read) + len(report.missing) + len(report.quarantined)  # what was set aside was found
     split = get_split(store)
-    assert split.train and split.tests["official"] and split.name == d.default_split
+    assert split.train and split.tests["official"] and split.name == d.splits[0]
     assert all(d.classes[l] == store.label_names[l] for l in set(store.labels.tolist()))
     sentence(lambda: check(store), f"is not the complete {name}")
     assert "| layout |" in check(store, strict=False)
@@ -312,13 +312,13 @@ def toy(tmp_path) -> Store:
 def test_a_split_travels_as_a_file(toy, tmp_path):
     split = make_split(toy, train=[1, 2], test=[4], name="mine")
     assert (len(split.train), len(split.tests["official"])) == (12, 6)
-    again = Split.from_file(split.to_file(tmp_path / "mine.json"), toy)
+    again = read_split(split.to_file(tmp_path / "mine.json"), toy)
     assert again == split and again.hash == split.hash
-    split.keep(toy)
+    keep_split(split, toy)
     assert get_split(toy) == get_split(toy, "mine") == split  # the only one there is
     other = build(tmp_path / "other", [made("x")], "own")
-    sentence(lambda: Split.from_file(tmp_path / "mine.json", other), "has no clip named")
-    sentence(lambda: replace(split, name="../mine").keep(toy), "cannot be a file's name")
+    sentence(lambda: read_split(tmp_path / "mine.json", other), "has no clip named")
+    sentence(lambda: keep_split(replace(split, name="../mine"), toy), "cannot be a file's name")
     sentence(lambda: get_split(toy, "../mine"), "own has no split named '../mine'; choose one of mine")
     sentence(lambda: make_split(toy, by="age"), "choose subject, camera, setup or repetition")
     sentence(lambda: make_split(toy, train=[1], test=[1, 2]), "subject 1 is named for training and for testing")
@@ -344,7 +344,7 @@ def test_damaged_split_files(toy, tmp_path):
                 b = b[:at] or b[:1]
         path.write_bytes(b)
         try:
-            assert Split.from_file(path, toy).hash == good.hash
+            assert read_split(path, toy).hash == good.hash
         except InputError as e:
             assert "\n" not in str(e) and len(str(e)) < 400, str(e)
     for wrong in (
@@ -355,9 +355,9 @@ def test_damaged_split_files(toy, tmp_path):
         dict(good.to_dict(), tests=[]),
     ):
         path.write_text(json.dumps(wrong))
-        sentence(lambda: Split.from_file(path), "s.json")
+        sentence(lambda: read_split(path), "s.json")
     path.write_text("[" * 100_000)
-    sentence(lambda: Split.from_file(path), "s.json")
+    sentence(lambda: read_split(path), "s.json")
 
 
 def test_semi_supervised_is_balanced_nested_and_stable(tmp_path):
@@ -532,9 +532,9 @@ def test_near_copies_of_every_kind_and_nothing_else(tmp_path):
     }
     assert {n for n, (_, _, how) in report.near.items() if how == "mirrored"} == {"mirrored5", "all7"}
     assert report.gap[0] < 0.03 < 0.2 < report.gap[1]
-    assert set(split.strict(report).tests["strict"]) == {n for n in tests if "honest" in n}
+    assert set(strict_split(split, report).tests["strict"]) == {n for n in tests if "honest" in n}
     assert "█" in report._repr_markdown_() and "8 near ones" in report._repr_markdown_()
-    sentence(lambda: split.strict(replace(report, split="other")), "make a report of this split")
+    sentence(lambda: strict_split(split, replace(report, split="other")), "make a report of this split")
 
 
 def test_near_copies_with_gaps_two_people_and_single_frames(tmp_path):

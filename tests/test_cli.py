@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.catalog import get_split, keep_split
 from c2vl_kit.data.splits import make_split, semi_supervised
 from c2vl_kit.readers.ntu import NTU_CLASSES
 from c2vl_kit.data.lists import CLASS_SPLITS
@@ -251,7 +251,7 @@ def test_clips_that_another_job_tests_are_not_trained_on(job):
     """Refused in one sentence that says both ways out; taken out when asked to, and the split is kept for the later steps."""
     store = Store.open(job / "job/store")
     shutil.copytree(job / "job/store", job / "other/store")
-    make_split(store, "subject", train=[2, 3], test=[1], name="turned").keep(Store.open(job / "other/store"))
+    keep_split(make_split(store, "subject", train=[2, 3], test=[1], name="turned"), Store.open(job / "other/store"))
     own = get_split(store)
     tested = [n for n, s in zip(store.names, store.column("subject")) if s == 1]
     both = [n for n in own.train if n in tested]

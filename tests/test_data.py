@@ -15,6 +15,7 @@ import pytest
 
 from c2vl_kit.data.prepare import check, prepare
 from c2vl_kit.data.catalog import get_dataset, get_split
+from c2vl_kit.data.splits import holdout
 from c2vl_kit.readers.common import read_all
 from c2vl_kit.readers.ntu import read_ntu, write_ntu
 from c2vl_kit.readers.kinect import read_nwucla, read_utd, write_nwucla, write_utd
@@ -125,12 +126,12 @@ def test_y_is_up_and_nobody_is_mirrored(which, request):
 def test_holdout_keeps_tests_out(ucla):
     store, _ = ucla
     split = get_split(store)
-    inner = split.holdout(store, by="subject", fraction=0.25)
+    inner = holdout(split, store, by="subject", fraction=0.25)
     subjects = dict(zip(store.names, store.column("subject").tolist(), strict=True))
     held = {subjects[n] for n in inner.tests["validation"]}
     assert held and not held & {subjects[n] for n in inner.train}
     assert set(inner.train) | set(inner.tests["validation"]) <= set(split.train)
-    assert inner.hash == split.holdout(store, by="subject", fraction=0.25).hash != split.hash
+    assert inner.hash == holdout(split, store, by="subject", fraction=0.25).hash != split.hash
 
 
 def test_ntu_samples(data_root, tmp_path):

@@ -14,7 +14,7 @@ from test_catalog import TREES
 
 from c2vl_kit.app.steps import _config_file
 from c2vl_kit.concepts.answers import class_descriptions
-from c2vl_kit.data.splits import Split
+from c2vl_kit.data.splits import Split, read_split
 from c2vl_kit.data.prepare import prepare
 from c2vl_kit.readers.pyskl import pyskl_splits, read_pyskl
 from c2vl_kit.readers.tables import read_csv
@@ -104,7 +104,7 @@ def test_lists_and_settings_from_windows(tmp_path):
         "\nA02", "\nTest:\nA02"))) == (("A01N01-L", "A01N02-M"), ("A02N03-L",))
     split = Split("toy", "mine", ("a", "b"), {"official": ("c",)})
     text = split.to_file(tmp_path / "plain.json").read_text()
-    assert Split.from_file(edited("split.json", text)) == split
+    assert read_split(edited("split.json", text)) == split
     assert _config_file(edited("config.json", '{"config":\n{"epochs": 3}}')) == {"epochs": 3}
     assert class_descriptions(edited("classes.txt", "clap,\nwave, moves a hand.\n"), 2) == {0: ("clap",), 1: ("moves a hand.",)}
 

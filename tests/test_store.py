@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from c2vl_kit.data import loader
-from c2vl_kit.data import build, store
+from c2vl_kit.data import build as builds
 from c2vl_kit.readers.ntu import write_ntu
 from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.build import build_store
@@ -46,14 +46,15 @@ from functools import partial
 from pathlib import Path
 sys.path[:0] = [{here!r}, {root!r}]
 import slow_readers
-from c2vl_kit.data import build, store
-build._EVERY = 0.05
+from c2vl_kit.data import build as builds
+from c2vl_kit.core import InputError
+builds.JOURNAL_EVERY = 0.05
 files = sorted(Path({raw!r}).iterdir())
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, -1))
 print("ready", flush=True)
 try:
-    made, report = store.build_store({out!r}, files, {reader}, "ntu60", workers={workers})
+    made, report = builds.build_store({out!r}, files, {reader}, "ntu60", workers={workers})
     print(made.checksum)
 except InputError as e:
     print(e)
@@ -212,12 +213,12 @@ def test_another_job_starts_anew(raw, tmp_path, capfd):
     few, report = build_store(out, files[:40], partial(slow, extra=1), "ntu60")
     assert report.found == len(few) >= 40 and "of other sources or options" in capfd.readouterr().err
     assert few.checksum == build_store(tmp_path / "few", files[:40], fast, "ntu60", progress=False)[0].checksum
-    job = [build._job([build._stamp(f) for f in files], fast, "ntu60", None)]
-    job.append(build._job([build._stamp(f) for f in files], fast, "ntu120", None))
-    job.append(build._job([build._stamp(f) for f in files], fast, "ntu60", NTU25))
-    job.append(build._job([build._stamp(f) for f in files], partial(slow, wait=0), "ntu60", None))
+    job = [builds.job_identity([builds.stamp(f) for f in files], fast, "ntu60", None)]
+    job.append(builds.job_identity([builds.stamp(f) for f in files], fast, "ntu120", None))
+    job.append(builds.job_identity([builds.stamp(f) for f in files], fast, "ntu60", NTU25))
+    job.append(builds.job_identity([builds.stamp(f) for f in files], partial(slow, wait=0), "ntu60", None))
     os.utime(files[7])
-    job.append(build._job([build._stamp(f) for f in files], fast, "ntu60", None))
+    job.append(builds.job_identity([builds.stamp(f) for f in files], fast, "ntu60", None))
     assert len(set(job)) == len(job)
 
 
@@ -225,10 +226,10 @@ def test_a_companion_that_changed_is_another_job(tmp_path):
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("1")
     reader = partial(slow, extra=tmp_path / "labels")
-    before = build._job([], reader, "", None)
-    assert before == build._job([], partial(slow, extra=tmp_path / "labels"), "", None)
+    before = builds.job_identity([], reader, "", None)
+    assert before == builds.job_identity([], partial(slow, extra=tmp_path / "labels"), "", None)
     (tmp_path / "labels/b.txt").write_text("2")
-    assert before != build._job([], reader, "", None)
+    assert before != builds.job_identity([], reader, "", None)
 
 
 def test_two_processes_do_not_build_one_store(raw, unbroken, tmp_path):
@@ -293,10 +294,10 @@ def test_a_stop_at_the_very_end_loses_nothing(raw, unbroken, tmp_path, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as m:
-        m.setattr(store, "write_json_atomic", stopped)
+        m.setattr(builds, "write_json_atomic", stopped)
         with pytest.raises(KeyboardInterrupt, match="1,000 of 1,000 files are kept"):
             build_store(tmp_path / "s", files, reader, "ntu60", progress=False)
-    monkeypatch.setattr(store, "read_all", lambda paths, *_: (_ for _ in paths))  # would fail on any file
+    monkeypatch.setattr(builds, "read_all", lambda paths, *_: (_ for _ in paths))  # would fail on any file
     assert build_store(tmp_path / "s", files, reader, "ntu60", progress=False)[0].checksum == unbroken.checksum
 
 
@@ -396,7 +397,7 @@ def test_frames_raw(shelf, tmp_path, monkeypatch):
         assert clips.to("cpu").frames_raw is not None
         moved = stream(b.x, clips.layout, "motion", b.frames_raw)
         torch.testing.assert_close(moved[0], stream(b.x, clips.layout, "motion")[0] * 8 / long[b.names[0]])
-    monkeypatch.setattr(loader, "_fits", lambda *size: False)
+    monkeypatch.setattr(loader, "fits_in_memory", lambda *size: False)
     part = clips.subset(some[:5])  # of a streamed set that does not fit, in a file of its own
     assert part.file is not None and part.frames_raw.tolist() == [long[n] for n in some[:5]]
 
@@ -444,8 +445,8 @@ def test_training_on_a_streamed_set_is_the_same_training(shelf, tmp_path):
 
 def test_auto_streams_what_does_not_fit(shelf, monkeypatch):
     free = {"bytes": 10**12}
-    monkeypatch.setattr(loader, "_free_memory", lambda device: free["bytes"])
-    monkeypatch.setattr(loader, "_SMALL", 0)
+    monkeypatch.setattr(loader, "free_memory", lambda device: free["bytes"])
+    monkeypatch.setattr(loader, "SMALL_SET", 0)
     assert ClipSet.load(shelf, shelf.names, 8, progress=False).resident
     free["bytes"] = 10**6
     tight = ClipSet.load(shelf, shelf.names, 30, progress=False)
@@ -477,7 +478,7 @@ def test_an_interrupted_preparation_leaves_nothing(shelf, tmp_path, monkeypatch)
         return np.ones((3, 8, 20, 1), np.float32)
 
     monkeypatch.setattr(loader, "to_array", broken)
-    monkeypatch.setattr(loader, "_code", lambda f: ["f"])
+    monkeypatch.setattr(loader, "code_digest", lambda f: ["f"])
     with pytest.raises(KeyboardInterrupt):
         ClipSet.load(shelf, shelf.names, 8, resident=False, folder=tmp_path / "p", progress=False)
     assert not (tmp_path / "p").exists()

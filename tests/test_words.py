@@ -23,7 +23,7 @@ from c2vl_kit.concepts.server import ServerCaptioner
 from c2vl_kit.concepts.space import ConceptSpace, embed, load_fresh
 from c2vl_kit.concepts.towers import EmbeddingCache, TextTower, packaged_minilm
 from c2vl_kit.data.splits import Split
-from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.catalog import get_split, keep_split
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.core import InputError, clean_text
@@ -136,7 +136,7 @@ def test_broken_names_are_cleaned_at_every_door(tmp_path):
     again = Store.open(tmp_path / "store")
     assert again.dataset == WHOLE and again.label_names == (f"{WHOLE} 0", f"{WHOLE} 1") and again.layout.joints[0] == f"nose {WHOLE}"
     split = Split(HALF, "mine", tuple(c.name for c in clips[:2]), {HALF: tuple(f"L\udce4ufer {i}" for i in (2, 3))})
-    split.keep(again)
+    keep_split(split, again)
     kept = get_split(again, "mine")
     assert kept.hash == split.hash and set(kept.train) | set(kept.tests[WHOLE]) == set(again.names)
     prompts = PromptStore(tmp_path / "prompts.jsonl")

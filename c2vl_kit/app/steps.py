@@ -348,7 +348,7 @@ def _chosen(
 ):  # -> Split; InputError where clips are trained on that the other job tests
     "What trains and what tests."
     from c2vl_kit.data.guards import find_overlap, zero_shot_split
-    from c2vl_kit.data.catalog import get_split
+    from c2vl_kit.data.catalog import get_split, keep_split
 
     official = get_split(store, split)
     chosen = zero_shot_split(store, zero_shot, official).split if zero_shot else official
@@ -361,7 +361,7 @@ def _chosen(
             raise InputError(f"{len(found.clips):,} of the {found.tests:,} test clips of {found.test} are in the pre-training set of "
                              f"{found.train}: take them out with --leave-out-overlap, or say --allow-overlap {found.words!r}")
     if chosen is not official:
-        chosen.keep(store)
+        keep_split(chosen, store)
     return chosen
 
 # %% ../../nbs/app/01_steps.ipynb #9c4246dd

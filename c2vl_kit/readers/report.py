@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from .common import MOST_BODIES
-from ..skeleton import md_text
+from ..core import md_text
 
 # %% ../../nbs/readers/20_report.ipynb #e68effae
 def without_details(
