@@ -38,7 +38,7 @@ def vector_probe(
     if len(set(labels_train.tolist())) < 2 or not len(names_test):
         raise InputError(f"The probe needs two classes to learn and a clip to guess, got {len(set(labels_train.tolist()))} classes and "
                          f"{len(names_test)} test clips.")
-    train, test = (space.subset(tuple(n))._anchors().astype(np.float64) for n in (names_train, names_test))
+    train, test = (space.subset(tuple(n)).anchors.astype(np.float64) for n in (names_train, names_test))
     mean, spread = train.mean(0), train.std(0) + 1e-6
     probe = LogisticRegression(C=strength, max_iter=300).fit((train - mean) / spread, labels_train)
     return float((probe.predict((test - mean) / spread) == labels_test).mean())
@@ -74,7 +74,7 @@ def class_coherence(
     words = [w for w, n in zip(words, counts) if n > 1]
     if len(words) < 2:
         raise InputError(f"coherence needs two classes of two clips, got {len(words)}: give labels for more of the {len(space)} clips")
-    x = space.subset(tuple(kept))._anchors().astype(np.float64)
+    x = space.subset(tuple(kept)).anchors.astype(np.float64)
     sums, n = np.stack([x[column == w].sum(0) for w in words]), np.array([(column == w).sum() for w in words])
     between = sums @ sums.T / np.outer(n, n)
     within = ((sums**2).sum(1) - n) / (n * (n - 1))
@@ -121,7 +121,7 @@ def outliers(
     "Clips that nothing is near to."
     if not 1 <= k < len(space):
         raise InputError(f"outliers(k={k}) asks for more neighbours than {len(space)} clips have; k is at least 1 and below that")
-    lonely = _nearest(space._anchors(), k)[0].mean(1)
+    lonely = _nearest(space.anchors, k)[0].mean(1)
     return [(space.names[i], float(lonely[i])) for i in np.argsort(lonely, kind="stable")[:count]]
 
 # %% ../../nbs/concepts/11_study.ipynb #f1397943
@@ -132,7 +132,7 @@ def near_duplicates(
     "Pairs of clips with (nearly) the same vector; at most five partners of one clip are looked at."
     if len(space) < 2:
         return []
-    cosines, rows = _nearest(space._anchors(), min(5, len(space) - 1))
+    cosines, rows = _nearest(space.anchors, min(5, len(space) - 1))
     pairs = {(min(i, j), max(i, j)): float(c) for i, (cs, js) in enumerate(zip(cosines, rows)) for c, j in zip(cs, js) if c >= cosine}
     return [(space.names[i], space.names[int(j)], c) for (i, j), c in sorted(pairs.items(), key=lambda p: (-p[1], p[0]))]
 
@@ -170,18 +170,18 @@ class SpaceMap:
             raise InputError(f"a map has 2 or 3 dimensions, got {dims}")
         if len(space) < 4:
             raise InputError(f"a map of {len(space)} points cannot be drawn: at least 4 are needed")
-        self.names, self.dim = space.names, space._anchors().shape[1]
+        self.names, self.dim = space.names, space.anchors.shape[1]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._model = umap_model(len(space), seed, neighbours, "cosine", dims)
-            self.xy = self._model.fit_transform(space._anchors()).astype(np.float32)  # (N, dims)
+            self.xy = self._model.fit_transform(space.anchors).astype(np.float32)  # (N, dims)
 
     def project(
         self,
         space: ConceptSpace,  # other clips, from the same towers
     ) -> np.ndarray:  # (n, dims) float32
         "Where other clips fall on this map."
-        x = space._anchors()
+        x = space.anchors
         if x.shape[1] != self.dim:
             raise InputError(f"the map was drawn from {self.dim} dimensions and these clips have {x.shape[1]}: "
                              "use the same tower and fusion")
