@@ -15,7 +15,7 @@ from c2vl_kit.core import md_text
 from c2vl_kit.skeleton import KINECT20, Clip, make_layout, filmstrip_svg
 
 EVIL = "<img src=x onerror=alert(1)>|**b** `c`\n# d"
-TEXT_ONLY = {"Augment", "Markdown", "FilmStrip", "InlinePage", "WidgetFrame", "PromptCard", "LiveView"}  # numbers, or made elsewhere
+TEXT_ONLY = {"Augment", "Markdown", "FilmStrip", "InlinePage", "PromptCard", "LiveView"}  # numbers, or made elsewhere
 
 
 def clip(name=EVIL, frames=6, **facts):

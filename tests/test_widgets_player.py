@@ -11,7 +11,7 @@ from browser import browser, open_html, page, settle, until, watched  # noqa: F4
 from c2vl_kit.concepts.prompts import Prompt
 from c2vl_kit.skeleton import NTU25, Clip
 from c2vl_kit.viz.pack import Scalar, VIEWS, joint_speed, pack_clips, player_state
-from c2vl_kit.viz.stills import _scenes, project, save_gif, save_mp4
+from c2vl_kit.viz.stills import scenes_of, project, save_gif, save_mp4
 from c2vl_kit.viz.player import player_page
 from c2vl_kit.viz.widget import widget_fragment, widget_page
 
@@ -243,7 +243,7 @@ def test_python_and_browser_put_joints_on_the_same_pixels(page, tmp_path, clips)
     state = player_state([clips[0], clips[2]], view=how)
     open_html(page, player_page(state), tmp_path)
     settle(page)
-    (scene, _), fit = _scenes(state)
+    (scene, _), fit = scenes_of(state)
     x, y, w, h = page.evaluate(f"{PLAYER}.c2vl.panels[0].box")
     head = 38                                              # the title's height
     ours = project(clips[0].joints[0, 0], how, scene, (x, y + head, w, h - head), fit)[:, :2]

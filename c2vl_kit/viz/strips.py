@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['FilmStrip', 'at_moments', 'filmstrip', 'side_by_side', 'from_tensor']
 
-# %% ../../nbs/viz/01_strips.ipynb #e53b465c
+# %% ../../nbs/viz/01_strips.ipynb #079292eb
 import numpy as np
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from ..core import InputError, clean_text, unmasked, write_whole
+from ..core import InputError, write_whole
 from ..data.transforms import join_tracks
-from ..skeleton import Clip, Layout, filmstrip_svg
+from ..skeleton import Clip, Layout, clean_text, filmstrip_svg, unmasked
 
 # %% ../../nbs/viz/01_strips.ipynb #8b7af434
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class FilmStrip:
         "Write the strip to a file."
         path = Path(path)
         if path.suffix not in (".svg", ".html"):
-            raise InputError(f"a film strip is saved as .svg or .html, got {path.name!r}; change the file's ending.")
+            raise InputError(f"a film strip is saved as .svg or .html, got {path.name!r}; change the file's "
+                             f"ending.")
         page = f"<!doctype html><meta charset='utf-8'><title>{escape(self.alt)}</title>\n{self.svg}\n"
         return write_whole(path, self.svg if path.suffix == ".svg" else page)
 
@@ -55,7 +56,8 @@ def at_moments(
 def filmstrip(
     clip: Clip,                # the clip to draw
     moments: int = 8,          # how many moments, evenly spread; a shorter clip shows every frame once
-    captions: Sequence[str] | None = None,  # texts evenly spread over the clip, any number: the nearest stands under each moment
+    captions: Sequence[str]
+    | None = None,  # texts evenly spread over the clip; the nearest stands under each moment
     width: int = 960,          # pixels
     colour_by: str = "side",   # "side", "part" or "person"
 ) -> FilmStrip:
@@ -78,22 +80,26 @@ def side_by_side(
     clips = list(clips)
     titles = [c.name for c in clips] if titles is None else list(titles)
     if not clips or len(titles) != len(clips):
-        raise InputError(f"got {len(titles)} titles for {len(clips)} clips; give at least one clip and one title for each.")
+        raise InputError(f"got {len(titles)} titles for {len(clips)} clips; "
+                         "give at least one clip and one title for each.")
     rows, y = [], 0.0
     for clip, title in zip(clips, titles):
         svg = filmstrip(clip, moments, width=width, colour_by=colour_by).svg
         height = float(re.search(r"viewBox=.0 0 \S+ ([\d.]+)", svg)[1])
-        rows.append(f"<text x='10' y='{y + 20:.0f}' font-size='14' font-weight='600' fill='#1d2733'>{escape(str(title))}</text>"
+        rows.append(f"<text x='10' y='{y + 20:.0f}' font-size='14' font-weight='600' "
+                    f"fill='#1d2733'>{escape(str(title))}</text>"
                     + svg.replace("<svg ", f"<svg y='{y + 26:.0f}' height='{height:.0f}' ", 1))
         y += height + 34
     alt = "film strips of " + ", ".join(map(str, titles))
-    return FilmStrip(f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {y:.0f}' width='{width}' role='img' "
-                     f"font-family='system-ui,sans-serif' style='max-width:100%;height:auto' aria-label='{escape(alt, quote=True)}'>"
-                     f"<rect width='{width}' height='{y:.0f}' rx='10' fill='#fff'/>{''.join(rows)}</svg>", alt)
+    return FilmStrip(f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {y:.0f}' width='{width}' "
+                     "role='img' font-family='system-ui,sans-serif' style='max-width:100%;height:auto' "
+                     f"aria-label='{escape(alt, quote=True)}'>"
+                     f"<rect width='{width}' height='{y:.0f}' rx='10' fill='#fff'/>{''.join(rows)}</svg>",
+                     alt)
 
 # %% ../../nbs/viz/01_strips.ipynb #442bdbbb
 def from_tensor(
-    x,                       # (C, T, V, M) joints of one clip as a tensor or array, C ≥ 3: the first three are x, y, z in metres
+    x,                       # (C, T, V, M) joints of one clip, C ≥ 3: the first three are x, y, z in metres
     layout: Layout,          # which joints
     name: str = "tensor",    # name of the clip that is made
     fps: float = 30.0,       # frames per second, for the times in the picture
@@ -102,7 +108,8 @@ def from_tensor(
     "Make a clip of what a network sees; raises InputError on a wrong shape."
     x = unmasked(x.detach().cpu() if hasattr(x, "detach") else x).astype(np.float32)
     if x.ndim != 4 or x.shape[0] < 3 or x.shape[2] != layout.V:
-        raise InputError(f"a clip of layout {layout.name} needs a tensor (3, T, {layout.V}, M), got {x.shape}; "
+        raise InputError(f"a clip of layout {layout.name} needs a tensor (3, T, {layout.V}, M), got "
+                         f"{x.shape}; "
                          "pick one clip of the batch first.")
     joints = np.ascontiguousarray(x[:3].transpose(1, 3, 2, 0))
     there = np.nansum(np.abs(joints), (0, 2, 3)) > 0 if present is None else np.asarray(present, dtype=bool)
