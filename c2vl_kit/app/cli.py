@@ -163,8 +163,11 @@ SERVER = Group({
     "--prices": option(("IN", "OUT"), "of a million tokens sent and received, for the bill", float, nargs=2),
 }, "servers")
 
-# %% ../../nbs/app/04_cli.ipynb #a3a2d824
-TOWER = Group({"--tower": option("NAME", "text model: auto, minilm, a folder or a hub name (default: auto)")})
+# %% ../../nbs/app/04_cli.ipynb #cb845abe
+TOWER = Group({
+    "--tower": option("NAME", "text model: auto, minilm, a folder or a hub name (default: auto)",
+                      default="auto"),
+})
 POOLING = Group({
     "--captions": option("FILE", "prompts to use instead of the captioner's (JSONL)", Path),
     "--pooling": {"default": "mean", "choices": ("mean", "distinct", "trimmed", "medoid", "max"),
@@ -255,7 +258,7 @@ def _settings(args) -> dict:  # what `config_of` takes
     own = ("preset", "config", "backbone", "width", "targets", "schedule")
     return _given(args, (*own, *FIELDS, *TRAIN_FIELDS))
 
-# %% ../../nbs/app/04_cli.ipynb #b2dc5fa5
+# %% ../../nbs/app/04_cli.ipynb #3a57c859
 def _prepare(args) -> None:
     if args.folder is not None and args.root not in (None, args.folder):
         raise InputError(f"the raw files are said to lie in {args.folder} and in --root {args.root}: "
@@ -265,9 +268,9 @@ def _prepare(args) -> None:
     if not (args.name or args.data) and _size(args):  # so many people: nothing but the simulator takes them
         args.data = "simulated"
     if not (args.name or args.data):
-        raise InputError(f"which data? c2vl prepare NAME FOLDER reads a data set (NAME is one of "
-                         f"{', '.join(DATA_NAMES[1:])}), c2vl prepare simulated invents clips, and the page "
-                         "'Your own data' shows how other recordings become a store")
+        raise InputError(f"which data? `c2vl prepare NAME FOLDER` reads a data set (NAME is one of "
+                         f"{', '.join(DATA_NAMES[1:])}), `c2vl prepare simulated` invents clips, and the "
+                         "page 'Your own data' shows how other recordings become a store")
     args.data = (args.name or args.data) + (f"-{args.part}" if args.part else "")
     root = args.folder if args.root is None else args.root
     prepare_step(job_of(args), args.data, root, _size(args), args.overwrite, args.progress is not False,
