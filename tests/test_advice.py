@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from c2vl_kit.app.cli import command_parser
-from c2vl_kit.app.family import MEMBERS, family
+from c2vl_kit.app.family import family
+from c2vl_kit.app.members import MEMBERS
 from c2vl_kit.progress import Meter, lines_to
 from c2vl_kit.core import InputError
 
@@ -244,7 +245,7 @@ def test_a_bench_says_its_plan_and_each_job(tmp_path, tiny_clips):
 def test_a_bench_says_every_so_often_what_runs(tmp_path, tiny_clips):
     from c2vl_kit.data.catalog import get_split
     from c2vl_kit.data.build import build_store
-    from c2vl_kit.app.family import Work, run_all
+    from c2vl_kit.app.members import Work, run_all
     from tests.test_family import TINY as FAMILY
 
     store, _ = build_store(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
