@@ -14,7 +14,8 @@ from c2vl_kit.data.augment import CROSCLR, MILD, Augment
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.splits import holdout
 from c2vl_kit.data.store import Store
-from c2vl_kit.app.family import FamilyConfig, open_data
+from c2vl_kit.app.family import open_data
+from c2vl_kit.app.members import FamilyConfig
 from c2vl_kit.evaluate.probes import evaluate
 from c2vl_kit.methods import skeletonclr
 from c2vl_kit.core import InputError

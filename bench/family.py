@@ -9,7 +9,8 @@ import argparse
 import json
 import sys
 
-from c2vl_kit.app.family import FOLDS_BY, MEMBERS, FamilyConfig, family
+from c2vl_kit.app.family import FOLDS_BY, family
+from c2vl_kit.app.members import MEMBERS, FamilyConfig
 from c2vl_kit.core import InputError
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from c2vl_kit.app.cli import _parser
-from c2vl_kit.app.family import MEMBERS, family
+from c2vl_kit.app.cli import command_parser
+from c2vl_kit.app.family import family
+from c2vl_kit.app.members import MEMBERS
 from c2vl_kit.progress import Meter, lines_to
 from c2vl_kit.core import InputError
 
@@ -61,7 +62,7 @@ def advised() -> list[tuple[str, str]]:
 
 
 def test_every_advised_command_is_one():
-    said, wrong, parser = advised(), [], _parser()
+    said, wrong, parser = advised(), [], command_parser()
     assert len(said) > 40
     for where, command in said:
         words = [w for w in shlex.split(command.split("  #")[0]) if w not in ("…", "...")]
@@ -88,7 +89,7 @@ def test_sentences_quote_the_commands_they_advise():
 
 
 def test_options_that_sentences_name_exist():
-    commands = _parser()._subparsers._group_actions[0].choices.values()
+    commands = command_parser()._subparsers._group_actions[0].choices.values()
     known = {option for command in commands for option in command._option_string_actions} | {"--version"}
     for path in sorted((ROOT / "c2vl_kit").rglob("*.py")):
         if path.name in ("_modidx.py", "runs.py"):  # runs.py asks git
@@ -244,7 +245,7 @@ def test_a_bench_says_its_plan_and_each_job(tmp_path, tiny_clips):
 def test_a_bench_says_every_so_often_what_runs(tmp_path, tiny_clips):
     from c2vl_kit.data.catalog import get_split
     from c2vl_kit.data.build import build_store
-    from c2vl_kit.app.family import Work, run_all
+    from c2vl_kit.app.members import Work, run_all
     from tests.test_family import TINY as FAMILY
 
     store, _ = build_store(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)

@@ -451,7 +451,8 @@ def test_interrupted_demo_goes_on(finished, tmp_path):
 
 
 def test_help_is_quick_and_light(tmp_path):
-    code = "import sys, c2vl_kit.app.steps as c; c._parser().format_help(); print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
+    code = ("import sys, c2vl_kit.app.cli as c; c.command_parser().format_help(); "
+            "print([m for m in ('torch', 'matplotlib') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     times = []

@@ -16,7 +16,8 @@ import torch
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.build import build_store
-from c2vl_kit.app.family import MEMBERS, FamilyConfig, Work, _plan, _ready, family
+from c2vl_kit.app.family import family
+from c2vl_kit.app.members import MEMBERS, FamilyConfig, Work, plan_jobs
 from c2vl_kit.evaluate.features import Features
 from c2vl_kit.evaluate.fusion import fit_weights, fold_of, fused_scores
 from c2vl_kit.evaluate.probes import Results
@@ -62,9 +63,9 @@ def test_whole_family(tmp_path):
 
 
 def test_teacher_first(tmp_path):
-    plan = _plan(tmp_path, None, TINY, ["student-9ch"], 2)
+    plan = plan_jobs(tmp_path, None, TINY, ["student-9ch"], 2)
     assert [(w.member, w.seed) for w in plan] == [("ikem-3", 0), ("student-9ch", 0), ("ikem-3", 1), ("student-9ch", 1)]
-    assert [_ready(w) for w in plan] == [True, False, True, False]
+    assert [w.ready for w in plan] == [True, False, True, False]
 
 
 SCRIPT = """
