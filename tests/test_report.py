@@ -18,7 +18,8 @@ from c2vl_kit.methods.c2vl import small
 from c2vl_kit.train.pretrain import pretrain
 from c2vl_kit.core import InputError
 from c2vl_kit.train.runs import Run
-from c2vl_kit.viz.report import gather, report
+from c2vl_kit.viz.material import gather
+from c2vl_kit.viz.report import report
 
 EVIL = "<script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>"
 VOID = {"meta", "br", "img", "link", "input", "hr", "path", "circle", "rect", "use", "image"}

@@ -25,7 +25,8 @@ from c2vl_kit.core import InputError
 from c2vl_kit.train.runs import Run
 from c2vl_kit.viz.concept_map import Places
 from c2vl_kit.viz.explorer import explorer_states
-from c2vl_kit.viz.report import gather, report
+from c2vl_kit.viz.material import gather
+from c2vl_kit.viz.report import report
 
 QUICK = {"probe": ProbeConfig(epochs=2), "device": "cpu", "progress": False}
 

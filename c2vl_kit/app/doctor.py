@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from .steps import as_table
-from ..skeleton import md_text
+from ..core import md_text
 
 # %% ../../nbs/app/06_doctor.ipynb #29697a8e
 def doctor(
