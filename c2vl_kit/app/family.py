@@ -26,7 +26,7 @@ from ..data.simulate import SimulatorConfig, simulate
 from ..data.store import Store
 from ..evaluate.probes import Results
 from ..progress import clock
-from ..skeleton import md_text
+from ..core import md_text
 from ..train.trainer import pick_device
 
 # %% ../../nbs/app/01_family.ipynb #b63b4004

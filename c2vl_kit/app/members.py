@@ -21,17 +21,18 @@ import torch
 
 from ..concepts.prompts import PromptStore
 from ..concepts.space import ConceptSpace
-from ..core import InputError
+from ..core import Config, InputError, differences
 from ..data.loader import begin_worker
 from ..data.store import Store
 from ..evaluate.fusion import evaluate_views
 from ..evaluate.probes import Results, evaluate
-from ..methods import c2vl, crosclr, ikem, mmcl, skeletonclr, supervised
+from ..methods import c2vl, crosclr, distil, ikem, mmcl, skeletonclr, supervised
 from ..models.zoo import Backbone
 from ..progress import clock
 from ..train.runs import Run
-from ..train.task import Config, seeded
-from ..train.trainer import autocast, first_difference, pick_device
+from ..train.pretrain import pretrain
+from ..train.task import seeded
+from ..train.trainer import MAY_CHANGE, autocast, pick_device
 
 # %% ../../nbs/app/00_members.ipynb #b4c761e9
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def check_job(
     made = Results.load(work.folder / "results.json")
     asked = {**made.info["asked"], "store": made.rows[0].store_checksum}
     now = {**work.asked(), "store": work.store().checksum}
-    if found := first_difference(asked, now):
+    if found := next(iter(differences(asked, now, MAY_CHANGE)), None):
         raise InputError(f"{work.folder} holds results made with {found[0]}={found[1]!r}, not {found[2]!r}: "
                          "give another --out, or remove that folder")
     words = [Run.open(p.parent).config.get("space") for p in sorted(work.folder.glob("*/config.json"))]
@@ -176,7 +177,7 @@ def supervised_job(work: Work) -> Results:
     "Labels, and nothing else."
     c, store = work.config, work.store()
     config = supervised.small(**c.shared(c.budget, work.seed))
-    run = supervised.train_supervised(store, work.split, work.folder / "run", config, progress=False)
+    run = pretrain(supervised, store, work.split, work.folder / "run", config, progress=False)
     return work.evaluate(run, store)
 
 
@@ -185,7 +186,7 @@ def mmcl_job(work: Work) -> Results:
     c, store, space = work.config, work.store(), work.space()
     config = mmcl.small(**c.shared(c.budget, work.seed))
     told = mmcl.Instruction.from_space(space)
-    run = mmcl.train_mmcl(store, work.split, told, None, work.folder / "run", config, progress=False)
+    run = pretrain(mmcl, store, work.split, work.folder / "run", config, instruction=told, progress=False)
     return work.evaluate(run, store)
 
 
@@ -193,21 +194,21 @@ def c2vl_job(work: Work) -> Results:
     "Three views, each alone."
     c, store, space, runs = work.config, work.store(), work.space(), {}
     for view in THREE:
-        config = c2vl.small(frames=c.frames, persons=c.persons, pipeline=c.pipeline, stream=view,
-                            backbone=c.backbone(), train=c.train(c.budget, work.seed))
-        runs[view] = c2vl.pretrain(store, work.split, space, work.folder / view, config, progress=False)
+        config = c2vl.small(views=view, **c.shared(c.budget, work.seed))
+        folder = work.folder / view
+        runs[view] = pretrain(c2vl, store, work.split, folder, config, space=space, progress=False)
     return work.evaluate(runs, store)
 
 # %% ../../nbs/app/00_members.ipynb #488d4a31
 def contrast_job(
-    method,  # module with `small` and `pretrain`
+    method,  # module of c2vl_kit.methods
     *views: str,  # what it trains
 ) -> Callable[[Work], Results]:
     "A job of SkeletonCLR, CrosSCLR or IKEM with these views."
     def job(work: Work) -> Results:
         c, store = work.config, work.store()
         config = method.small(views=views, **c.shared(c.budget // 2, work.seed))
-        run = method.pretrain(store, work.split, work.folder / "run", config, progress=False)
+        run = pretrain(method, store, work.split, work.folder / "run", config, progress=False)
         return work.evaluate(run, store)
 
     return job
@@ -220,9 +221,10 @@ def distil_job(
     "A job that teaches students from the teacher's run of the same seed."
     def job(work: Work) -> Results:
         c, store = work.config, work.store()
-        config = ikem.students(views=students, **c.shared(c.budget, work.seed))
+        config = distil.small(views=students, **c.shared(c.budget, work.seed))
         source = Run.open(replace(work, member=teacher).folder / "run")
-        run = ikem.distil(source, store, work.split, work.folder / "run", config, progress=False)
+        folder = work.folder / "run"
+        run = pretrain(distil, store, work.split, folder, config, teacher=source, progress=False)
         return work.evaluate(run, store)
 
     return job

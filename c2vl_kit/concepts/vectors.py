@@ -18,7 +18,7 @@ import numpy as np
 
 from .towers import EmbeddingCache, TextTower
 from ..core import InputError, sha256_of
-from ..skeleton import clean_text, unmasked
+from ..core import clean_text, unmasked
 
 # %% ../../nbs/concepts/08_vectors.ipynb #4c483863
 MODALITIES = ("language", "vision")

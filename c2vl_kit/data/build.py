@@ -29,8 +29,10 @@ from ..core import InputError, cannot_write, lock_file, process_alive, sha256_of
 from .store import COLUMNS, VERSION, GrowingArray, Journal, Store, read_journal, table_checksum
 from ..progress import Meter
 from ..readers.checks import check_bodies
-from ..readers.common import ReadReport, read_all
-from ..skeleton import Clip, Layout, clean_text, get_layout
+from ..readers.report import ReadReport
+from ..readers.common import read_all
+from ..skeleton import Clip, Layout, get_layout
+from ..core import clean_text
 
 # %% ../../nbs/data/01_build.ipynb #00000009
 def build_store(

@@ -30,7 +30,8 @@ from c2vl_kit.readers.kinect import (
 )
 from ..readers.ntu import NTU_CLASSES, read_ntu
 from ..readers.pku import PKU2_LABELS, PKU_CLASSES, pku_video, read_pku, read_pku_split
-from ..skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Layout, md_text
+from ..skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Layout
+from ..core import md_text
 
 # %% ../../nbs/data/05_catalog.ipynb #00000009
 @dataclass(frozen=True, repr=False)

@@ -14,7 +14,7 @@ from .lists import CLASS_SPLITS, ClassSplit
 from .near import NearReport
 from .splits import Split
 from .store import Store
-from ..skeleton import md_text
+from ..core import md_text
 
 # %% ../../nbs/data/06_guards.ipynb #00000008
 @dataclass(frozen=True)

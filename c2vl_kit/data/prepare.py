@@ -15,8 +15,8 @@ from .catalog import Dataset, get_dataset, get_split
 from .near import near_duplicates
 from .splits import Halves
 from .store import Store
-from ..readers.common import ReadReport
-from ..skeleton import md_text
+from ..readers.report import ReadReport
+from ..core import md_text
 
 # %% ../../nbs/data/07_prepare.ipynb #00000007
 def prepare(

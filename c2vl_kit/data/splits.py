@@ -17,7 +17,7 @@ from pathlib import Path
 from ..core import InputError, write_json_atomic
 from .lists import shuffled
 from .store import Store
-from ..skeleton import clean_text, md_text
+from ..core import clean_text, md_text
 
 # %% ../../nbs/data/03_splits.ipynb #00000007
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import numpy as np
 
 from ..core import InputError, sha256_of
 from ..readers.checks import BodyCheck
-from ..skeleton import MOST_CLASSES, Clip, Layout, as_label, md_text
+from ..core import MOST_CLASSES, as_label, md_text
+from ..skeleton import Clip, Layout
 
 # %% ../../nbs/data/00_store.ipynb #0000000a
 VERSION = 1  # of the folder's format

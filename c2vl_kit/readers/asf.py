@@ -32,7 +32,8 @@ from c2vl_kit.readers.mocap import (
     tree_layout,
     turns_of,
 )
-from ..skeleton import Clip, Layout, md_text
+from ..skeleton import Clip, Layout
+from ..core import md_text
 
 # %% ../../nbs/readers/10_asf.ipynb #cf11f6e7
 def read_amc(

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..core import InputError
 from ..evaluate.probes import REFERENCES, reference, trained_on
 from ..train.runs import Run
-from ..train.views import trained_elsewhere
+from ..train.runview import trained_elsewhere
 from .explorer import explorer_states
 from .soft_targets import read_targets
 

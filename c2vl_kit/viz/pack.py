@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 from ..core import InputError
 from ..data.transforms import join_tracks
-from ..skeleton import Clip, Layout, facing, interpolate_missing, unmasked
+from ..skeleton import Clip, Layout, facing, interpolate_missing
+from ..core import unmasked
 
 # %% ../../nbs/viz/02_pack.ipynb #0a2c9277
 NOTHING, SEEN, GUESSED = 0, 1, 2  # what is known of a joint

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..core import InputError, write_whole
 from ..progress import Meter
-from ..skeleton import clean_text
+from ..core import clean_text
 from .material import Material, gather, result_rows
 from .sections import (
     clip_section, confusion_section, curves_section, explorer_section, headline_html, map_section,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core import InputError
-from ..skeleton import known_labels, md_text
+from ..core import known_labels, md_text
 from ..train.runs import load_tensors
 from .concept_map import hover_cards, loader_of, serve_cards
 from .pack import texts_of

@@ -14,7 +14,8 @@ from html import escape
 from pathlib import Path
 from ..core import InputError, write_whole
 from ..data.transforms import join_tracks
-from ..skeleton import Clip, Layout, clean_text, filmstrip_svg, unmasked
+from ..skeleton import Clip, Layout, filmstrip_svg
+from ..core import clean_text, unmasked
 
 # %% ../../nbs/viz/01_strips.ipynb #8b7af434
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 from ..core import InputError, write_whole
-from ..skeleton import clean_text
+from ..core import clean_text
 
 # %% ../../nbs/viz/00_widget.ipynb #05bd2d9a
 STATIC = Path(__file__).resolve().parents[1] / "static" if "__file__" in globals() else Path("static")
