@@ -452,10 +452,9 @@ def seen_from(
 ) -> tuple[np.ndarray, np.ndarray]:  # (F, M, V, 3) metres right, up, towards the viewer; (F, M, V) bool seen
     "What a viewer sees, each moment centred on its bodies; gaps are filled for drawing only."
     hips = list(clip.layout.middle)
-    if viewer is None:
-        ground = clip.joints[:, :2, hips].mean(axis=2)[..., [0, 2]]
-        viewer = viewpoint(facing(clip.joints, clip.layout), ground)
-    x, z = np.array(viewer) / np.hypot(*viewer)
+    ground = clip.joints[:, :2, hips].mean(axis=2)[..., [0, 2]]
+    direction = viewpoint(facing(clip.joints, clip.layout), ground) if viewer is None else np.array(viewer)
+    x, z = direction / np.hypot(*direction)
     seen = clip.mask[frames]
     whole = interpolate_missing(clip.joints)[frames].astype(float)
     whole[~seen.any(axis=2)] = np.nan  # a body that is wholly absent is not drawn
