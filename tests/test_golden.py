@@ -441,8 +441,7 @@ def losses(s: Scene) -> dict:
         "info_nce": kit.info_nce(z["joint"], keys["joint"], 0.2), "clip_loss": kit.clip_loss(L, V, 5.0),
         "moco_loss": kit.moco_loss(z["joint"], keys["joint"], queues["joint"], 0.2), "fam_loss": kit.fam_loss(L, V, 0.4),
         "fam_loss, two replicas": kit.fam_loss(L, V, 0.4, 2), "ikem_loss": kit.ikem_loss(wide, keys, queues, 0.2)[0],
-        "distil": "c2vl_kit.methods.distil",
-    "distillation_loss": kit.distillation_loss(wide, z, queues, 0.2, 2)[0],
+        "distillation_loss": kit.distillation_loss(wide, z, queues, 0.2, 2)[0],
         "distillation_loss, one bank for two": kit.distillation_loss(wide, z, queues, 0.2, 1, {"motion": "bone"})[0],
         "relational_loss": kit.relational_loss(
             wide["bone"], torch.cat([*keys.values()], 1), torch.cat([*queues.values()], 1), z["joint"], queues["joint"], 0.2, 2),

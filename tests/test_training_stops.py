@@ -224,7 +224,7 @@ def test_handlers_are_put_back_and_only_a_training_catches_signals(tmp_path):
     assert equal(bits(run), bits(whole))
 
 
-@pytest.mark.parametrize("module", ["c2vl_kit", "c2vl_kit.app.steps"])
+@pytest.mark.parametrize("module", ["c2vl_kit", "c2vl_kit.app.cli"])
 def test_python_m_is_the_command(module, tmp_path):
     done = subprocess.run([sys.executable, "-m", module, "evaluate", "--out", tmp_path], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith("c2vl: ") and "Traceback" not in done.stderr
