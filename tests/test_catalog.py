@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.core import md_text
+from c2vl_kit.core import InputError, md_text
 from c2vl_kit.data import splits as catalog
 from c2vl_kit.data.catalog import DATASETS, get_dataset, get_split, keep_split
 from c2vl_kit.data.splits import Halves, Listed, Rule, Split, make_split, read_split
@@ -30,7 +30,6 @@ from c2vl_kit.data.lists import (
     CLASS_SPLITS, MSR_SUBSETS, NTU60_TRAIN, NTU120_TRAIN, SBU_FOLDS, ntu_missing, shuffled)
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
-from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, interpolate_missing
 
 

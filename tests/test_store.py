@@ -47,7 +47,6 @@ from pathlib import Path
 sys.path[:0] = [{here!r}, {root!r}]
 import slow_readers
 from c2vl_kit.data import build as builds
-from c2vl_kit.core import InputError
 builds.JOURNAL_EVERY = 0.05
 files = sorted(Path({raw!r}).iterdir())
 if {limit}:

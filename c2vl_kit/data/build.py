@@ -25,14 +25,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..core import InputError, cannot_write, lock_file, process_alive, sha256_of, write_json_atomic
+from c2vl_kit.core import (
+    InputError, cannot_write, clean_text, lock_file, process_alive, sha256_of, write_json_atomic,
+)
 from .store import COLUMNS, VERSION, GrowingArray, Journal, Store, read_journal, table_checksum
 from ..progress import Meter
 from ..readers.checks import check_bodies
 from ..readers.report import ReadReport
 from ..readers.common import read_all
 from ..skeleton import Clip, Layout, get_layout
-from ..core import clean_text
 
 # %% ../../nbs/data/01_build.ipynb #00000009
 def build_store(

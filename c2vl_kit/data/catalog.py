@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from ..core import InputError
+from ..core import InputError, md_text
 from c2vl_kit.data.lists import (
     MSR_SUBSETS, NTU60_TRAIN, NTU120_TRAIN, PKU1_TEST_VIDEOS, PKU2_TEST_SUBJECTS, SBU_FOLDS, ntu_missing,
 )
@@ -31,7 +31,6 @@ from c2vl_kit.readers.kinect import (
 from ..readers.ntu import NTU_CLASSES, read_ntu
 from ..readers.pku import PKU2_LABELS, PKU_CLASSES, pku_video, read_pku, read_pku_split
 from ..skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Layout
-from ..core import md_text
 
 # %% ../../nbs/data/05_catalog.ipynb #00000009
 @dataclass(frozen=True, repr=False)

@@ -18,9 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import InputError, sha256_of
+from ..core import MOST_CLASSES, InputError, as_label, md_text, sha256_of
 from ..readers.checks import BodyCheck
-from ..core import MOST_CLASSES, as_label, md_text
 from ..skeleton import Clip, Layout
 
 # %% ../../nbs/data/00_store.ipynb #0000000a

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from ..core import InputError
+from ..core import InputError, md_text
 from .common import text_bytes
 from c2vl_kit.readers.mocap import (
     MOST_JOINTS,
@@ -33,7 +33,6 @@ from c2vl_kit.readers.mocap import (
     turns_of,
 )
 from ..skeleton import Clip, Layout
-from ..core import md_text
 
 # %% ../../nbs/readers/10_asf.ipynb #cf11f6e7
 def read_amc(

@@ -21,7 +21,8 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from ..core import InputError
-from ..skeleton import Clip, LAYOUTS, Layout, get_layout, rest_pose
+from ..drawing import rest_pose
+from ..skeleton import Clip, LAYOUTS, Layout, get_layout
 
 # %% ../../nbs/readers/00_common.ipynb #f42f2dfc
 def clips_in(

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 
 from ..concepts.space import ConceptSpace, umap_2d
-from ..core import InputError
+from ..core import InputError, unmasked
 from ..data.transforms import join_tracks
 from ..skeleton import Clip
-from ..core import unmasked
 from .pack import pack_clips, texts_of
 from .plots import levels_of, neighbour_share, split_groups
 from .widget import InlinePage, widget_class, widget_fragment, widget_page

@@ -13,10 +13,9 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from ..core import InputError
+from ..core import InputError, unmasked
 from ..data.transforms import join_tracks
 from ..skeleton import Clip, Layout, facing, interpolate_missing
-from ..core import unmasked
 
 # %% ../../nbs/viz/02_pack.ipynb #0a2c9277
 NOTHING, SEEN, GUESSED = 0, 1, 2  # what is known of a joint

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from ..core import InputError, write_whole
+from ..core import InputError, clean_text, unmasked, write_whole
 from ..data.transforms import join_tracks
 from ..skeleton import Clip, Layout, filmstrip_svg
-from ..core import clean_text, unmasked
 
 # %% ../../nbs/viz/01_strips.ipynb #8b7af434
 @dataclass(frozen=True)
