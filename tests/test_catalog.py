@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.data import splits as catalog
+from c2vl_kit.data import catalog
 from c2vl_kit.data.catalog import DATASETS, get_dataset, get_split, keep_split
 from c2vl_kit.data.splits import Halves, Listed, Rule, Split, make_split, read_split
 from c2vl_kit.data.prepare import check
@@ -30,7 +30,7 @@ from c2vl_kit.data.lists import (
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.core import InputError
-from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, interpolate_missing
+from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, interpolate_missing, md_text
 
 
 def made(name, layout=KINECT20, T=6, M=1, seed=0, **facts) -> Clip:
@@ -62,7 +62,7 @@ def test_every_data_set_describes_itself():
     assert len({d.name for d in DATASETS}) == len(DATASETS) == 11
     for d in DATASETS:
         card = d._repr_markdown_()
-        assert d.title in card and d.licence in card and d.sure and d.rules and d.splits, d.name
+        assert md_text(d.title) in card and d.licence in card and d.sure and d.rules and d.splits, d.name
         assert len(set(d.classes)) == len(d.classes) and set(d.labels or ()) <= set(range(len(d.classes)))
         assert len(card) < 4000, d.name  # sixty draws share two rows
 
@@ -376,7 +376,7 @@ def test_semi_supervised_is_balanced_nested_and_stable(tmp_path):
     assert len({semi_supervised(split, store, 5, draw).hash for draw in range(5)}) == 5
     assert semi_supervised(split, store, 0.5).train and semi_supervised(split, store, 10).name == "subject-1-semi-10-0"
     code = (
-        "import sys; from c2vl_kit.data.store import Store; from c2vl_kit.data.catalog import *\n"
+        "import sys; from c2vl_kit.data.store import Store; from c2vl_kit.data.splits import *\n"
         "s = Store.open(sys.argv[1]); print(semi_supervised(make_split(s, train=[1]), s, 5, 2).hash)"
     )
     run = subprocess.run(
