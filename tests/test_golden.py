@@ -46,6 +46,7 @@ KIT = {  # name used below → where it is
     "SoftTargetConfig": "c2vl_kit.losses.soft_targets:SoftTargetConfig",
     "Split": "c2vl_kit.data.splits:Split",
     "Store": "c2vl_kit.data.store:Store",
+    "build_store": "c2vl_kit.data.build:build_store",
     "TextTower": "c2vl_kit.concepts.towers:TextTower",
     "caption": "c2vl_kit.concepts.kinematic:caption",
     "clip_loss": "c2vl_kit.losses.contrastive:clip_loss",
