@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from c2vl_kit.core import InputError, md_text
-from c2vl_kit.data import splits as catalog
+from c2vl_kit.data import catalog
 from c2vl_kit.data.catalog import DATASETS, get_dataset, get_split, keep_split
 from c2vl_kit.data.splits import Halves, Listed, Rule, Split, make_split, read_split
 from c2vl_kit.data.prepare import check
@@ -30,7 +29,8 @@ from c2vl_kit.data.lists import (
     CLASS_SPLITS, MSR_SUBSETS, NTU60_TRAIN, NTU120_TRAIN, SBU_FOLDS, ntu_missing, shuffled)
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
-from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, interpolate_missing
+from c2vl_kit.core import InputError
+from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, interpolate_missing, md_text
 
 
 def made(name, layout=KINECT20, T=6, M=1, seed=0, **facts) -> Clip:
@@ -376,7 +376,7 @@ def test_semi_supervised_is_balanced_nested_and_stable(tmp_path):
     assert len({semi_supervised(split, store, 5, draw).hash for draw in range(5)}) == 5
     assert semi_supervised(split, store, 0.5).train and semi_supervised(split, store, 10).name == "subject-1-semi-10-0"
     code = (
-        "import sys; from c2vl_kit.data.store import Store; from c2vl_kit.data.catalog import *\n"
+        "import sys; from c2vl_kit.data.store import Store; from c2vl_kit.data.splits import *\n"
         "s = Store.open(sys.argv[1]); print(semi_supervised(make_split(s, train=[1]), s, 5, 2).hash)"
     )
     run = subprocess.run(
