@@ -122,12 +122,12 @@ def test_published_prompts_that_are_no_such_thing(tmp_path, monkeypatch):
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as z:
         z.writestr("prompts.json", "[" + "0," * 2_000_000 + "0]")
     assert bomb.stat().st_size < 20_000
-    monkeypatch.setattr("c2vl_kit.concepts.prompts._MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("c2vl_kit.concepts.prompts.MOST_BYTES", 1_000_000)
     with pytest.raises(InputError, match="at most 1,000,000 are read"):
         PromptStore.from_c2vl(bomb)
     damaged = bytearray(bomb.read_bytes())
     damaged[60:80] = b"\xff" * 20
     (tmp_path / "damaged.zip").write_bytes(damaged)
-    monkeypatch.setattr("c2vl_kit.concepts.prompts._MOST_BYTES", 2**29)
+    monkeypatch.setattr("c2vl_kit.concepts.prompts.MOST_BYTES", 2**29)
     with pytest.raises(InputError, match="cannot be read as json"):
         PromptStore.from_c2vl(tmp_path / "damaged.zip")
