@@ -27,7 +27,7 @@ PKU_CLASSES = (  # label 1 … 51 in order; label - 1 is the clip's label
     "tear up paper", "throw", "touch back", "touch chest", "touch head", "touch neck", "type on a keyboard",
     "use a fan", "wear jacket", "wear on glasses", "wipe face", "writing",
 )
-PKU2_LABELS = tuple(sorted(set(range(51)) - {11, 13, 15, 17, 20, 23, 25, 26, 28, 37}))  # 41 classes of part II
+PKU2_LABELS = tuple(sorted(set(range(51)) - {11, 13, 15, 17, 20, 23, 25, 26, 28, 37}))  # labels of part II
 
 # %% ../../nbs/readers/06_pku.ipynb #92531615
 _PKU_VIEWS = "LMR"  # V001, V002, V003
