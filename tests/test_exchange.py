@@ -573,14 +573,14 @@ def test_endless_lists_are_not_spelled_out(tmp_path, where):
     if where in entry:
         entry[where] = "HERE"
     text = {"split": "HERE", "annotations": [entry]} if where == "split" else "HERE" if where == "top" else [entry]
-    data = pyskl._say(text)
+    data = pyskl.pickled(text)
     if where in ("module", "function", "element type"):
         data = {
             "module": b"](HEREX\x01\0\0\0a\x93e",
             "function": b"](X\x01\0\0\0aHERE\x93e",
             "element type": b"](cnumpy\ndtype\nHERE\x85Re",
         }[where]
-    data = data.replace(pyskl._say("HERE"), laughs()).replace(b"HERE", laughs())
+    data = data.replace(pyskl.pickled("HERE"), laughs()).replace(b"HERE", laughs())
     path = tmp_path / "laughs.pkl"
     path.write_bytes(b"\x80\x04" + data + b".")
     start = time.perf_counter()
