@@ -155,12 +155,12 @@ def spread(files, n):
 
 
 def real(root, name):
-    from c2vl_kit.readers import common as formats, common as kinect, mocap
+    from c2vl_kit.readers import asf, bvh, kinect, ntu
     pattern, reader, n = {
-        "nw_ucla": ("all_sqe/*.json", formats.read_nwucla, 50), "utd_mhad": ("Skeleton/*.mat", formats.read_utd, 60),
-        "sbu": ("*/*/*/skeleton_pos.txt", kinect.read_sbu, 30), "ntu_samples": ("*.skeleton", formats.read_ntu, 9),
-        "msr_action3d_samples": ("*.txt", kinect.read_msr, 9), "hdm05_samples": ("*.amc", mocap.read_amc, 9),
-        "bvh_samples": ("*run*.bvh", mocap.read_bvh, 9),
+        "nw_ucla": ("all_sqe/*.json", kinect.read_nwucla, 50), "utd_mhad": ("Skeleton/*.mat", kinect.read_utd, 60),
+        "sbu": ("*/*/*/skeleton_pos.txt", kinect.read_sbu, 30), "ntu_samples": ("*.skeleton", ntu.read_ntu, 9),
+        "msr_action3d_samples": ("*.txt", kinect.read_msr, 9), "hdm05_samples": ("*.amc", asf.read_amc, 9),
+        "bvh_samples": ("*run*.bvh", bvh.read_bvh, 9),
     }[name]
     return [reader(f) for f in spread((root / name).glob(pattern), n)]
 
