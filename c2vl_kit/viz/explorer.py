@@ -6,7 +6,7 @@
 __all__ = ['clips_on_map', 'light_clip', 'seen_by_encoder', 'target_loss', 'split_sides', 'beside', 'explorer_states',
            'explorer_fragment', 'explorer_page', 'Explorer']
 
-# %% ../../nbs/viz/09_explorer.ipynb #f06c3cfb
+# %% ../../nbs/viz/09_explorer.ipynb #0d22858e
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ def light_clip(
     thin = clip.replace(joints=clip.joints[keep], confidence=there, fps=clip.fps * frames / clip.T)
     return thin if thin.mask.any() else clip
 
-# %% ../../nbs/viz/09_explorer.ipynb #2a5796e3
+# %% ../../nbs/viz/09_explorer.ipynb #1224f568
 def seen_by_encoder(
     run: Run,
     store: Store,
@@ -96,7 +96,7 @@ def target_loss(
             total[name] = total.get(name, 0.0) + float(cost)
     return total
 
-# %% ../../nbs/viz/09_explorer.ipynb #34d9bfc2
+# %% ../../nbs/viz/09_explorer.ipynb #f9e5c6ed
 def split_sides(
     run: Run,
     store: Store,
@@ -116,7 +116,7 @@ def split_sides(
     trained = set(split.train)
     return {n: "train" if n in trained else "not trained on" for n in names}
 
-# %% ../../nbs/viz/09_explorer.ipynb #3560fdf1
+# %% ../../nbs/viz/09_explorer.ipynb #4928b26c
 def beside(
     run: Run,
     given,  # an object, a path, or None
@@ -129,7 +129,7 @@ def beside(
         return read(path) if path.exists() else None
     return read(Path(given)) if isinstance(given, str | Path) else given
 
-# %% ../../nbs/viz/09_explorer.ipynb #9cb47e09
+# %% ../../nbs/viz/09_explorer.ipynb #f6c5dc01
 def explorer_states(
     run,               # run folder, or Run
     store=None,        # Store or its folder; None: ../store beside the run
@@ -167,7 +167,7 @@ def explorer_states(
     player = _player(clips, batch, frames) | shared
     return ({"heatmap": targets} if targets else {}) | {"concept_map": map_, "player": player}
 
-# %% ../../nbs/viz/09_explorer.ipynb #f4b82b7e
+# %% ../../nbs/viz/09_explorer.ipynb #3b15e53f
 def _spaces(run, store, space, names, seed) -> dict:  # name of a space -> Places
     "Words, and skeletons before and after training; InputError where there is nothing to map."
     if len(names) < 5:
@@ -191,7 +191,7 @@ def _player(clips: Mapping[str, Clip], batch, frames: int) -> dict:
     facts = [clip_facts(clips[n], light.T) for n, light in zip(order, shown)]
     return {"clips": shown, "facts": facts, "shown": 0}
 
-# %% ../../nbs/viz/09_explorer.ipynb #12d516ea
+# %% ../../nbs/viz/09_explorer.ipynb #e9904063
 _MAKE = {"heatmap": heatmap_state, "concept_map": map_state, "player": player_state}
 _LAYOUT = ("<style>.c2vl-three{display:grid;gap:12px;"
            "grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));align-items:start}"

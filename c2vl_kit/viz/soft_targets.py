@@ -7,7 +7,7 @@ __all__ = ['KINDS', 'MOST_CLIPS', 'TargetRecord', 'read_targets', 'all_records',
            'clip_tree', 'heatmaps', 'to_log16', 'kept_epochs', 'pack_targets', 'change_range', 'cluster_words',
            'heatmap_state', 'heatmap_page', 'SoftTargetHeatmap']
 
-# %% ../../nbs/viz/08_soft_targets.ipynb #bd010cd6
+# %% ../../nbs/viz/08_soft_targets.ipynb #ae2cd7e2
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -366,7 +366,7 @@ def _known_kinds(kinds, blocks) -> list[str]:
                          f"{', '.join(blocks) or 'nothing'}.")
     return found
 
-# %% ../../nbs/viz/08_soft_targets.ipynb #b8d616eb
+# %% ../../nbs/viz/08_soft_targets.ipynb #5ac095b1
 def heatmap_page(
     state: Mapping,                  # what a heat-map shows, see `heatmap_state`
     path: str | Path | None = None,  # where to write the page; None = nowhere
