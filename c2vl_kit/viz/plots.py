@@ -7,7 +7,7 @@ __all__ = ['COLOURS', 'INK', 'MUTED', 'RULE', 'PALETTE', 'HEAT', 'LIGHT', 'DARK'
            'split_groups', 'neighbour_share', 'medoid', 'spread_labels', 'shorten', 'map_figure', 'umap_figure',
            'skeleton_map', 'figure_style', 'history_series', 'curves', 'confusion']
 
-# %% ../../nbs/viz/05_plots.ipynb #a4af78dd
+# %% ../../nbs/viz/05_plots.ipynb #661b2d2e
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,7 +28,7 @@ def mark(
     row, column = divmod(i, len(COLOURS))
     return COLOURS[column], _MARKERS[(row + column) % len(_MARKERS)], (row // len(_MARKERS)) % 2 == 0
 
-# %% ../../nbs/viz/05_plots.ipynb #d5da0fd4
+# %% ../../nbs/viz/05_plots.ipynb #0b05f816
 def as_words(
     values,  # one per clip in the order of `names`, a mapping by name, or a Split
     names: Sequence[str],  # N clip names
@@ -121,7 +121,7 @@ def spread_labels(
         at = np.clip(at, half, 1 - half)
     return at
 
-# %% ../../nbs/viz/05_plots.ipynb #c68c5b9d
+# %% ../../nbs/viz/05_plots.ipynb #219cedf7
 def shorten(
     name,  # any text
     most: int = 24,  # letters
@@ -216,7 +216,7 @@ def _split_looks(
         return {word: look for word, look in known.items() if word in levels}
     return {word: mark(i) for i, word in enumerate(levels)}
 
-# %% ../../nbs/viz/05_plots.ipynb #453d14f2
+# %% ../../nbs/viz/05_plots.ipynb #fbfcbead
 def umap_figure(
     space: ConceptSpace,  # the clips to map
     labels: Sequence | Mapping,  # class per clip: in the order of space.names, or by name
