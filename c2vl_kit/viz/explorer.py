@@ -6,7 +6,7 @@
 __all__ = ['clips_on_map', 'light_clip', 'seen_by_encoder', 'target_loss', 'split_sides', 'beside', 'explorer_states',
            'explorer_fragment', 'explorer_page', 'Explorer']
 
-# %% ../../nbs/viz/09_explorer.ipynb #13bf8d0c
+# %% ../../nbs/viz/09_explorer.ipynb #0d22858e
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from ..core import InputError
 from ..data.transforms import join_tracks
 from ..skeleton import Clip
 from ..train.runs import Run
-from ..train.runview import RunView, fresh_encoder, how_prepared, trained_elsewhere
+from ..train.views import trained_elsewhere
 from .concept_map import ConceptMap, map_state, places
 from .pack import clip_facts, player_state, texts_of
 from .player import SkeletonPlayer
@@ -57,24 +57,31 @@ def light_clip(
     thin = clip.replace(joints=clip.joints[keep], confidence=there, fps=clip.fps * frames / clip.T)
     return thin if thin.mask.any() else clip
 
-# %% ../../nbs/viz/09_explorer.ipynb #894efb32
+# %% ../../nbs/viz/09_explorer.ipynb #1224f568
 def seen_by_encoder(
-    run: RunView,
+    run: Run,
     store: Store,
     names: list[str],  # clips on the map
 ) -> dict[str, Any]:  # "skeleton, untrained" and "skeleton, trained" -> Features
     "Skeletons as the encoder of a run sees them; an empty dictionary for a run without a checkpoint."
     from c2vl_kit.data.loader import ClipSet
     from c2vl_kit.evaluate.features import extract
-    if not run.run.has_checkpoint("last"):
+    from c2vl_kit.methods.c2vl import C2VLConfig, make_encoder
+    from c2vl_kit.train.task import seeded
+    from c2vl_kit.train.views import load_encoders, view_of
+    if not run.has_checkpoint("last"):
         return {}
-    view, net = next(iter(run.encoders.items()))
-    how = how_prepared(run, view)
+    facts = run.config
+    view, net = next(iter(load_encoders(run).items()))
+    how = view_of(run, view)
     clips = ClipSet.load(store, names, *(how.pop(k) for k in ("frames", "persons", "pipeline")),
                          progress=False)
     found = {"skeleton, trained": extract(net, clips, **how)}
-    if run.config.get("method") == "c2vl":
-        found = {"skeleton, untrained": extract(fresh_encoder(run, view), clips, **how), **found}
+    if facts.get("method") == "c2vl":
+        config = C2VLConfig.from_dict(facts["config"])
+        with seeded(facts["seed"], "init"):
+            fresh = make_encoder(store.layout, config)
+        found = {"skeleton, untrained": extract(fresh, clips, **how), **found}
     return found
 
 # %% ../../nbs/viz/09_explorer.ipynb #a5528c11
@@ -89,9 +96,9 @@ def target_loss(
             total[name] = total.get(name, 0.0) + float(cost)
     return total
 
-# %% ../../nbs/viz/09_explorer.ipynb #43d85a45
+# %% ../../nbs/viz/09_explorer.ipynb #f9e5c6ed
 def split_sides(
-    run: RunView,
+    run: Run,
     store: Store,
     names: list[str],  # clips on the map
 ) -> dict[str, str]:  # clip name -> "train", "not trained on" or "not known"
@@ -109,9 +116,9 @@ def split_sides(
     trained = set(split.train)
     return {n: "train" if n in trained else "not trained on" for n in names}
 
-# %% ../../nbs/viz/09_explorer.ipynb #5433c6db
+# %% ../../nbs/viz/09_explorer.ipynb #4928b26c
 def beside(
-    run: RunView,
+    run: Run,
     given,  # an object, a path, or None
     place: str,  # name in the job's folder
     read,  # makes the object from a path
@@ -122,7 +129,7 @@ def beside(
         return read(path) if path.exists() else None
     return read(Path(given)) if isinstance(given, str | Path) else given
 
-# %% ../../nbs/viz/09_explorer.ipynb #8efe4711
+# %% ../../nbs/viz/09_explorer.ipynb #f6c5dc01
 def explorer_states(
     run,               # run folder, or Run
     store=None,        # Store or its folder; None: ../store beside the run
@@ -132,7 +139,7 @@ def explorer_states(
     group: str | None = None,  # who answers each other; None: these widgets alone
 ) -> dict[str, dict]:  # "heatmap" (where targets were recorded), "concept_map" and "player" -> arguments
     "What the widgets of an explorer are made from; InputError where there is nothing to explore."
-    run = RunView.of(run)
+    run = run if isinstance(run, Run) else Run.open(run)
     store = beside(run, store, "store", lambda p: Store.open(p, verify=False))
     if store is None:
         raise InputError(f"no store lies beside {run.path.name}, so there are no clips to explore; give "
@@ -160,7 +167,7 @@ def explorer_states(
     player = _player(clips, batch, frames) | shared
     return ({"heatmap": targets} if targets else {}) | {"concept_map": map_, "player": player}
 
-# %% ../../nbs/viz/09_explorer.ipynb #1802b3f2
+# %% ../../nbs/viz/09_explorer.ipynb #3b15e53f
 def _spaces(run, store, space, names, seed) -> dict:  # name of a space -> Places
     "Words, and skeletons before and after training; InputError where there is nothing to map."
     if len(names) < 5:
@@ -184,7 +191,7 @@ def _player(clips: Mapping[str, Clip], batch, frames: int) -> dict:
     facts = [clip_facts(clips[n], light.T) for n, light in zip(order, shown)]
     return {"clips": shown, "facts": facts, "shown": 0}
 
-# %% ../../nbs/viz/09_explorer.ipynb #615a5906
+# %% ../../nbs/viz/09_explorer.ipynb #e9904063
 _MAKE = {"heatmap": heatmap_state, "concept_map": map_state, "player": player_state}
 _LAYOUT = ("<style>.c2vl-three{display:grid;gap:12px;"
            "grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));align-items:start}"
