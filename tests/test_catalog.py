@@ -29,8 +29,8 @@ from c2vl_kit.data.lists import (
     CLASS_SPLITS, MSR_SUBSETS, NTU60_TRAIN, NTU120_TRAIN, SBU_FOLDS, ntu_missing, shuffled)
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
-from c2vl_kit.core import InputError
-from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, interpolate_missing, md_text
+from c2vl_kit.core import InputError, md_text
+from c2vl_kit.skeleton import KINECT20, MSR20, NTU25, OPENPOSE25, SBU15, UTD20, Clip, interpolate_missing
 
 
 def made(name, layout=KINECT20, T=6, M=1, seed=0, **facts) -> Clip:

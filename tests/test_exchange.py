@@ -284,7 +284,8 @@ def test_names_that_are_refused_are_named(tmp_path):
 
 def limited(code: str, *args) -> float:
     """Run Python under 3 GB of address space and 60 s; returns the growth of its memory in MB."""
-    head = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); from c2vl_kit.readers import arrays, ctrgcn, pyskl, tables; "
+    head = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); "
+    head += "from c2vl_kit.readers import arrays, ctrgcn, pyskl, tables; "
     head += "from c2vl_kit.core import InputError\nfrom c2vl_kit.skeleton import *\n"
     head += "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
     tail = "\nprint((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"

@@ -175,7 +175,7 @@ def test_a_run_folder_that_is_none_is_one_sentence(tmp_path, text):
     from c2vl_kit.train.runview import RunView
 
     with pytest.raises(InputError, match=r"config\.json|says nothing of its encoders"):
-        RunView(run.path).encoders
+        assert RunView(run.path).encoders
 
 
 def test_a_width_of_ten_million_costs_no_memory(tmp_path):
@@ -192,7 +192,7 @@ def test_a_width_of_ten_million_costs_no_memory(tmp_path):
         head["encoders"]["joint"]["backbone"]["width"] = width
         (run.path / "config.json").write_text(json.dumps(head))
         with pytest.raises(InputError, match=words):
-            RunView(run.path).encoders
+            assert RunView(run.path).encoders
 
 
 def test_settings_that_differ_are_all_listed_with_a_way_on(tmp_path):

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..core import InputError
+from ..core import InputError, md_text
 from .store import Store
-from ..skeleton import Clip, Layout, interpolate_missing, md_text
+from ..skeleton import Clip, Layout, interpolate_missing
 
 # %% ../../nbs/data/04_near.ipynb #00000008
 THRESHOLD = (

@@ -12,21 +12,11 @@ import json
 import numpy as np
 from itertools import permutations
 from pathlib import Path
-from ..core import InputError
+from ..core import InputError, as_label, unmasked
 from .common import checked, layout_of, shown
 from .ctrgcn import Npz, bytes_at_least, npy_head
 from .pyskl import from_pixels, written
-from c2vl_kit.skeleton import (
-    Clip,
-    LAYOUTS,
-    Layout,
-    ROLES,
-    UP_AXES,
-    as_label,
-    make_layout,
-    reorient,
-    unmasked,
-)
+from ..skeleton import Clip, LAYOUTS, Layout, ROLES, UP_AXES, make_layout, reorient
 
 # %% ../../nbs/readers/14_arrays.ipynb #6dc9b4b9
 def from_numpy(

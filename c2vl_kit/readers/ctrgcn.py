@@ -14,11 +14,11 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from ..core import InputError
+from ..core import MOST_CLASSES, InputError, as_label
 from .common import checked, foreign, layout_of, shown
 from .pickles import Array, NUMBERS
 from .pyskl import only_seen, pyskl_facts, unpickled, written
-from ..skeleton import Clip, MOST_CLASSES, NTU25, as_label, interpolate_missing
+from ..skeleton import Clip, NTU25, interpolate_missing
 
 # %% ../../nbs/readers/13_ctrgcn.ipynb #4d0d5bb1
 def read_ctrgcn(

@@ -21,8 +21,7 @@ from ..data.store import Store
 from ..core import InputError
 from ..data.transforms import join_tracks
 from ..skeleton import Clip
-from ..train.runs import Run
-from ..train.views import trained_elsewhere
+from ..train.runview import RunView, fresh_encoder, how_prepared, trained_elsewhere
 from .concept_map import ConceptMap, map_state, places
 from .pack import clip_facts, player_state, texts_of
 from .player import SkeletonPlayer
@@ -59,29 +58,22 @@ def light_clip(
 
 # %% ../../nbs/viz/09_explorer.ipynb #1224f568
 def seen_by_encoder(
-    run: Run,
+    run: RunView,
     store: Store,
     names: list[str],  # clips on the map
 ) -> dict[str, Any]:  # "skeleton, untrained" and "skeleton, trained" -> Features
     "Skeletons as the encoder of a run sees them; an empty dictionary for a run without a checkpoint."
     from c2vl_kit.data.loader import ClipSet
     from c2vl_kit.evaluate.features import extract
-    from c2vl_kit.methods.c2vl import C2VLConfig, make_encoder
-    from c2vl_kit.train.task import seeded
-    from c2vl_kit.train.views import load_encoders, view_of
-    if not run.has_checkpoint("last"):
+    if not run.run.has_checkpoint("last"):
         return {}
-    facts = run.config
-    view, net = next(iter(load_encoders(run).items()))
-    how = view_of(run, view)
+    view, net = next(iter(run.encoders.items()))
+    how = how_prepared(run, view)
     clips = ClipSet.load(store, names, *(how.pop(k) for k in ("frames", "persons", "pipeline")),
                          progress=False)
     found = {"skeleton, trained": extract(net, clips, **how)}
-    if facts.get("method") == "c2vl":
-        config = C2VLConfig.from_dict(facts["config"])
-        with seeded(facts["seed"], "init"):
-            fresh = make_encoder(store.layout, config)
-        found = {"skeleton, untrained": extract(fresh, clips, **how), **found}
+    if run.config.get("method") == "c2vl":
+        found = {"skeleton, untrained": extract(fresh_encoder(run, view), clips, **how), **found}
     return found
 
 # %% ../../nbs/viz/09_explorer.ipynb #a5528c11
@@ -98,7 +90,7 @@ def target_loss(
 
 # %% ../../nbs/viz/09_explorer.ipynb #f9e5c6ed
 def split_sides(
-    run: Run,
+    run: RunView,
     store: Store,
     names: list[str],  # clips on the map
 ) -> dict[str, str]:  # clip name -> "train", "not trained on" or "not known"
@@ -118,7 +110,7 @@ def split_sides(
 
 # %% ../../nbs/viz/09_explorer.ipynb #4928b26c
 def beside(
-    run: Run,
+    run: RunView,
     given,  # an object, a path, or None
     place: str,  # name in the job's folder
     read,  # makes the object from a path
@@ -139,7 +131,7 @@ def explorer_states(
     group: str | None = None,  # who answers each other; None: these widgets alone
 ) -> dict[str, dict]:  # "heatmap" (where targets were recorded), "concept_map" and "player" -> arguments
     "What the widgets of an explorer are made from; InputError where there is nothing to explore."
-    run = run if isinstance(run, Run) else Run.open(run)
+    run = RunView.of(run)
     store = beside(run, store, "store", lambda p: Store.open(p, verify=False))
     if store is None:
         raise InputError(f"no store lies beside {run.path.name}, so there are no clips to explore; give "
