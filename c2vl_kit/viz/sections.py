@@ -7,7 +7,7 @@ __all__ = ['inline_svg', 'figure_svg', 'run_id', 'pick_scores', 'strictest', 'he
            'explorer_section', 'map_section', 'targets_section', 'curves_section', 'confusion_section',
            'neighbours_section', 'provenance_section']
 
-# %% ../../nbs/viz/12_sections.ipynb #8b118be9
+# %% ../../nbs/viz/12_sections.ipynb #02084a32
 import base64
 import io
 import json
@@ -77,7 +77,7 @@ def figure_svg(
     data = base64.b64encode(pixels.getvalue()).decode()
     return f"<img class='paper' alt='{escape(alt, quote=True)}' src='data:image/png;base64,{data}'>"
 
-# %% ../../nbs/viz/12_sections.ipynb #49f525d1
+# %% ../../nbs/viz/12_sections.ipynb #8ccf08c1
 def run_id(
     config: Mapping,  # a run's config.json
 ) -> str:
