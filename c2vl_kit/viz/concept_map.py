@@ -53,7 +53,7 @@ def _one_place(given, seed: int) -> Places:  # given: Places, ConceptSpace, Feat
     if isinstance(given, Places):
         return given
     if isinstance(given, ConceptSpace):
-        return Places(given.names, given.umap(seed), given._anchors())
+        return Places(given.names, given.umap(seed), given.anchors)
     names, x = (given.names, given.x) if hasattr(given, "names") else given
     x = unmasked(x)
     if x.ndim != 2 or len(x) != len(names):
