@@ -239,5 +239,5 @@ def test_what_cannot_work_is_refused(refused, recorded, args, words):
 
 
 def test_caption_wants_a_store_and_embed_a_pooling_that_there_is(refused, recorded, tmp_path):
-    refused("caption", "--out", "gone", cwd=tmp_path, mentions=("c2vl prepare --out gone",))
+    refused("caption", "--out", "gone", cwd=tmp_path, mentions=("c2vl prepare NAME ROOT --out gone",))
     refused("embed", "--out", "job", "--pooling", "attention", cwd=recorded[0], mentions=("attention", "medoid"))

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from c2vl_kit.data import loader
+from c2vl_kit.core import InputError
 from c2vl_kit.data import build as builds
 from c2vl_kit.readers.ntu import write_ntu
 from c2vl_kit.data.loader import ClipSet
@@ -46,6 +47,7 @@ from functools import partial
 from pathlib import Path
 sys.path[:0] = [{here!r}, {root!r}]
 import slow_readers
+from c2vl_kit.core import InputError
 from c2vl_kit.data import build as builds
 builds.JOURNAL_EVERY = 0.05
 files = sorted(Path({raw!r}).iterdir())

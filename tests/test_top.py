@@ -44,10 +44,10 @@ def test_dir_shows_names_and_floors(root):
 
 def test_star_and_unknown_names():
     assert in_a_new_process("from c2vl_kit import *; print(Clip.__name__, callable(evaluate))") == "Clip True"
-    with pytest.raises(AttributeError, match="no attribute 'pretrain'"):
-        c2vl_kit.pretrain  # noqa: B018
-    with pytest.raises(ImportError, match="pretrain"):
-        from c2vl_kit import pretrain  # noqa: F401
+    with pytest.raises(AttributeError, match="no attribute 'pretrian'"):
+        c2vl_kit.pretrian  # noqa: B018
+    with pytest.raises(ImportError, match="pretrian"):
+        from c2vl_kit import pretrian  # noqa: F401
 
 
 @pytest.mark.parametrize(

@@ -58,13 +58,14 @@ def light_clip(
 
 # %% ../../nbs/viz/09_explorer.ipynb #1224f568
 def seen_by_encoder(
-    run: RunView,
+    run,  # Run, RunView or its folder
     store: Store,
     names: list[str],  # clips on the map
 ) -> dict[str, Any]:  # "skeleton, untrained" and "skeleton, trained" -> Features
     "Skeletons as the encoder of a run sees them; an empty dictionary for a run without a checkpoint."
     from c2vl_kit.data.loader import ClipSet
     from c2vl_kit.evaluate.features import extract
+    run = RunView.of(run)
     if not run.run.has_checkpoint("last"):
         return {}
     view, net = next(iter(run.encoders.items()))
