@@ -18,7 +18,6 @@ import pytest
 import torch
 
 from c2vl_kit.data import loader
-from c2vl_kit.core import InputError
 from c2vl_kit.data import build as builds
 from c2vl_kit.readers.ntu import write_ntu
 from c2vl_kit.data.loader import ClipSet
