@@ -50,7 +50,7 @@ RUN_CELLS = [
     "from c2vl_kit.data.catalog import get_split\n"
     "from c2vl_kit.data.loader import ClipSet\n"
     "from c2vl_kit.data.simulate import SimulatorConfig, simulate\n"
-    "from c2vl_kit.data.store import Store\n"
+    "from c2vl_kit.data.build import build_store\n"
     "from c2vl_kit.methods import c2vl\n"
     "from c2vl_kit.methods.c2vl import small\n"
     "from c2vl_kit.train.pretrain import pretrain\n"

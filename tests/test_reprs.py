@@ -132,7 +132,7 @@ def test_no_name_becomes_markup(tmp_path):
 
 
 def test_every_class_that_shows_itself_is_looked_at(tmp_path):
-    """A new class with a repr for notebooks must be added to `made`, or to `TEXT_ONLY` with a reason; a base is looked at through its child."""
+    """A new class with a repr for notebooks must be added to `made` or `TEXT_ONLY`; a base is looked at through its child."""
     found = {}
     for info in pkgutil.walk_packages(c2vl_kit.__path__, "c2vl_kit."):
         if info.name.endswith("__main__"):
