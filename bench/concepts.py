@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from c2vl_kit.concepts.prompts import PromptStore, leakage_probe
+from c2vl_kit.concepts.prompts import PromptStore
+from c2vl_kit.concepts.quality import leakage_probe
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.store import Store

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from c2vl_kit.concepts.prompts import PromptStore, leakage_probe, parse_c2vl_name
+from c2vl_kit.concepts.quality import leakage_probe
+from c2vl_kit.concepts.published import parse_c2vl_name, read_c2vl
 from c2vl_kit.concepts.space import POOLINGS, ConceptSpace
 from c2vl_kit.concepts.study import vector_probe
 from c2vl_kit.concepts.towers import EmbeddingCache, TextTower
@@ -47,7 +48,7 @@ def main() -> int:
     p.add_argument("--pooling", nargs="*", default=list(POOLINGS), choices=POOLINGS)
     p.add_argument("--all", action="store_true", help="measure the ratio on all answers")
     args = p.parse_args()
-    prompts, tower, cache = PromptStore.from_c2vl(args.prompts), TextTower.load(args.tower), EmbeddingCache(args.out / "embeddings")
+    prompts, tower, cache = read_c2vl(args.prompts), TextTower.load(args.tower), EmbeddingCache(args.out / "embeddings")
     start = time.perf_counter()
     kinds = dict.fromkeys(["mean", *args.pooling])
     spaces = {kind: ConceptSpace.build(prompts, tower, cache, progress=True, pooling=kind) for kind in kinds}

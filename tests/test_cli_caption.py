@@ -13,7 +13,8 @@ import test_lmm
 from test_cli import SMALL, everything, start
 
 from c2vl_kit.app.cli import main
-from c2vl_kit.concepts.prompts import PromptStore, get_question
+from c2vl_kit.concepts.prompts import PromptStore
+from c2vl_kit.concepts.answers import get_question
 from c2vl_kit.concepts.server import Usage
 from c2vl_kit.concepts.space import ConceptSpace
 

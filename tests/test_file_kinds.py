@@ -13,7 +13,7 @@ import pytest
 from test_catalog import TREES
 
 from c2vl_kit.app.steps import _config_file
-from c2vl_kit.concepts.answers import class_descriptions
+from c2vl_kit.concepts.published import class_descriptions
 from c2vl_kit.data.splits import Split, read_split
 from c2vl_kit.data.prepare import prepare
 from c2vl_kit.readers.pyskl import pyskl_splits, read_pyskl

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from c2vl_kit.concepts.answers import quality
+from c2vl_kit.concepts.quality import quality
 from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.frames import Video, VideoFrames, crop, moment_frames, person_box
 from c2vl_kit.concepts.lmm import LmmCaptioner

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from c2vl_kit.concepts.frames import person_box
-from c2vl_kit.concepts.prompts import leakage_probe
+from c2vl_kit.concepts.quality import leakage_probe
 from c2vl_kit.concepts.space import ConceptSpace
 from c2vl_kit.readers.driveact import mean_per_class_accuracy
 from c2vl_kit.readers.arrays import from_numpy

@@ -11,7 +11,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from c2vl_kit.concepts.prompts import Prompt, PromptStore, leakage_probe, parse_c2vl_name
+from c2vl_kit.concepts.prompts import Prompt, PromptStore
+from c2vl_kit.concepts.quality import leakage_probe
+from c2vl_kit.concepts.published import parse_c2vl_name, read_c2vl
 from c2vl_kit.core import InputError
 
 
@@ -20,7 +22,7 @@ def published(data_root):
     path = data_root / "c2vl_prompts" / "pkuv2_language.zip"
     if not path.is_file():
         pytest.skip("c2vl_prompts/pkuv2_language.zip is not in the data folder")
-    return PromptStore.from_c2vl(path)
+    return read_c2vl(path)
 
 
 def test_published_file_has_6952_clips_of_16_answers(published):
@@ -43,7 +45,7 @@ def test_leakage_anchor(published, kind, anchor):
 
 
 def test_import_writes_a_store_that_reads_back(published, data_root, tmp_path):
-    again = PromptStore.from_c2vl(data_root / "c2vl_prompts" / "pkuv2_language.zip", tmp_path / "prompts.jsonl")
+    again = read_c2vl(data_root / "c2vl_prompts" / "pkuv2_language.zip", tmp_path / "prompts.jsonl")
     read = PromptStore(tmp_path / "prompts.jsonl")
     assert read.checksum == again.checksum == published.checksum
 
@@ -117,17 +119,17 @@ def test_published_prompts_that_are_no_such_thing(tmp_path, monkeypatch):
     deep = tmp_path / "deep.json"
     deep.write_text('{"a": ' * 100_000 + "1" + "}" * 100_000)
     with pytest.raises(InputError, match="cannot be read as json"):
-        PromptStore.from_c2vl(deep)
+        read_c2vl(deep)
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as z:
         z.writestr("prompts.json", "[" + "0," * 2_000_000 + "0]")
     assert bomb.stat().st_size < 20_000
-    monkeypatch.setattr("c2vl_kit.concepts.prompts.MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("c2vl_kit.concepts.published.MOST_BYTES", 1_000_000)
     with pytest.raises(InputError, match="at most 1,000,000 are read"):
-        PromptStore.from_c2vl(bomb)
+        read_c2vl(bomb)
     damaged = bytearray(bomb.read_bytes())
     damaged[60:80] = b"\xff" * 20
     (tmp_path / "damaged.zip").write_bytes(damaged)
-    monkeypatch.setattr("c2vl_kit.concepts.prompts.MOST_BYTES", 2**29)
+    monkeypatch.setattr("c2vl_kit.concepts.published.MOST_BYTES", 2**29)
     with pytest.raises(InputError, match="cannot be read as json"):
-        PromptStore.from_c2vl(tmp_path / "damaged.zip")
+        read_c2vl(tmp_path / "damaged.zip")

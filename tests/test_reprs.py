@@ -50,7 +50,7 @@ def store(folder):
 def made(folder):
     """(class, what shows itself) of every class with a repr for notebooks, each with a bad name wherever one can stand."""
     from c2vl_kit.app.doctor import Diagnosis, Finding
-    from c2vl_kit.concepts.answers import Quality
+    from c2vl_kit.concepts.quality import Quality
     from c2vl_kit.concepts.prompts import PromptStore, prompts_from
     from c2vl_kit.concepts.server import Usage
     from c2vl_kit.concepts.space import ConceptSpace

@@ -23,7 +23,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from c2vl_kit.concepts.answers import quality
+from c2vl_kit.concepts.quality import quality
 from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.prompts import PromptStore
 from c2vl_kit.concepts.server import ServerCaptioner, Usage

@@ -14,11 +14,13 @@ import test_lmm
 import test_server
 import torch
 
-from c2vl_kit.concepts.answers import (
-    FAULTS, answer_faults, answer_of, describe_classes, export_json, import_json, quality)
+from c2vl_kit.concepts.quality import FAULTS, quality
+from c2vl_kit.concepts.answers import answer_faults, answer_of
+from c2vl_kit.concepts.published import describe_classes, export_json, import_json
 from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.lmm import LmmCaptioner
-from c2vl_kit.concepts.prompts import Prompt, PromptStore, part_question, prompts_from, question_words
+from c2vl_kit.concepts.prompts import Prompt, PromptStore, merge_prompts, prompts_from
+from c2vl_kit.concepts.answers import part_question, question_words
 from c2vl_kit.concepts.server import ServerCaptioner
 from c2vl_kit.concepts.space import ConceptSpace, embed, load_fresh
 from c2vl_kit.concepts.towers import EmbeddingCache, TextTower, packaged_minilm
@@ -98,7 +100,7 @@ def through_class_descriptions(tmp):
 
 
 def through_merge(tmp):
-    return PromptStore.merge(tmp / "merged.jsonl", through_append(tmp))
+    return merge_prompts(tmp / "merged.jsonl", through_append(tmp))
 
 
 @pytest.mark.parametrize("door", [through_append, through_jsonl, through_raw_bytes, through_import, through_answers,

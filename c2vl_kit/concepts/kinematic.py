@@ -29,7 +29,8 @@ from c2vl_kit.concepts.measures import (
     roundness,
     towards,
 )
-from .prompts import Prompt, PromptStore, cleaned, get_question, part_question
+from .prompts import Prompt, PromptStore, cleaned
+from .answers import get_question, part_question
 from ..core import InputError
 from ..progress import Meter
 from ..skeleton import Clip

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from .answers import answer_of, cut_in_thought, has_thoughts
-from .prompts import Prompt, question_words
+from .prompts import Prompt
+from .answers import question_words
 from ..core import InputError, clean_text
 from ..skeleton import Clip
 

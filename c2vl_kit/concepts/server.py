@@ -30,7 +30,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from .answers import answer_of, cut_in_thought
-from .prompts import Prompt, cleaned, question_words
+from .prompts import Prompt, cleaned
+from .answers import question_words
 from ..core import InputError, clean_text, md_text
 from ..skeleton import Clip
 

@@ -286,7 +286,7 @@ def words_alone(
     "Guess the class from the prompts alone, without any skeleton."
     from sklearn.linear_model import LogisticRegression
 
-    from c2vl_kit.concepts.prompts import guess_from_words
+    from c2vl_kit.concepts.quality import guess_from_words
 
     every = tuple(dict.fromkeys(n for part, _ in tests.values() for n in part))
     if bare := [n for n in (*names, *every) if n not in prompts]:
