@@ -19,7 +19,8 @@ from c2vl_kit.concepts.answers import answer_faults, answer_of
 from c2vl_kit.concepts.published import describe_classes, export_json, import_json
 from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.lmm import LmmCaptioner
-from c2vl_kit.concepts.prompts import Prompt, PromptStore, merge_prompts, prompts_from
+from c2vl_kit.concepts.prompts import Prompt, PromptStore, prompts_from
+from c2vl_kit.concepts.published import merge_prompts
 from c2vl_kit.concepts.answers import part_question, question_words
 from c2vl_kit.concepts.server import ServerCaptioner
 from c2vl_kit.concepts.space import ConceptSpace, embed, load_fresh

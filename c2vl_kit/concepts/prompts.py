@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'cleaned', 'now_utc', 'Prompt', 'PromptTable', 'PromptStore', 'words_among', 'fitting', 'one_cycle',
-           'check_prompt', 'json_line', 'parse_line', 'is_prompt', 'read_prompts', 'LineWriter', 'lock_alone',
-           'open_end', 'check_same', 'merge_prompts', 'prompts_from', 'facts_of', 'answer_table']
+           'check_prompt', 'json_line', 'parse_line', 'is_prompt', 'whole_lines', 'read_prompts', 'LineWriter',
+           'lock_alone', 'open_end', 'prompts_from', 'facts_of', 'answer_table']
 
-# %% ../../nbs/concepts/01_prompts.ipynb #0094cc50
+# %% ../../nbs/concepts/01_prompts.ipynb #8ecc6a60
 import hashlib
 import json
 import os
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from .answers import QUESTIONS, Question, get_question
-from ..core import InputError, clean_text, whole_file
+from ..core import InputError, clean_text
 
 # %% ../../nbs/concepts/01_prompts.ipynb #70ed4f61
 def cleaned(value):  # text, or lists and dictionaries with text in them; anything else comes back as it is
@@ -244,7 +244,15 @@ def is_prompt(line: bytes) -> bool:
     except (ValueError, TypeError, RecursionError):
         return False
 
-# %% ../../nbs/concepts/01_prompts.ipynb #53f0661c
+# %% ../../nbs/concepts/01_prompts.ipynb #63ed6a2a
+def whole_lines(data: bytes) -> tuple[list[bytes], int, bytes]:  # lines, bytes they take, a torn end
+    "The lines of a file; the last one may lack its newline, as some editors leave it."
+    *lines, tail = data.split(b"\n")
+    if tail and is_prompt(tail):
+        return [*lines, tail], len(data) + 1, b""
+    return lines, data.rfind(b"\n") + 1, tail
+
+# %% ../../nbs/concepts/01_prompts.ipynb #303217db
 def read_prompts(
     path: Path,  # may be absent
 ) -> tuple[list[Prompt], int, str]:  # prompts, bytes that are good, a sentence about a torn end or ""
@@ -252,11 +260,8 @@ def read_prompts(
     if path.is_dir():
         such = path / "prompts.jsonl"
         raise InputError(f"{path} is a folder, not a prompt file; give a file such as {such}.")
-    data = path.read_bytes() if path.exists() else b""
-    lines, prompts = data.split(b"\n"), []
-    tail, good = lines.pop(), data.rfind(b"\n") + 1
-    if tail and is_prompt(tail):  # whole but for its newline, as some editors leave it
-        lines, good, tail = [*lines, tail], len(data) + 1, b""
+    lines, good, tail = whole_lines(path.read_bytes() if path.exists() else b"")
+    prompts = []
     for number, line in enumerate(lines, 1):
         try:
             prompts.append(parse_line(line))
@@ -319,37 +324,6 @@ def open_end(
     if out.read(1) not in (b"", b"\n"):
         out.write(b"\n")
     return out
-
-# %% ../../nbs/concepts/01_prompts.ipynb #ec3866f3
-def check_same(there: Prompt | None, p: Prompt):  # two answers for one clip, moment and question
-    "InputError where they differ."
-    if there is not None and there.hash != p.hash:
-        two = f"two answers to {p.question!r}, {there.answer[:40]!r} and {p.answer[:40]!r}"
-        raise InputError(f"Clip {p.clip!r}, moment {p.moment}, has {two}; "
-                         "merge with conflicts='first' or 'last' to choose.")
-
-# %% ../../nbs/concepts/01_prompts.ipynb #c813fa09
-def merge_prompts(
-    out: str | Path,  # file to write; must not exist
-    *stores: "PromptStore | str | Path",  # stores or their files, in order
-    conflicts: str = "refuse",  # "refuse", or whose answer stays: "first" or "last"
-) -> PromptStore:
-    "Join prompt files into one; InputError on conflicting answers."
-    if conflicts not in ("refuse", "first", "last"):
-        raise InputError(f"merge got conflicts={conflicts!r}; choose refuse, first or last.")
-    out, joined = Path(out), PromptStore()
-    if out.exists():
-        raise InputError(f"{out} exists already; merge into a new file.")
-    for store in stores:
-        for p in store if isinstance(store, PromptStore) else PromptStore(store):
-            there = joined.of.get(p.clip, {}).get((int(p.moment), p.question))
-            if conflicts == "refuse":
-                check_same(there, p)
-            if there is None or conflicts == "last":
-                joined.keep(p)
-    with whole_file(out) as aside:
-        PromptStore(aside).append(joined)
-    return PromptStore(out)
 
 # %% ../../nbs/concepts/01_prompts.ipynb #e49cd1f8
 def prompts_from(

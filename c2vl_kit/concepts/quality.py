@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['FAULTS', 'Quality', 'too_long', 'quality', 'joined_answers', 'checked_sides', 'guess_from_words', 'leakage_probe']
 
-# %% ../../nbs/concepts/12_quality.ipynb #9ee5decb
+# %% ../../nbs/concepts/12_quality.ipynb #9140e80b
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -17,7 +17,7 @@ from .answers import answer_faults
 from .prompts import PromptStore
 from ..core import InputError, known_labels
 
-# %% ../../nbs/concepts/12_quality.ipynb #91c5341c
+# %% ../../nbs/concepts/12_quality.ipynb #ec5e4e5b
 @dataclass(frozen=True)
 class Quality:
     "Counts over the answers of a store."
@@ -31,7 +31,7 @@ class Quality:
     limit: str  # what "too long" was measured with
 
     def to_dict(self) -> dict:  # for results and reports
-        return asdict(self)
+        return dict(vars(self))
 
     def _repr_html_(self) -> str:
         left, rows = "style='text-align:left'", ""
@@ -44,12 +44,12 @@ class Quality:
         return (f"<p><b>{self.answers:,} answers</b> for {much}; too long: {escape(self.limit)}</p>"
                 f"<table>{head}{rows}</table>")
 
-# %% ../../nbs/concepts/12_quality.ipynb #2ab849df
+# %% ../../nbs/concepts/12_quality.ipynb #68272b2d
 FAULTS = (
     "empty", "refusal", "yes or no", "thinks aloud", "speaks of the picture", "broken characters", "too long"
 )
 
-
+# %% ../../nbs/concepts/12_quality.ipynb #bdbde2a5
 def too_long(
     texts: Sequence[str],  # answers with words in them
     tower=None,  # a TextTower, or None to count words

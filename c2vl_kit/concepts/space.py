@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['POOLINGS', 'ConceptSpace', 'read_space', 'answer_vectors', 'answered', 'pooled_answers', 'left_out', 'warn_if_alike',
-           'provenance', 'pool', 'embed', 'load_fresh', 'stale', 'describe', 'umap_2d', 'umap_model', 'quietly',
-           'how_to_make', 'remarks', 'table_of_halves', 'first_neighbours']
+           'provenance', 'check_pooling', 'pool', 'known_names', 'embed', 'load_fresh', 'stale', 'describe', 'umap_2d',
+           'umap_model', 'quietly', 'how_to_make', 'remarks', 'table_of_halves', 'first_neighbours']
 
 # %% ../../nbs/concepts/09_space.ipynb #2b2658c7
 import html
@@ -186,17 +186,22 @@ def provenance(
     sources, leaks = sorted({p.source for p in used}), any(p.leaks_labels for p in used)
     return {"prompts": prompts.select(names=wanted).checksum, "sources": sources, "leaks_labels": leaks}
 
-# %% ../../nbs/concepts/09_space.ipynb #ec622e78
+# %% ../../nbs/concepts/09_space.ipynb #f9d1e684
 POOLINGS = ("mean", "distinct", "trimmed", "medoid", "max")
 
 
+def check_pooling(kind: str) -> None:
+    "InputError where it is none of POOLINGS."
+    if kind not in POOLINGS:
+        raise InputError(f"pooling '{kind}' is unknown: use one of {', '.join(POOLINGS)}")
+
+# %% ../../nbs/concepts/09_space.ipynb #3f96ffa4
 def pool(
     x: np.ndarray,  # (n, D) unit vectors of one clip's answers
     kind: str = "mean",  # one of POOLINGS
 ) -> np.ndarray:  # (D,)
     "Many answers, one vector; without attention and without parameters."
-    if kind not in POOLINGS:
-        raise InputError(f"pooling '{kind}' is unknown: use one of {', '.join(POOLINGS)}")
+    check_pooling(kind)
     if kind == "distinct":
         return np.unique(x, axis=0).mean(0)
     if kind == "max":
@@ -206,7 +211,16 @@ def pool(
     central = np.argsort(-(x @ x.sum(0)), kind="stable")  # most like all the others first
     return x[central[0]] if kind == "medoid" else x[central[: (len(x) + 1) // 2]].mean(0)
 
-# %% ../../nbs/concepts/09_space.ipynb #bb7431f2
+# %% ../../nbs/concepts/09_space.ipynb #7fef8759
+def known_names(store, names: Sequence[str] | None) -> tuple[str, ...]:  # None: all
+    "Clips of a store; InputError for one that it does not hold."
+    names = tuple(store.names if names is None else names)
+    if unknown := sorted(set(names) - set(store.names)):
+        has = f"store '{getattr(store, 'path', '')}' has no clip named {first_few(unknown)}"
+        raise InputError(f"{has}: give names that are in the store")
+    return names
+
+# %% ../../nbs/concepts/09_space.ipynb #8cdd1277
 def embed(
     store,  # data.store.Store whose clips are described
     out: str | Path,  # folder for prompts.jsonl, embeddings/ and space/
@@ -217,12 +231,8 @@ def embed(
     pooling: str = "mean",  # how a clip's answers become one vector, one of POOLINGS
 ) -> ConceptSpace:
     "Describe, embed, pool, save: from a store to its concept space. Resumable."
-    if pooling not in POOLINGS:
-        raise InputError(f"pooling '{pooling}' is unknown: use one of {', '.join(POOLINGS)}")
-    out, names = Path(out), tuple(store.names if names is None else names)
-    if unknown := sorted(set(names) - set(store.names)):
-        has = f"store '{getattr(store, 'path', '')}' has no clip named {first_few(unknown)}"
-        raise InputError(f"{has}: give names that are in the store")
+    check_pooling(pooling)
+    out, names = Path(out), known_names(store, names)
     tower = TextTower.load(tower) if isinstance(tower, str) else tower
     if captions is None:
         from c2vl_kit.concepts.kinematic import caption
