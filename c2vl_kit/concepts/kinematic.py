@@ -263,16 +263,17 @@ def hand(k: Kinematic, m: Moment, side: str) -> tuple[str, str] | None:  # verb 
     speed = far * m.body.fps / max(m.last - m.first, 1)
     return towards(m.moved(side)), where + (" quickly" if speed > k.quick else "")
 
-# %% ../../nbs/concepts/03_kinematic.ipynb #947d503f
+# %% ../../nbs/concepts/03_kinematic.ipynb #a25c6a2f
 def hands(k: Kinematic, m: Moment) -> list[str]:  # phrases
     "What the two hands do."
-    both = {side: hand(k, m, side) for side in ("right", "left")}
-    if not any(both.values()):
+    right, left = (hand(k, m, side) for side in ("right", "left"))
+    if right is None and left is None:
         return ["arms hanging down"]
-    if both["right"] == both["left"]:
-        said = ["{} both hands {}".format(*both["right"])]
+    if right and right == left:
+        said = [f"{right[0]} both hands {right[1]}"]
     else:
-        said = [f"{does[0]} the {side} hand {does[1]}" for side, does in both.items() if does]
+        does = {"right": right, "left": left}
+        said = [f"{what[0]} the {side} hand {what[1]}" for side, what in does.items() if what]
     return said + (["hands together"] if m.mean("gap") < 0.35 else [])
 
 # %% ../../nbs/concepts/03_kinematic.ipynb #45331f49
