@@ -13,9 +13,9 @@ from c2vl_kit.data.augment import CROSCLR, Augment
 from c2vl_kit.readers.ntu import read_ntu, write_ntu
 from c2vl_kit.data.streams import STREAMS, stream
 from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES, compare_pipelines, get_pipeline, to_array
-from c2vl_kit.data.transforms import (
-    align_each, align_first, centre, centre_each, centre_frames, face, fill_missing, resample, seen,
-    stretch, two_actors)
+from c2vl_kit.data.placing import align_each, align_first, centre, centre_each, centre_frames, face
+from c2vl_kit.data.transforms import fill_missing, resample, seen, stretch
+from c2vl_kit.data.published import two_actors
 from c2vl_kit.core import InputError
 from c2vl_kit.drawing import rest_pose
 from c2vl_kit.skeleton import COCO17, KINECT20, LAYOUTS, NTU25, OPENPOSE25, Clip

@@ -6,28 +6,33 @@
 __all__ = ['PIPELINE_A', 'PIPELINE_B', 'PIPELINE_C', 'PIPELINE_D', 'PIPELINE_D_UNALIGNED', 'CENTRE', 'CENTRE_FACING', 'PIPELINES',
            'LEGACY_PIPELINES', 'Pipeline', 'get_pipeline', 'to_array', 'Comparison', 'compare_pipelines']
 
-# %% ../../nbs/data/11_pipelines.ipynb #31ad8d3b
+# %% ../../nbs/data/11_pipelines.ipynb #fc268aff
 import numpy as np
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
 from ..core import InputError, md_text
+from c2vl_kit.data.placing import (
+    align_each, align_first, body_place, centre, centre_each, centre_frames, face,
+)
+from c2vl_kit.data.published import (
+    by_slot, close_gaps, counted_frames, drop_short, drop_spread, main_actor, most_energetic, repeat_seen,
+    round_storage, two_actors, zero_missing,
+)
 from c2vl_kit.data.transforms import (
-    align_each, align_first, body_place, by_slot, centre, centre_each, centre_frames, close_gaps,
-    counted_frames, cut_frames, drop_empty, drop_short, drop_spread, face, fill_missing, join_tracks,
-    main_actor, main_bodies, most_energetic, order_bodies, repeat_seen, resample, round_storage, seen,
-    stretch, trim, two_actors, zero_missing,
+    cut_frames, drop_empty, fill_missing, join_tracks, main_bodies, order_bodies, resample, seen, stretch,
+    trim,
 )
 from ..skeleton import Clip
 
-# %% ../../nbs/data/11_pipelines.ipynb #5ef556a1
+# %% ../../nbs/data/11_pipelines.ipynb #f856e2d2
 @dataclass(frozen=True)
 class Pipeline:
     "A named chain of steps from raw clip to prepared clip."
 
     name: str  # what configurations call it
-    steps: tuple[Callable[[Clip], Clip], ...]  # run in this order; module-level functions or partials, so that they travel
+    steps: tuple[Callable[[Clip], Clip], ...]  # run in this order; functions or partials that travel
     about: str = ""  # whose way it is, in a few words
 
     def __call__(
@@ -41,49 +46,61 @@ class Pipeline:
 
     def _repr_markdown_(self) -> str:
         about = [(getattr(s, "func", s).__doc__ or "").split(";")[0].rstrip(".") for s in self.steps]
-        lines = [f"{i}. `{md_text(_step_name(step))}`: {md_text(does)}" for i, (step, does) in enumerate(zip(self.steps, about), 1)]
+        lines = [f"{i}. `{md_text(_step_name(step))}`: {md_text(does)}" for i,
+                 (step, does) in enumerate(zip(self.steps, about), 1)]
         return "\n".join([f"**Pipeline `{md_text(self.name)}`** {md_text(self.about)}", "", *lines])
 
-
+# %% ../../nbs/data/11_pipelines.ipynb #072f310a
 def _step_name(step: Callable) -> str:
     "A function's name, with the arguments that a partial has set."
     inner = getattr(step, "func", step)
-    set_ = ", ".join([*map(repr, getattr(step, "args", ())), *(f"{k}={v!r}" for k, v in getattr(step, "keywords", {}).items())])
+    set_ = ", ".join([*map(repr, getattr(step, "args", ())),
+                      *(f"{k}={v!r}" for k, v in getattr(step, "keywords", {}).items())])
     return getattr(inner, "__name__", str(inner)) + (f"({set_})" if set_ else "")
 
-# %% ../../nbs/data/11_pipelines.ipynb #eff7b7a2
+# %% ../../nbs/data/11_pipelines.ipynb #aa9887bb
 _B = (join_tracks, drop_short, drop_spread, two_actors, drop_empty, partial(fill_missing, wait=False))
 _D = (*_B, round_storage, main_actor, partial(centre, point="spine"))
 _TWO = (join_tracks, main_bodies)
 
 PIPELINE_A = Pipeline("A", (*_TWO, trim, fill_missing, centre_each, align_each),
                       "as CrosSCLR and IKEM prepare NTU: place and turning are lost")
-PIPELINE_B = Pipeline("B", (*_B, partial(centre, point="spine")), "as CTR-GCN and MMCL: cleaned bodies, one shift, no turn")
+PIPELINE_B = Pipeline("B", (*_B, partial(centre, point="spine")),
+                      "as CTR-GCN and MMCL: cleaned bodies, one shift, no turn")
 PIPELINE_C = Pipeline("C", (*_TWO, trim, most_energetic, repeat_seen, centre_frames, align_first),
                       "as 2s-AGCN, CMD and UmURL: the walk is lost, the first frame stands straight")
-PIPELINE_D = Pipeline("D", (*_D, align_first), "as pyskl: B stored in float16, the first frame stands straight")
+PIPELINE_D = Pipeline("D", (*_D, align_first),
+                      "as pyskl: B stored in float16, the first frame stands straight")
 PIPELINE_D_UNALIGNED = Pipeline("D-unaligned", _D, "as ProtoGCN: D without the alignment")
-CENTRE = Pipeline("centre", (*_TWO, trim, order_bodies, fill_missing, centre), "one shift for the clip; everything else is as recorded")
+CENTRE = Pipeline("centre", (*_TWO, trim, order_bodies, fill_missing, centre),
+                  "one shift for the clip; everything else is as recorded")
 CENTRE_FACING = Pipeline("facing", (*_TWO, trim, order_bodies, fill_missing, centre, face),
                          "one shift and one turn for the clip: views agree")
 PIPELINES = (PIPELINE_A, PIPELINE_B, PIPELINE_C, PIPELINE_D, PIPELINE_D_UNALIGNED, CENTRE, CENTRE_FACING)
 
-# %% ../../nbs/data/11_pipelines.ipynb #acbf42e7
+# %% ../../nbs/data/11_pipelines.ipynb #3c3b3d48
 _B_LEGACY = (drop_empty, close_gaps, drop_short, drop_spread, partial(two_actors, legacy=True), drop_empty,
              partial(fill_missing, wait=False))
 LEGACY_PIPELINES = (
-    Pipeline("A-legacy", (partial(by_slot, most=2), counted_frames, zero_missing, centre_each, partial(stretch, frames=50),
-                          partial(align_each, legacy=True)), "CrosSCLR's code: time shifts with gaps, one direction of turning"),
-    Pipeline("B-legacy", (*_B_LEGACY, partial(centre, point="spine")), "CTR-GCN's code: gaps of a body are closed"),
-    Pipeline("C-legacy", (by_slot, most_energetic, partial(repeat_seen, legacy=300), partial(centre_frames, legacy=True),
-                          partial(align_first, legacy=True)), "2s-AGCN's code: late bodies come early, 300 frames, z is up"),
-    Pipeline("D-legacy", (*_B_LEGACY, round_storage, main_actor, partial(centre, point="spine"), partial(align_first, legacy=True)),
+    Pipeline("A-legacy", (partial(by_slot, most=2), counted_frames, zero_missing, centre_each,
+                          partial(stretch, frames=50),
+                          partial(align_each, legacy=True)),
+                          "CrosSCLR's code: time shifts with gaps, one direction of turning"),
+    Pipeline("B-legacy", (*_B_LEGACY, partial(centre, point="spine")),
+             "CTR-GCN's code: gaps of a body are closed"),
+    Pipeline("C-legacy", (by_slot, most_energetic, partial(repeat_seen, legacy=300),
+                          partial(centre_frames, legacy=True),
+                          partial(align_first, legacy=True)),
+                          "2s-AGCN's code: late bodies come early, 300 frames, z is up"),
+    Pipeline("D-legacy", (*_B_LEGACY, round_storage, main_actor, partial(centre, point="spine"),
+                          partial(align_first, legacy=True)),
              "pyskl's code: gaps of a body are closed, z is up"),
 )
 
-
+# %% ../../nbs/data/11_pipelines.ipynb #82c3072d
 def get_pipeline(
-    name: str | Pipeline,  # "A" … "D", "centre", "facing", one of them with "-legacy", or a pipeline of your own
+    # "A" … "D", "centre", "facing", one of them with "-legacy", or a pipeline of your own
+    name: str | Pipeline,
 ) -> Pipeline:  # the pipeline; raises InputError listing the names
     "Find a pipeline by name; a pipeline passes through."
     if isinstance(name, Pipeline):
@@ -91,9 +108,10 @@ def get_pipeline(
     for pipeline in (*PIPELINES, *LEGACY_PIPELINES):
         if pipeline.name == name:
             return pipeline
-    raise InputError(f"unknown pipeline {name!r}; choose one of {', '.join(p.name for p in (*PIPELINES, *LEGACY_PIPELINES))}.")
+    raise InputError(f"unknown pipeline {name!r}; choose one of "
+                     f"{', '.join(p.name for p in (*PIPELINES, *LEGACY_PIPELINES))}.")
 
-# %% ../../nbs/data/11_pipelines.ipynb #427d8d52
+# %% ../../nbs/data/11_pipelines.ipynb #58099e86
 def to_array(
     clip: Clip,  # as read
     frames: int = 50,  # T of the result
@@ -102,7 +120,7 @@ def to_array(
     seconds: float | None = None,  # fixed duration to cover, see `resample`; None: the whole clip, stretched
     antialias: bool = False,  # see `resample`
     with_mask: bool = False,  # also return what was seen
-) -> np.ndarray | tuple[np.ndarray, np.ndarray]:  # (3, frames, V, persons) float32, metres, no NaN; and (frames, V, persons) bool
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:  # (3, frames, V, persons) float32; (frames, V, persons) bool
     "Prepare, choose bodies, resample and reorder one clip; raises InputError when nothing is left."
     if persons < 1:
         raise InputError(f"at least one person is needed, got persons={persons}.")
@@ -110,7 +128,8 @@ def to_array(
     there = ready.mask.any(axis=2)  # (T, m)
     kept = np.flatnonzero(there.any(axis=0))
     if not len(kept):
-        raise InputError(f"clip {clip.name!r} has nobody among its first {persons} bodies; order or clean its bodies first.")
+        raise InputError(f"clip {clip.name!r} has nobody among its first {persons} bodies; order or clean "
+                         f"its bodies first.")
     bring = partial(resample, frames=frames, seconds=seconds, fps=ready.fps, antialias=antialias)
     x = bring(fill_missing(ready).joints[:, kept])
     if not there[:, kept].all():
@@ -123,34 +142,74 @@ def to_array(
     mask[..., kept] = (bring(seen(ready)[:, kept].astype(np.float32)) >= 0.5).transpose(0, 2, 1)
     return out, mask
 
-# %% ../../nbs/data/11_pipelines.ipynb #fe2268e8
+# %% ../../nbs/data/11_pipelines.ipynb #eae0069b
 _PEOPLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _FACTS = ("frames", "bodies", "hips travel (m)", "turning (°)", "two bodies apart (m)", "up")
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    "What each pipeline keeps of a clip."
+
+    clip: str  # its name
+    # "as recorded" and each pipeline's name -> the clip as it leaves it, for a player
+    clips: Mapping[str, Clip]
+    rows: tuple[tuple, ...]  # the same names, each with what _FACTS says
+
+    def __repr__(self) -> str:
+        return f"Comparison of clip {self.clip!r}: {', '.join(self.clips)}"
+
+    def _repr_html_(self) -> str:
+        def cell(v):
+            return (escape(v) if isinstance(v, str) else str(v) if isinstance(v, int) else "–"
+                    if np.isnan(v) else f"{v:.2f}")
+
+        head = "".join(f"<th>{escape(h)}</th>" for h in ("pipeline", *_FACTS))
+        body = "".join("<tr>" + "".join(f"<td>{cell(v)}</td>" for v in row) + "</tr>" for row in self.rows)
+        strips = "".join(f"<figure style='margin:6px "
+                         f"0'><figcaption>{escape(name)}</figcaption>{_strip(clip)}</figure>"
+                         for name, clip in self.clips.items())
+        return (f"<table><caption>clip "
+                f"{escape(self.clip)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{strips}")
+
+# %% ../../nbs/data/11_pipelines.ipynb #ed59f051
+def compare_pipelines(
+    clip: Clip,  # any clip
+    pipelines: Sequence[str | Pipeline] = PIPELINES,  # those to put side by side
+) -> Comparison:  # shows itself; its first row is the clip with its gaps filled and nothing else done
+    "Show what each pipeline keeps of `clip`, in numbers and figures."
+    clip = order_bodies(trim(clip))  # so that every row speaks about the same body
+    ready = {"as recorded": fill_missing(clip)} | {p.name: p(clip) for p in map(get_pipeline, pipelines)}
+    return Comparison(clip.name, ready, tuple((name, *_facts(done)) for name, done in ready.items()))
+
+# %% ../../nbs/data/11_pipelines.ipynb #2c31616e
 def _facts(clip: Clip) -> tuple:
-    "What _FACTS name: travel of the hips, summed turning of the shoulder line, mean distance of the first two bodies, up axis."
+    "What _FACTS name, of the hips, the shoulder line and the first two bodies."
     full, has = fill_missing(clip), clip.layout.answers
-    hips = [full.joints[:, m, list(clip.layout.middle)].mean(axis=1).astype(np.float64) for m in range(min(2, full.M))]
-    mean = np.nanmean(body_place(full, "head", 0) - hips[0], axis=0) if has("head") else np.array([0.0, 1.0, 0.0])
+    hips = [full.joints[:, m, list(clip.layout.middle)].mean(axis=1).astype(np.float64)
+            for m in range(min(2, full.M))]
+    mean = np.nanmean(body_place(full, "head", 0) - hips[0],
+                      axis=0) if has("head") else np.array([0.0, 1.0, 0.0])
     up = np.abs(mean).argmax()
     floor = [2, 0] if up == 1 else [0, 1]
     angle = np.full(1, np.nan)  # a layout without shoulders does not say
     if has("left shoulder", "right shoulder"):
-        right, left = (body_place(full, f"{side} shoulder", 0).astype(np.float64)[:, floor] for side in ("right", "left"))
+        right, left = (body_place(full, f"{side} shoulder", 0).astype(np.float64)[:, floor]
+                       for side in ("right", "left"))
         angle = np.unwrap(np.arctan2(*(right - left).T))
     apart = np.linalg.norm(hips[0] - hips[1], axis=-1).mean() if len(hips) > 1 else np.nan
     travel = np.linalg.norm(np.diff(hips[0], axis=0), axis=-1).sum()
     turning = float(np.degrees(np.abs(np.diff(angle)).sum() + 0 * angle[0]))
-    return (clip.T, int(clip.mask.any(axis=(0, 2)).sum()), float(travel), turning, float(apart), ("−" if mean[up] < 0 else "") + "xyz"[up])
+    return (clip.T, int(clip.mask.any(axis=(0, 2)).sum()), float(travel), turning, float(apart),
+            ("−" if mean[up] < 0 else "") + "xyz"[up])
 
-# %% ../../nbs/data/11_pipelines.ipynb #2fefe3b1
+# %% ../../nbs/data/11_pipelines.ipynb #376027fc
 def _strip(
     clip: Clip,  # prepared or raw
     moments: int = 6,  # figures, evenly spread over the clip
     width: int = 620,  # pixels
 ) -> str:  # small self-contained SVG
-    "Figures from one fixed viewpoint at one scale, and the way of the hips on the floor; nothing is moved to the middle."
+    "Figures from one fixed viewpoint at one scale, and the way of the hips on the floor."
     c, s, unit, tall = np.cos(0.5), np.sin(0.5), 46.0, 132
     turn = np.array([[c, -0.3 * s], [0, 0.95], [-s, -0.3 * c]]) * (unit, -unit)  # from a little above
     x = clip.joints[:, : len(_PEOPLE)].astype(np.float64)
@@ -159,13 +218,15 @@ def _strip(
     draw = []
     for i, t in enumerate(np.linspace(0, clip.T - 1, moments).round().astype(int)):
         here = ((i + 0.5) * width / moments, tall / 2)
-        draw += [_one_figure(view[: t + 1, m] + here, clip.layout, _PEOPLE[m]) for m in reversed(range(x.shape[1]))]
-    return (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {tall}' width='{width}' role='img' "
+        draw += [_one_figure(view[: t + 1, m] + here, clip.layout, _PEOPLE[m])
+                 for m in reversed(range(x.shape[1]))]
+    return (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {tall}' width='{width}' "
+            f"role='img' "
             f"aria-label='{escape(clip.name, quote=True)}' style='max-width:100%;height:auto'>"
             f"<rect width='{width}' height='{tall}' rx='8' fill='#fff'/>"
             f"<g fill='none' stroke-width='2' stroke-linecap='round'>{''.join(draw)}</g></svg>")
 
-
+# %% ../../nbs/data/11_pipelines.ipynb #708076fe
 def _one_figure(view: np.ndarray, layout, colour: str) -> str:
     "The last of the moments (t, V, 2) as one path, and the way of the hips up to it as another."
     def line(*points):
@@ -176,38 +237,7 @@ def _one_figure(view: np.ndarray, layout, colour: str) -> str:
     way = way[~np.isnan(way).any(axis=1)]
     bones = "".join(line(at[a], at[b]) for a, b in layout.bones if not np.isnan(at[[a, b]]).any())
     cx, cy = at[head]
-    ball = "" if np.isnan(cx) else f"<circle cx='{cx:.0f}' cy='{cy:.0f}' r='5' fill='{colour}' stroke='none'/>"
+    ball = ("" if np.isnan(cx)
+            else f"<circle cx='{cx:.0f}' cy='{cy:.0f}' r='5' fill='{colour}' stroke='none'/>")
     trail = f"<path d='{line(*way)}' opacity='.45'/>" if len(way) else ""
     return f"<g stroke='{colour}'>{ball}<path d='{bones}'/>{trail}</g>" if bones or trail else ""
-
-# %% ../../nbs/data/11_pipelines.ipynb #af729e76
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    "What each pipeline keeps of a clip."
-
-    clip: str  # its name
-    clips: Mapping[str, Clip]  # "as recorded" and each pipeline's name -> the clip as it leaves it, for a player
-    rows: tuple[tuple, ...]  # the same names, each with frames, bodies, travel m, turning °, distance of two bodies m, up axis
-
-    def __repr__(self) -> str:
-        return f"Comparison of clip {self.clip!r}: {', '.join(self.clips)}"
-
-    def _repr_html_(self) -> str:
-        def cell(v):
-            return escape(v) if isinstance(v, str) else str(v) if isinstance(v, int) else "–" if np.isnan(v) else f"{v:.2f}"
-
-        head = "".join(f"<th>{escape(h)}</th>" for h in ("pipeline", *_FACTS))
-        body = "".join("<tr>" + "".join(f"<td>{cell(v)}</td>" for v in row) + "</tr>" for row in self.rows)
-        strips = "".join(f"<figure style='margin:6px 0'><figcaption>{escape(name)}</figcaption>{_strip(clip)}</figure>"
-                         for name, clip in self.clips.items())
-        return f"<table><caption>clip {escape(self.clip)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{strips}"
-
-# %% ../../nbs/data/11_pipelines.ipynb #78b62950
-def compare_pipelines(
-    clip: Clip,  # any clip
-    pipelines: Sequence[str | Pipeline] = PIPELINES,  # those to put side by side
-) -> Comparison:  # shows itself; its first row is the clip with its gaps filled and nothing else done
-    "Show what each pipeline keeps of `clip`, in numbers and figures."
-    clip = order_bodies(trim(clip))  # so that every row speaks about the same body
-    ready = {"as recorded": fill_missing(clip)} | {p.name: p(clip) for p in map(get_pipeline, pipelines)}
-    return Comparison(clip.name, ready, tuple((name, *_facts(done)) for name, done in ready.items()))
