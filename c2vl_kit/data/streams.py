@@ -20,11 +20,9 @@ def stream(
     x: Tensor,  # (N, 3, T, V, M) positions, zeros for absent persons
     layout: Layout,  # the joints of `x`
     name: str = "joint",  # one of STREAMS, or several: "joint+motion+bone" stacks their channels
-    # (N,) frames each clip was recorded with: steps per recorded frame; None: per frame of `x`
-    frames_raw=None,
+    frames_raw=None,  # (N,) frames each clip was recorded with; None: steps per frame of `x`
     legacy: bool = False,  # IKEM's code: own bones, 50 for T, products along the first axis of length 3
-# same shape, type and device, C more channels for each further stream; absent persons are still zero
-) -> Tensor:
+) -> Tensor:  # same shape, type and device; C more channels for each further stream
     "Compute a stream; raises InputError on an unknown name or a tensor of another layout."
     if "+" in name:
         return torch.cat([stream(x, layout, part, frames_raw, legacy) for part in name.split("+")], 1)
@@ -38,13 +36,12 @@ def stream(
     turns = name in ("rotation-axis", "angular-velocity") or (legacy and name == "bone")
     if turns and x.shape[1] != 3:
         raise InputError(f"rotations and IKEM's bones need three coordinates (N, 3, T, V, M), got "
-                         f"{tuple(x.shape)}; "
-                         "use bone without legacy, or motion, for other data.")
+                         f"{tuple(x.shape)}; use bone without legacy, or motion, for other data.")
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     speed = recorded_speed(wide, frames_raw, legacy)
     return (_turning if turns else _straight)(wide, layout, name, speed, legacy).to(x.dtype)
 
-# %% ../../nbs/data/12_streams.ipynb #00000009
+# %% ../../nbs/data/12_streams.ipynb #b14875b0
 def _straight(x, layout, name, speed, legacy):
     "Streams of differences."
     if name == "bone":
@@ -53,7 +50,7 @@ def _straight(x, layout, name, speed, legacy):
         return speed * step(speed * step(x), 2)
     return speed * step(x if name == "motion" else bones(x, layout.parents))
 
-
+# %% ../../nbs/data/12_streams.ipynb #d85177e6
 def _turning(x, layout, name, speed, legacy):
     "Streams of turning bones, and IKEM's own bones."
     bone, parent = turning_bones(x, layout, legacy)
@@ -64,7 +61,7 @@ def _turning(x, layout, name, speed, legacy):
     axis, angle = axis_and_angle(bone, parent, legacy)
     return speed * step(angle) * axis
 
-# %% ../../nbs/data/12_streams.ipynb #00000014
+# %% ../../nbs/data/12_streams.ipynb #80192150
 def bones(
     x: Tensor,  # (N, C, T, V, M) positions
     parents,  # V joints, who hangs from whom
@@ -72,7 +69,7 @@ def bones(
     "Each joint minus its parent."
     return x - x[:, :, :, list(parents)]
 
-
+# %% ../../nbs/data/12_streams.ipynb #ad2f57aa
 def step(
     x: Tensor,  # (N, C, T, V, M) anything over time
     last: int = 1,  # frames at the end that are zero
@@ -97,8 +94,7 @@ def recorded_speed(
     count = torch.as_tensor(frames_raw, dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
     if count.shape not in ((), (len(x),)) or not bool((count > 0).all()):
         raise InputError(f"frames_raw needs one count above 0 for each of the {len(x)} clips, got shape "
-                         f"{tuple(count.shape)}; "
-                         "give the clips' own numbers of frames.")
+                         f"{tuple(count.shape)}; give the clips' own numbers of frames.")
     return ((50 if legacy else x.shape[2]) / count).reshape(-1, 1, 1, 1, 1)
 
 # %% ../../nbs/data/12_streams.ipynb #0000001c
@@ -115,19 +111,19 @@ def turning_tables(
             chain[u] = t
     return parents, chain
 
-# %% ../../nbs/data/12_streams.ipynb #00000020
+# %% ../../nbs/data/12_streams.ipynb #042d24ac
 _TINY = 1e-6  # metres, or the sine of an angle: shorter vectors have no direction
 
 
 def _unit(
     v: Tensor,  # (N, 3, …)
-) -> Tensor:  # same shape: length 1, or exactly 0 (gradient too) where v is too short to have a direction
+) -> Tensor:  # length 1, or exactly 0 (gradient too) where v is too short
     "Safe normalise over the axis of coordinates."
     square = (v * v).sum(dim=1, keepdim=True)
     long = square > _TINY**2
     return torch.where(long, v, 0.0) * torch.where(long, square, 1.0).rsqrt()
 
-
+# %% ../../nbs/data/12_streams.ipynb #389ed88f
 def cross_product(
     a: Tensor,  # (N, 3, T, …)
     b: Tensor,  # same shape
@@ -136,17 +132,16 @@ def cross_product(
     "Vector product over the axis of coordinates."
     return torch.linalg.cross(a, b, dim=list(a.shape).index(3) if legacy else 1)
 
-
+# %% ../../nbs/data/12_streams.ipynb #5c8b7039
 def turning_bones(x: Tensor, layout: Layout, legacy: bool) -> tuple[Tensor, Tensor]:
-    "(N, 3, T, V, M) bones of IKEM's table, the root's being the trunk's normal; and each one's parent bone."
+    "(N, 3, T, V, M) bones of IKEM's table, and each one's parent bone."
     parents, chain = turning_tables(layout)
     spine, right, left = (
         x[:, :, :, list(layout.point(p))].mean(dim=3) for p in ("spine", "right shoulder", "left shoulder")
     )
     normal = _unit(cross_product(spine - right, left - right, legacy))
-    is_root = torch.tensor([v == p for v, p in enumerate(layout.parents)], device=x.device).view(
-        1, 1, 1, -1, 1
-    )
+    is_root = torch.tensor([v == p for v, p in enumerate(layout.parents)], device=x.device)
+    is_root = is_root.view(1, 1, 1, -1, 1)
     bone = torch.where(is_root, normal.unsqueeze(3), bones(x, parents))
     return bone, bone[:, :, :, chain]
 
