@@ -82,7 +82,7 @@ class ClipTensor:
         cells = (f"<tr><th {left}>{k}</th><td {left}>{escape(str(v))}</td></tr>" for k, v in rows.items())
         return f"<table>{''.join(cells)}</table>"
 
-# %% ../../nbs/data/14_loader.ipynb #0000000c
+# %% ../../nbs/data/14_loader.ipynb #5fd15f15
 @dataclass(frozen=True, eq=False, repr=False)
 class Batch:
     "Some clips of a set, ready for a model. It carries names, never labels."
@@ -102,7 +102,7 @@ class Batch:
             f"Batch(x {tuple(self.x.shape)} on {self.x.device}, first {self.names[0] if self.names else '–'})"
         )
 
-
+# %% ../../nbs/data/14_loader.ipynb #7416b4c9
 class ClipBatches(ClipTensor):
     "A set that gives batches."
 
@@ -200,7 +200,7 @@ def epoch_order(
     generator = torch.Generator().manual_seed(int(mixed) & 0x7FFFFFFFFFFFFFFF)
     return torch.randperm(count, generator=generator)
 
-# %% ../../nbs/data/14_loader.ipynb #00000020
+# %% ../../nbs/data/14_loader.ipynb #decb593d
 def prepare_rows(
     job: tuple,  # (names, function name -> array, function (start, stop) -> array to write rows into)
     start: int,  # first row
@@ -213,7 +213,7 @@ def prepare_rows(
         x[i - start] = prepare(names[i])
     return (x != 0).any(axis=(1, 2, 3))
 
-
+# %% ../../nbs/data/14_loader.ipynb #bdb075ba
 def begin_worker(boss: int):  # the process that asks for clips
     "Leave Ctrl-C to `boss`, and end when it is gone: a killed one cannot say so."
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -225,7 +225,7 @@ def begin_worker(boss: int):  # the process that asks for clips
 
     threading.Thread(target=watch, daemon=True).start()
 
-# %% ../../nbs/data/14_loader.ipynb #00000022
+# %% ../../nbs/data/14_loader.ipynb #70aaa5bc
 _JOB = None  # what the processes that prepare clips inherit
 
 
@@ -261,18 +261,18 @@ def prepare_all(
         pool.shutdown(wait=True, cancel_futures=True)
     return np.concatenate(present)
 
-
+# %% ../../nbs/data/14_loader.ipynb #0698cd86
 def _inherited(part):
     return prepare_rows(_JOB, *part)
 
-# %% ../../nbs/data/14_loader.ipynb #00000025
+# %% ../../nbs/data/14_loader.ipynb #308f8d56
 def worth_starting(asked: int | None, count: int) -> int:
     "Processes worth starting for `count` clips."
     if sys.platform != "linux":
         return 1
     return asked or max(1, min(len(os.sched_getaffinity(0)), count // 1000))
 
-
+# %% ../../nbs/data/14_loader.ipynb #f339c374
 def zeros_in_memory(
     shape: tuple,  # (N, C, T, V, M)
     shared: bool,  # whether other processes write into it
@@ -282,7 +282,7 @@ def zeros_in_memory(
         return np.zeros(shape, np.float32)
     return np.frombuffer(mmap.mmap(-1, 4 * int(np.prod(shape))), np.float32).reshape(shape)
 
-# %% ../../nbs/data/14_loader.ipynb #00000028
+# %% ../../nbs/data/14_loader.ipynb #aa3230ba
 def checked_names(store, names) -> tuple[str, ...]:
     "The names as a tuple; InputError on no, repeated or unknown ones."
     names = tuple(names)
@@ -298,14 +298,14 @@ def checked_names(store, names) -> tuple[str, ...]:
                          "use the split that was made from this store.")
     return names
 
-
+# %% ../../nbs/data/14_loader.ipynb #7b1bd562
 def recorded_frames(store, names: tuple[str, ...]) -> Tensor:  # (N,) int64
     "Frames each clip was recorded with: from the store's table, or from the clips when there is none."
     columns = hasattr(store, "column")
     table = dict(zip(store.names, store.column("T").tolist())) if columns else {n: store[n].T for n in names}
     return torch.tensor([table[n] for n in names], dtype=torch.int64)
 
-
+# %% ../../nbs/data/14_loader.ipynb #b5f98afa
 def places_of(clips: ClipTensor, names: tuple[str, ...]) -> list[int]:
     "Where clips stand in a set; InputError naming the first one that is not there."
     place = {name: i for i, name in enumerate(clips.names)}
@@ -316,7 +316,7 @@ def places_of(clips: ClipTensor, names: tuple[str, ...]) -> list[int]:
                          "load them first or give at least one name it has.")
     return [place[n] for n in names]
 
-# %% ../../nbs/data/14_loader.ipynb #0000002b
+# %% ../../nbs/data/14_loader.ipynb #772c43cd
 def free_memory(device: torch.device) -> int:  # bytes
     "What is free on a device; on the host within the limits of a container."
     if device.type == "cuda":
@@ -336,7 +336,7 @@ def free_memory(device: torch.device) -> int:  # bytes
     cached = [number(f"{group}stat", f"{kind}active_file ") or 0 for kind in ("", "in")]
     return free if limit is None or used is None else min(free, limit - used + sum(cached))
 
-
+# %% ../../nbs/data/14_loader.ipynb #66e477e8
 SMALL_SET = 1 << 26  # bytes that are held in memory in any case
 
 
@@ -353,8 +353,7 @@ def prepared_name(store, names, frames: int, persons: int, pipeline: Pipeline) -
     steps = [code_digest(step) for step in (*pipeline.steps, to_array, interpolate_missing)]
     if None in steps:
         raise InputError(f"pipeline {pipeline.name!r} has a step without a module of its own, so its clips "
-                         f"cannot be kept in a file; "
-                         "put the step into a .py file, or give resident=True.")
+                         f"cannot be kept in a file; put the step into a .py file, or give resident=True.")
     return sha256_of(json.dumps([store.checksum, names, frames, persons, pipeline.name, steps]))[:24]
 
 # %% ../../nbs/data/14_loader.ipynb #00000031
@@ -380,7 +379,7 @@ def write_prepared(
         with whole_file(file.with_suffix(".present.npy")) as beside, open(beside, "wb") as f:
             np.save(f, present)
 
-# %% ../../nbs/data/14_loader.ipynb #00000033
+# %% ../../nbs/data/14_loader.ipynb #470db74c
 # (x, present); None: absent or damaged
 def open_prepared(file: Path, shape: tuple) -> tuple[Tensor, Tensor] | None:
     "Map a prepared file."
@@ -396,7 +395,7 @@ def open_prepared(file: Path, shape: tuple) -> tuple[Tensor, Tensor] | None:
         warnings.simplefilter("ignore")  # torch remarks that the map is read-only
         return torch.from_numpy(np.asarray(x)), torch.from_numpy(present)
 
-
+# %% ../../nbs/data/14_loader.ipynb #2e6f2a8c
 # fill: see `write_prepared`
 def prepared_file(file: Path, shape: tuple, fill: Callable) -> tuple[Tensor, Tensor]:
     "The prepared file, made if it is not there."
@@ -405,7 +404,7 @@ def prepared_file(file: Path, shape: tuple, fill: Callable) -> tuple[Tensor, Ten
         found = open_prepared(file, shape)
     return found
 
-
+# %% ../../nbs/data/14_loader.ipynb #36f32981
 def write_subset(clips: ClipTensor, names: tuple[str, ...], at: list[int]) -> tuple[Tensor, Tensor, Path]:
     "Some clips of a streamed set in a file of their own: (x, present, file)."
     file = clips.file.with_name(f"{sha256_of(clips.file.name, json.dumps(names))[:24]}.npy")
@@ -414,7 +413,7 @@ def write_subset(clips: ClipTensor, names: tuple[str, ...], at: list[int]) -> tu
     fill = lambda rows: prepare_all((*job, rows), 1, False)
     return *prepared_file(file, (len(names), *clips.x.shape[1:]), fill), file
 
-# %% ../../nbs/data/14_loader.ipynb #00000036
+# %% ../../nbs/data/14_loader.ipynb #59ed3b4d
 # (x, present) of a batch, on the host
 def gather_rows(clips: ClipTensor, index: Tensor) -> tuple[Tensor, Tensor]:
     "Read the rows of a batch."
@@ -424,14 +423,14 @@ def gather_rows(clips: ClipTensor, index: Tensor) -> tuple[Tensor, Tensor]:
         target[i] = source[places[i]]
     return x, clips.present[index]
 
-
+# %% ../../nbs/data/14_loader.ipynb #39ec3b75
 def send_rows(clips: ClipTensor, index: Tensor, x: Tensor, present: Tensor) -> Batch:
     "A batch on the device."
     names = tuple(clips.names[i] for i in index.tolist())
     counts = None if clips.frames_raw is None else clips.frames_raw[index].to(clips.device)
     return Batch(x.to(clips.device, non_blocking=True), present.to(clips.device), names, index, counts)
 
-
+# %% ../../nbs/data/14_loader.ipynb #9b7c8ebc
 def read_ahead(
     make: Callable,  # part -> result
     parts: Sequence,  # in order
