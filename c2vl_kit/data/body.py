@@ -74,8 +74,8 @@ class Style:
 # %% ../../nbs/data/15_body.ipynb #adf5913c
 def draw_style(rng: np.random.Generator) -> Style:
     "One random set of habits; about one subject in four leads with the left hand."
-    pace, amplitude = np.clip(np.exp(rng.normal(0, 0.15)), 0.75, 1.25), np.clip(rng.normal(0.93, 0.16), 0.60,
-                                                                                1.18)
+    pace = np.clip(np.exp(rng.normal(0, 0.15)), 0.75, 1.25)
+    amplitude = np.clip(rng.normal(0.93, 0.16), 0.60, 1.18)
     return Style(pace=float(pace), amplitude=float(amplitude), hand="l" if rng.random() < 0.25 else "r",
                   slouch=float(rng.uniform(0, 9)), stance=float(rng.uniform(0.08, 0.15)),
                   carriage=float(rng.uniform(-85, -74)), flex=float(rng.uniform(0.965, 0.992)),

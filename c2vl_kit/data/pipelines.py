@@ -161,16 +161,16 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         def cell(v):
-            return (escape(v) if isinstance(v, str) else str(v) if isinstance(v, int) else "–"
-                    if np.isnan(v) else f"{v:.2f}")
+            number = v if isinstance(v, (str, int)) else "–" if np.isnan(v) else f"{v:.2f}"
+            return escape(str(number))
 
         head = "".join(f"<th>{escape(h)}</th>" for h in ("pipeline", *_FACTS))
         body = "".join("<tr>" + "".join(f"<td>{cell(v)}</td>" for v in row) + "</tr>" for row in self.rows)
-        strips = "".join(f"<figure style='margin:6px "
-                         f"0'><figcaption>{escape(name)}</figcaption>{_strip(clip)}</figure>"
+        captions = {name: f"<figcaption>{escape(name)}</figcaption>" for name in self.clips}
+        strips = "".join(f"<figure style='margin:6px 0'>{captions[name]}{_strip(clip)}</figure>"
                          for name, clip in self.clips.items())
-        return (f"<table><caption>clip "
-                f"{escape(self.clip)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{strips}")
+        table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        return f"<table><caption>clip {escape(self.clip)}</caption>{table}</table>{strips}"
 
 # %% ../../nbs/data/11_pipelines.ipynb #ed59f051
 def compare_pipelines(

@@ -18,8 +18,8 @@ def centre(
 ) -> Clip:  # one shift for all frames and bodies
     "Put a point of the first body, in the first frame that has it, at the origin."
     # (T, 3)
-    at = clip.joints[:, 0, list(clip.layout.middle)].mean(axis=1) if point == "hips" else body_place(clip,
-                                                                                                     point, 0)
+    hips = clip.joints[:, 0, list(clip.layout.middle)].mean(axis=1)
+    at = hips if point == "hips" else body_place(clip, point, 0)
     known = np.flatnonzero(~np.isnan(at).any(axis=1))
     if len(known):
         return clip.replace(joints=clip.joints - at[known[0]])

@@ -36,8 +36,8 @@ def drop_spread(
 def _too_wide(clip: Clip, ratio: float = 0.8) -> np.ndarray:
     "(T, M) bool: seen, and x-spread over `ratio` times the y-spread."
     shown = clip.mask[..., None]
-    spread = np.where(shown, clip.joints, -np.inf).max(axis=2) - np.where(shown, clip.joints,
-                                                                          np.inf).min(axis=2)
+    high = np.where(shown, clip.joints, -np.inf).max(axis=2)
+    spread = high - np.where(shown, clip.joints, np.inf).min(axis=2)
     return clip.mask.any(axis=2) & (spread[..., 0] > ratio * spread[..., 1])
 
 # %% ../../nbs/data/10_published.ipynb #1ae0eda9
@@ -56,9 +56,9 @@ def two_actors(
     source = source[:, : 1 + (source[:, 1] >= 0).any()]
     gone, frames = source < 0, np.arange(clip.T)[:, None]
     joints = np.where(gone[..., None, None], np.nan, clip.joints[frames, source]).astype(clip.joints.dtype)
-    confidence = None if clip.confidence is None else np.where(gone[..., None], 0,
-                                                               clip.confidence[frames,
-                                                                               source]).astype(np.float32)
+    confidence = clip.confidence
+    if confidence is not None:
+        confidence = np.where(gone[..., None], 0, confidence[frames, source]).astype(np.float32)
     return clip.replace(joints=joints, confidence=confidence)
 
 # %% ../../nbs/data/10_published.ipynb #b6ed4601
@@ -98,9 +98,9 @@ def _rearranged(clip: Clip, frames: np.ndarray, kept: np.ndarray) -> Clip:
     "Each body at its own frame numbers (T, M); NaN where not kept (T, M)."
     bodies = np.arange(clip.M)
     joints = np.where(kept[..., None, None], clip.joints[frames, bodies], np.nan).astype(clip.joints.dtype)
-    confidence = None if clip.confidence is None else np.where(kept[..., None],
-                                                               clip.confidence[frames, bodies],
-                                                               0).astype(np.float32)
+    confidence = clip.confidence
+    if confidence is not None:
+        confidence = np.where(kept[..., None], confidence[frames, bodies], 0).astype(np.float32)
     return clip.replace(joints=joints, confidence=confidence)
 
 # %% ../../nbs/data/10_published.ipynb #961c3816
@@ -133,8 +133,8 @@ def repeat_seen(
     time = np.arange(clip.T)[:, None]
     frames = np.where(there.any(axis=0), first + (time - first) % (last - first + 1), time)
     filled = _rearranged(fill_missing(clip), frames, np.ones_like(there))
-    return filled.replace(confidence=np.where(((time >= first) & (time <= last))[..., None],
-                                              filled.confidence, 0).astype(np.float32))
+    during = ((time >= first) & (time <= last))[..., None]
+    return filled.replace(confidence=np.where(during, filled.confidence, 0).astype(np.float32))
 
 # %% ../../nbs/data/10_published.ipynb #06235748
 def _repeat_legacy(clip: Clip, there: np.ndarray, frames: int) -> Clip:

@@ -88,8 +88,8 @@ def play(
     idle = {"lean": 1.2, "side": 1.0, "twist": 2.0, "root_x": 0.012, "look": 4.0, "el_l": 1.5, "el_r": 1.5}
     for c, size in idle.items():
         f, p, w = score.rng.uniform(0.15, 0.7, 3), score.rng.uniform(0, 1, 3), score.rng.normal(0, 0.6, 3)
-        out[c] = out[c] + size * score.style.restless * (w * np.sin(2 * np.pi * (f * seconds[:, None]
-                                                                                 + p))).sum(1)
+        waves = w * np.sin(2 * np.pi * (f * seconds[:, None] + p))
+        out[c] = out[c] + size * score.style.restless * waves.sum(1)
     return out
 
 # %% ../../nbs/data/16_score.ipynb #24f012a9

@@ -104,8 +104,8 @@ def hand_facts(
     off = np.linalg.norm(rel - side_pose, axis=1)
     away = np.gradient(off) * p.fps
     face = turn_about(back, *(hand - head).T) * mirror
-    gap = {"palms": x[:, at(f"{other} hand")], "arm": (x[:, at(f"{other} elbow")]
-                                                       + x[:, at(f"{other} shoulder")]) / 2,
+    gap = {"palms": x[:, at(f"{other} hand")],
+           "arm": (x[:, at(f"{other} elbow")] + x[:, at(f"{other} shoulder")]) / 2,
            "knee": x[:, at(f"{full} knee")]}
     gap = {k: np.linalg.norm(hand - v, axis=1) for k, v in gap.items()}
     level = {"over": head[:, 1] + 0.10, "face": neck[:, 1] + 0.10, "shoulder": neck[:, 1] - 0.14,
@@ -217,8 +217,8 @@ PLACES = {"ahead": ("in front of the body", "ahead of the body"),
           "behind": ("behind the body", "behind the back"), "": ("",)}
 TOUCHES = {"mouth": ("close to the mouth", "right in front of the mouth", "at the lips"),
           "ear": ("beside the ear", "against the side of the head", "next to the ear"),
-          "hip": ("on the hip", "resting at the hip"), "arm": ("folded against the opposite arm",
-                                                               "tucked under the other arm"),
+          "hip": ("on the hip", "resting at the hip"),
+          "arm": ("folded against the opposite arm", "tucked under the other arm"),
           "knee": ("on the knee", "resting on the thigh"),
           "palms": ("touching the other hand", "against the other palm")}
 
@@ -292,8 +292,8 @@ def phrases_of(
                  "down": ", putting it down"}.get(heading, "")
         out.append(f"{pick(LEGS[where]).format(side)}{swing}")
     left, right = m.hands["l"], m.hands["r"]
-    alike = (left.height, left.touch, left.heading, left.rest) == (right.height, right.touch, right.heading,
-                                                                   right.rest)
+    same = lambda hand: (hand.height, hand.touch, hand.heading, hand.rest)
+    alike = same(left) == same(right)
     if alike and not left.rest:
         out.append(hand_phrase(left, pick(("both hands", "both hands", "both arms")), pick))
     else:
