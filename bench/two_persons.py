@@ -21,7 +21,7 @@ from c2vl_kit.data.prepare import prepare
 from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.store import Store
 from c2vl_kit.data.pipelines import CENTRE_FACING, Pipeline
-from c2vl_kit.data.transforms import centre_each
+from c2vl_kit.data.placing import centre_each
 from c2vl_kit.evaluate.features import extract
 from c2vl_kit.evaluate.probes import linear_probe
 from c2vl_kit.methods import skeletonclr

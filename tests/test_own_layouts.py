@@ -10,7 +10,7 @@ from c2vl_kit.readers.arrays import from_numpy, own_layout
 from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES, compare_pipelines, get_pipeline, to_array
-from c2vl_kit.data.transforms import face
+from c2vl_kit.data.placing import face
 from c2vl_kit.core import InputError
 from c2vl_kit.drawing import layout_svg
 from c2vl_kit.skeleton import facing, filmstrip_svg

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from c2vl_kit.data import transforms
+from c2vl_kit.data import placing, published, transforms
 from c2vl_kit.data.augment import CROSCLR, Augment
 from c2vl_kit.readers.ntu import read_ntu, write_ntu
 from c2vl_kit.data.streams import STREAMS, stream
 from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES, compare_pipelines, get_pipeline, to_array
-from c2vl_kit.data.transforms import (
-    align_each, align_first, centre, centre_each, centre_frames, face, fill_missing, resample, seen,
-    stretch, two_actors)
+from c2vl_kit.data.placing import align_each, align_first, centre, centre_each, centre_frames, face
+from c2vl_kit.data.transforms import fill_missing, resample, seen, stretch
+from c2vl_kit.data.published import two_actors
 from c2vl_kit.core import InputError
 from c2vl_kit.drawing import rest_pose
 from c2vl_kit.skeleton import COCO17, KINECT20, LAYOUTS, NTU25, OPENPOSE25, Clip
@@ -304,8 +304,9 @@ def test_the_label_has_no_say(name):
             np.testing.assert_array_equal(done[0], other)
 
 
-def test_no_transform_reads_a_label():
-    tree = ast.parse(open(transforms.__file__, encoding="utf-8").read())
+@pytest.mark.parametrize("module", [transforms, placing, published])
+def test_no_transform_reads_a_label(module):
+    tree = ast.parse(open(module.__file__, encoding="utf-8").read())
     assert not [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in ("label", "label_name")]
 
 
@@ -348,9 +349,9 @@ def test_which_way_the_camera_looks_is_kept(name):
 
 
 @pytest.mark.parametrize("step", [centre, partial(centre, point="spine"), centre_frames, centre_each, face, align_first,
-                                  fill_missing, two_actors, transforms.trim, transforms.drop_empty, transforms.main_actor,
-                                  transforms.drop_short, transforms.drop_spread, transforms.repeat_seen, transforms.order_bodies,
-                                  transforms.round_storage])
+                                  fill_missing, two_actors, transforms.trim, transforms.drop_empty, published.main_actor,
+                                  published.drop_short, published.drop_spread, published.repeat_seen, transforms.order_bodies,
+                                  published.round_storage])
 def test_twice_is_once(step):
     for seed in range(5):
         once = step(messy(seed))

@@ -77,7 +77,7 @@ def build_store(
         (folder / "journal").unlink()
     return Store.open(out, verify=False), report
 
-# %% ../../nbs/data/01_build.ipynb #00000019
+# %% ../../nbs/data/01_build.ipynb #5b2c58ea
 def job_identity(
     stamps,  # one for each source, in order, see `stamp`
     reader,
@@ -90,7 +90,7 @@ def job_identity(
         return None
     return sha256_of(json.dumps([VERSION, dataset, layout and layout.to_dict(), who]), json.dumps(stamps))
 
-
+# %% ../../nbs/data/01_build.ipynb #e8d0bdff
 def stamp(path) -> list:  # [path, bytes, nanoseconds]
     "A file with its size and time of change."
     try:
@@ -99,7 +99,7 @@ def stamp(path) -> list:  # [path, bytes, nanoseconds]
     except (OSError, ValueError):
         return [str(path), 0, None]
 
-# %% ../../nbs/data/01_build.ipynb #0000001b
+# %% ../../nbs/data/01_build.ipynb #b4c764cf
 def code_digest(
     f,  # a function, or a `partial` of one
 ) -> list | None:  # None for one that has no place of its own
@@ -116,7 +116,7 @@ def code_digest(
         return None
     return [module, name, hashlib.sha256(Path(file).read_bytes()).hexdigest()]
 
-
+# %% ../../nbs/data/01_build.ipynb #39849251
 def as_fact(value):
     "An option of a reader in plain json: files with size and time of change, other objects by their pickle."
     if isinstance(value, (str, Path)):
@@ -168,17 +168,17 @@ def only_one(
             _HELD.discard(key)
             lock.close()
 
-# %% ../../nbs/data/01_build.ipynb #00000021
+# %% ../../nbs/data/01_build.ipynb #8ccfb4b9
 def _busy(folder: Path, pid: str) -> str:
     who = f"{folder.with_suffix('')} is being built by another process ({pid})"
     return f"{who}; wait until it has finished, or stop it."
 
-
+# %% ../../nbs/data/01_build.ipynb #5c89a1f3
 def _lock(folder: Path):  # -> open file; close it to give the lock back
     "Make `folder` and lock it for this process; `InputError` when another one has it."
     return lock_file(folder / "lock", lambda pid: _busy(folder, pid))
 
-
+# %% ../../nbs/data/01_build.ipynb #eea2d69e
 def _remove(folder: Path):  # of an unfinished build
     "Remove it, the lock last."
     shutil.rmtree(folder / "store", ignore_errors=True)
@@ -204,7 +204,7 @@ def swap_in(
         raise
     shutil.rmtree(old, ignore_errors=True)
 
-# %% ../../nbs/data/01_build.ipynb #00000027
+# %% ../../nbs/data/01_build.ipynb #cad722f9
 def clean_stale(out: Path):  # the store that will be built
     "Bring back an old store that a dead build had moved aside; remove what dead builds left."
     for kind in ("old", "tmp"):  # earlier versions of the kit built in `tmp` folders
@@ -222,7 +222,7 @@ def clean_stale(out: Path):  # the store that will be built
             if not (folder / "store").exists():
                 _remove(folder)
 
-
+# %% ../../nbs/data/01_build.ipynb #7c9e4178
 def store_target(
     out,  # where the store shall go
     overwrite: bool,  # whether a store may be replaced
@@ -285,7 +285,7 @@ class StoreWriter:
         self.enter(source, row)
         return row
 
-# %% ../../nbs/data/01_build.ipynb #0000002f
+# %% ../../nbs/data/01_build.ipynb #f6d179a2
 def refusal(w: StoreWriter, clip) -> str | None:  # clip: a Clip, or the error that reading it gave
     "Why a candidate cannot be taken, or None."
     if not isinstance(clip, Clip):
@@ -297,7 +297,7 @@ def refusal(w: StoreWriter, clip) -> str | None:  # clip: a Clip, or the error t
         both = f"its layout is {clip.layout.name}, the store's is {w.layout.name}"
         return f"{both}; build a store of its own for it."
 
-
+# %% ../../nbs/data/01_build.ipynb #5066571d
 def offer(w: StoreWriter, source, clip) -> list:  # [row], or [source as the report calls it, reason]
     "Take a candidate, or put it into quarantine with its reason."
     w.report.found += 1
@@ -310,14 +310,14 @@ def offer(w: StoreWriter, source, clip) -> list:  # [row], or [source as the rep
     w.report.quarantined[key] = why
     return [key, why]
 
-# %% ../../nbs/data/01_build.ipynb #00000032
+# %% ../../nbs/data/01_build.ipynb #735d3577
 def begin_build(
-    folder: Path,
-    job: str | None,
+    folder: Path,  # of the unfinished build
+    job: str | None,  # its identity
     files: list | None,
     report: ReadReport,
     layout: Layout | None,
-    progress: bool,
+    progress: bool,  # whether to say what is continued
 ) -> tuple[StoreWriter, Journal, int]:  # …, files that are done
     "Take up a stopped build, or start one."
     found = read_journal(folder / "journal", job)
@@ -337,27 +337,22 @@ def begin_build(
             report.found += len(entries)
             journal = Journal(folder / "journal", {}, size)
             journal.count = len(entries)
-            _say(
-                f"continuing a build that was stopped: {last['done']:,} of {len(files):,} files are done.",
-                progress,
-            )
+            done = f"{last['done']:,} of {len(files):,} files are done"
+            _say(f"continuing a build that was stopped: {done}.", progress)
             return w, journal, last["done"]
     elif (folder / "journal").exists():
-        _say(
-            f"the unfinished build in {folder} was of other sources or options, or cannot be continued: "
-            "starting anew.",
-            progress,
-        )
+        why = "was of other sources or options, or cannot be continued"
+        _say(f"the unfinished build in {folder} {why}: starting anew.", progress)
     (folder / "journal").unlink(missing_ok=True)
     shutil.rmtree(folder / "store", ignore_errors=True)
     return StoreWriter(folder / "store", report, layout), Journal(folder / "journal", dict(job=job)), 0
 
-
+# %% ../../nbs/data/01_build.ipynb #07c9b991
 def _say(text: str, progress: bool):
     if progress:
         tqdm.write(text, file=sys.stderr)
 
-# %% ../../nbs/data/01_build.ipynb #00000034
+# %% ../../nbs/data/01_build.ipynb #f4cbae2d
 def fill_store(w: StoreWriter, journal: Journal, candidates, done: int, keep: bool, bar):
     "Offer all candidates (number of the file, source, clip), and write the journal now and then."
     journal.current = done  # the file that is being read
@@ -373,7 +368,7 @@ def fill_store(w: StoreWriter, journal: Journal, candidates, done: int, keep: bo
     if keep:
         journal.commit(w, journal.current + 1)
 
-
+# %% ../../nbs/data/01_build.ipynb #046436a5
 def _stop(folder: Path, w: StoreWriter, journal: Journal, job: str | None) -> int:  # files that are kept
     "Save what can be saved of a build that ends early; with nothing to continue, the journal goes."
     # else the last line may be torn, and the one before it counts
@@ -387,7 +382,7 @@ def _stop(folder: Path, w: StoreWriter, journal: Journal, job: str | None) -> in
     (folder / "journal").unlink(missing_ok=True)
     return 0
 
-# %% ../../nbs/data/01_build.ipynb #00000037
+# %% ../../nbs/data/01_build.ipynb #5823d66d
 def finish_store(w: StoreWriter, dataset: str):
     "Close the arrays and write table, checksum and report; `InputError` where no clip is left."
     digests = {"joints.npy": w.joints.close()}
@@ -400,9 +395,8 @@ def finish_store(w: StoreWriter, dataset: str):
         none = f"none of the {w.report.found} clips could be used, so no store was made"
         raise InputError(f"{none}; the first was {where}: {why}")
     number_classes(w.table, w.report.notes)
-    head = dict(
-        version=VERSION, dataset=dataset, layout=w.layout.to_dict(), clips=len(w.taken), table=w.table
-    )
+    head = dict(version=VERSION, dataset=dataset, layout=w.layout.to_dict())
+    head |= dict(clips=len(w.taken), table=w.table)
     head["checksum"] = table_checksum(head, digests)
     seen = check_bodies(some_clips(w))
     head["bodies"] = w.report.bodies = seen.to_dict()
@@ -414,7 +408,7 @@ def finish_store(w: StoreWriter, dataset: str):
         with open(w.folder / name, "rb+") as f:
             os.fsync(f.fileno())
 
-
+# %% ../../nbs/data/01_build.ipynb #84434c1e
 def some_clips(w: StoreWriter, most: int = 100) -> list[Clip]:
     "Clips from all over a store whose arrays are written."
     x, V, t = np.load(w.folder / "joints.npy", mmap_mode="r"), w.layout.V, w.table
@@ -447,7 +441,7 @@ def number_classes(
     notes.append(f"The clips have class names and no labels, so the {len(number)} names were numbered in "
                  "alphabetical order; give the reader classes=[…] for an order of your own.")
 
-# %% ../../nbs/data/01_build.ipynb #0000003c
+# %% ../../nbs/data/01_build.ipynb #145f9ad3
 def files_or_clips(sources, reader) -> tuple[list | None, Iterable]:  # (files, or None; clips)
     "Files as a list, or clips as an iterator; `InputError` for files without a reader."
     items = iter(sources)
@@ -458,7 +452,7 @@ def files_or_clips(sources, reader) -> tuple[list | None, Iterable]:  # (files, 
         raise InputError("sources are files, so a reader is needed, for example reader=read_ntu.")
     return [first, *items], ()
 
-
+# %% ../../nbs/data/01_build.ipynb #512f0037
 def default_workers(reader, size: int) -> int:  # size: bytes of all files
     "As many processes as there are cores for this one, if that helps."
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -468,7 +462,7 @@ def default_workers(reader, size: int) -> int:  # size: bytes of all files
         return 1
     return max(1, min(cores, size // 16_000_000))
 
-
+# %% ../../nbs/data/01_build.ipynb #1116608e
 def _from_files(files: list, reader, workers: int, start: int):  # start: files to leave out, they are done
     "Iterator of (number of the file, file, Clip | InputError); a file may give many."
     with closing(read_all(files[start:], reader, workers)) as items:
@@ -477,7 +471,7 @@ def _from_files(files: list, reader, workers: int, start: int):  # start: files 
                 start += 1
             yield start, path, item
 
-
+# %% ../../nbs/data/01_build.ipynb #a983a034
 def _from_clips(clips):
     "The same for clips that come as they are."
     for k, clip in enumerate(clips):

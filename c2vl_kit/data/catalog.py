@@ -61,11 +61,10 @@ class Dataset:
     def splits(self) -> tuple[str, ...]:  # names of the official splits; the first is the default
         return tuple(self.rules)
 
-    # files, names left out, path -> Clip(s)
-    def locate(self, root) -> tuple[list[Path], list[str], Callable]:
+    def locate(self, root) -> tuple[list[Path], list[str], Callable]:  # files, names left out, reader
         "Find the raw recordings anywhere under a folder; `InputError` when there are none."
         if self.reader is None:
-            raise InputError(f"{self.name} has no raw files; c2vl_kit.data.body makes its clips, as does "
+            raise InputError(f"{self.name} has no raw files; c2vl_kit.data.simulate makes its clips, as does "
                              "`c2vl prepare simulated`.")
         return (self.find or files_by_pattern)(self, Path(root))
 
@@ -76,9 +75,12 @@ class Dataset:
         title = f"**{md_text(self.title)}** (`{md_text(self.name)}`)"
         return "\n".join([title, "", "| | |", "|---|---|", *dataset_card(self)])
 
-# %% ../../nbs/data/05_catalog.ipynb #0000000c
-# keep: which of the files belong to `d`
-def files_by_pattern(d: Dataset, root, keep: Callable = lambda path: True):
+# %% ../../nbs/data/05_catalog.ipynb #feb67534
+def files_by_pattern(
+    d: Dataset,
+    root,  # the folder to look in
+    keep: Callable = lambda path: True,  # which of the files belong to `d`
+):
     "(files, skipped names, reader) by the data set's pattern; `InputError` when nothing is there."
     files = [p for p in files_below(d, root, d.pattern) if keep(p)]
     if not files:
@@ -88,7 +90,7 @@ def files_by_pattern(d: Dataset, root, keep: Callable = lambda path: True):
     wanted = [p for p, n in zip(files, names) if n not in d.missing]
     return wanted, [n for n in names if n in d.missing], d.reader
 
-
+# %% ../../nbs/data/05_catalog.ipynb #0a3574a9
 def files_below(d: Dataset, root, pattern: str) -> list[Path]:
     "Files of these patterns anywhere under `root`, by their names; `InputError` when it is no folder."
     root, fix = Path(root), f"give the folder that holds {d.name}'s files ({d.pattern}) as root"
@@ -128,7 +130,7 @@ UTD_MHAD = Dataset(
     sure="all files read, every number counted [R✓]",
 )
 
-# %% ../../nbs/data/05_catalog.ipynb #00000013
+# %% ../../nbs/data/05_catalog.ipynb #9fa85f9a
 NTU_FILES = ("S*C*P*R*A*.skeleton", read_ntu, 30.0)
 NTU_LICENCE = "research use, after registration"
 NTU_SOURCE = "from the ROSE Lab of Nanyang Technological University, after registration"
@@ -138,7 +140,7 @@ def find_ntu60(d: Dataset, root):
     "As by pattern, without the classes that only NTU RGB+D 120 has."
     return files_by_pattern(d, root, lambda p: not p.stem[-3:].isdecimal() or int(p.stem[-3:]) <= 60)
 
-
+# %% ../../nbs/data/05_catalog.ipynb #de807c15
 NTU60 = Dataset(
     "ntu60", "NTU RGB+D 60", NTU25, NTU_CLASSES[:60], *NTU_FILES, 56_880 - 302,
     MappingProxyType({
@@ -146,11 +148,11 @@ NTU60 = Dataset(
         "xview": Rule("camera", frozenset({2, 3}), counts=(37_646, 18_932)),
     }),
     NTU_LICENCE, "A. Shahroudy, J. Liu, T.-T. Ng, G. Wang: NTU RGB+D: A Large Scale Dataset for 3D Human "
-                 "Activity "
-    "Analysis, CVPR 2016",
+                 "Activity Analysis, CVPR 2016",
     f"nturgbd_skeletons_s001_to_s017.zip {NTU_SOURCE}", ntu_missing(60),
     find=find_ntu60, family="ntu", sure="four files read; lists [R], counts checked against each other")
 
+# %% ../../nbs/data/05_catalog.ipynb #fc9b23b7
 NTU120 = Dataset(
     "ntu120", "NTU RGB+D 120", NTU25, NTU_CLASSES, *NTU_FILES, 114_480 - 535,
     MappingProxyType({
@@ -163,14 +165,18 @@ NTU120 = Dataset(
     f"nturgbd_skeletons_s001_to_s017.zip and …_s018_to_s032.zip {NTU_SOURCE}", ntu_missing(120),
     family="ntu", sure="lists [R], counts checked against each other")
 
-# %% ../../nbs/data/05_catalog.ipynb #00000016
+# %% ../../nbs/data/05_catalog.ipynb #fd881f38
 PKU_NAMES = {  # part -> how its files are called, skeletons and labels alike
     1: r"\d{4}-[LMR]\.(txt|skeleton)",
     2: r"A\d\dN\d\d-[LMR]\.(txt|skeleton)",
 }
 
 
-def find_pku(part: int, d: Dataset, root):  # part: 1 or 2
+def find_pku(
+    part: int,  # 1 or 2
+    d: Dataset,
+    root,  # the folder to look in
+):
     "Skeleton files of a part, and `read_pku` bound to the folder of their labels."
     found = files_below(d, root, "*.txt | *.skeleton")
     mine, other = ([p for p in found if re.fullmatch(PKU_NAMES[k], p.name)] for k in (part, 3 - part))
@@ -180,16 +186,14 @@ def find_pku(part: int, d: Dataset, root):  # part: 1 or 2
         raise InputError(f"no file named {d.pattern} lies under {root}; {fix}.")
     inside = dict.fromkeys(p.parent for p in mine)
     folders = {f: holds_labels(next(p for p in mine if p.parent == f)) for f in inside}
-    labels, files = (
-        [f for f, is_label in folders.items() if is_label],
-        [p for p in mine if not folders[p.parent]],
-    )
+    labels = [f for f, is_label in folders.items() if is_label]
+    files = [p for p in mine if not folders[p.parent]]
     if not files or not labels:
         have, lack = ("labels", "skeletons") if labels else ("skeletons", "labels")
         raise InputError(f"{root} holds {have} of {d.name} but no {lack}; give the folder above both.")
     return files, [], partial(read_pku, labels=labels[0] if len(labels) == 1 else None, part=part)
 
-
+# %% ../../nbs/data/05_catalog.ipynb #5a3c68aa
 def holds_labels(path: Path) -> bool:
     "Whether a file of PKU-MMD begins like a label file."
     with open(path, "rb") as f:
@@ -212,7 +216,7 @@ def pku_splits(d: Dataset, root, store: Store):
         name = {"subject": "xsub", "view": "xview"}[kind[1]]
         yield Split(d.name, name, train, {"official": test, "clean": clean})
 
-# %% ../../nbs/data/05_catalog.ipynb #0000001c
+# %% ../../nbs/data/05_catalog.ipynb #16ab6008
 PKU_FACTS = (
     "research use; ask the authors",
     "C. Liu, Y. Hu, Y. Li, S. Song, J. Liu: PKU-MMD: A Large Scale Benchmark for Continuous Multi-Modal "
@@ -220,6 +224,7 @@ PKU_FACTS = (
     "Understanding, 2017",
 )
 
+# %% ../../nbs/data/05_catalog.ipynb #7ccc667a
 PKU_MMD_1 = Dataset(
     "pku-mmd-1", "PKU-MMD, part I", NTU25, PKU_CLASSES, "0002-L.txt … 0364-R.txt", read_pku, 30.0, 21_545,
     MappingProxyType({
@@ -231,6 +236,7 @@ PKU_MMD_1 = Dataset(
     "otherwise",
     find=partial(find_pku, 1), split_files=pku_splits, sure="layout [R], total [R], counts [M]; no file seen")
 
+# %% ../../nbs/data/05_catalog.ipynb #1cd19a95
 PKU_MMD_2 = Dataset(
     "pku-mmd-2", "PKU-MMD, part II", NTU25, PKU_CLASSES, "A01N01-L.txt … A26N13-R.txt", read_pku, 30.0, 6_952,
     MappingProxyType({
@@ -267,7 +273,7 @@ SYSU = Dataset(
     sure="layout [R], counts [M], draws our own; no file seen",
 )
 
-# %% ../../nbs/data/05_catalog.ipynb #00000020
+# %% ../../nbs/data/05_catalog.ipynb #1ee5a7d2
 SBU = Dataset(
     "sbu",
     "SBU Kinect Interaction",
@@ -291,6 +297,7 @@ SBU = Dataset(
     sure="all files read, every number counted [R✓]",
 )
 
+# %% ../../nbs/data/05_catalog.ipynb #dfb47651
 ODD_SUBJECTS = frozenset((1, 3, 5, 7, 9))
 MSR_ACTION3D = Dataset(
     "msr-action3d",
@@ -318,7 +325,7 @@ MSR_ACTION3D = Dataset(
     sure="four files read; lists [R], total [M]",
 )
 
-# %% ../../nbs/data/05_catalog.ipynb #00000022
+# %% ../../nbs/data/05_catalog.ipynb #1138480f
 def driveact_tables(d: Dataset, root) -> Path:
     "The folder of activity tables below `root`, the inner mirror's if there are several."
     folders = sorted({p.parent for p in files_below(d, root, "midlevel.chunks_90*.csv")})
@@ -328,13 +335,13 @@ def driveact_tables(d: Dataset, root) -> Path:
                          "activities_3s/inner_mirror; give the folder above it.")
     return inner[0]
 
-
+# %% ../../nbs/data/05_catalog.ipynb #beae9ae5
 def find_driveact(d: Dataset, root):
     "Recordings, and `read_driveact` bound to the tables that say what happens in them."
     files, skipped, reader = files_by_pattern(d, root)
     return files, skipped, partial(reader, activities=driveact_tables(d, root))
 
-
+# %% ../../nbs/data/05_catalog.ipynb #b035f091
 def driveact_lists(d: Dataset, root, store: Store):
     "Iterator of the three splits."
     for k, parts in driveact_splits(driveact_tables(d, root)).items():
@@ -342,7 +349,7 @@ def driveact_lists(d: Dataset, root, store: Store):
         clean = unseen_in_training(store, train, test)
         yield Split(d.name, f"split{k}", train, {"official": test, "clean": clean, "validation": validation})
 
-
+# %% ../../nbs/data/05_catalog.ipynb #eddc0f4e
 DRIVE_ACT = Dataset(
     "drive-act",
     "Drive&Act, mid-level activities",
@@ -355,8 +362,7 @@ DRIVE_ACT = Dataset(
     MappingProxyType({f"split{k}": Listed(f"midlevel.chunks_90.split_{k}.*.csv") for k in range(3)}),
     "research use; see driveandact.com",
     "M. Martin, A. Roitberg, M. Haurilet, M. Horne, S. Reiß, M. Voit, R. Stiefelhagen: Drive&Act: A "
-    "Multi-modal "
-    "Dataset …, ICCV 2019",
+    "Multi-modal Dataset …, ICCV 2019",
     "openpose_3d and activities_3s from driveandact.com",
     find=find_driveact,
     split_files=driveact_lists,
@@ -364,24 +370,15 @@ DRIVE_ACT = Dataset(
     sure="layout [R]; no file seen",
 )
 
-# %% ../../nbs/data/05_catalog.ipynb #00000025
+# %% ../../nbs/data/05_catalog.ipynb #92048e3b
 SIMULATED = Dataset(
     "simulated", "Simulated motions", None, (), "", None, 30.0, None,
     MappingProxyType({"xsub": Rule("subject", frozenset(range(1, 1000, 2)))}),
     "Apache-2.0, part of c2vl_kit", "c2vl_kit", "`c2vl prepare simulated` makes it", sure="made here")
 
+# %% ../../nbs/data/05_catalog.ipynb #52ec668c
 DATASETS = (
-    NW_UCLA,
-    UTD_MHAD,
-    NTU60,
-    NTU120,
-    PKU_MMD_1,
-    PKU_MMD_2,
-    SYSU,
-    DRIVE_ACT,
-    SBU,
-    MSR_ACTION3D,
-    SIMULATED,
+    NW_UCLA, UTD_MHAD, NTU60, NTU120, PKU_MMD_1, PKU_MMD_2, SYSU, DRIVE_ACT, SBU, MSR_ACTION3D, SIMULATED,
 )
 
 # %% ../../nbs/data/05_catalog.ipynb #00000026
@@ -398,20 +395,18 @@ def get_dataset(
     raise InputError(f"there is no data set named {name!r}; choose one of "
                      f"{', '.join(d.name for d in DATASETS)}.")
 
-# %% ../../nbs/data/05_catalog.ipynb #00000028
+# %% ../../nbs/data/05_catalog.ipynb #1454f453
 def dataset_card(d: Dataset) -> list[str]:
     "Rows of markdown with the facts of a data set."
     n = f"{d.expected:,}" if d.expected else "as many as you make" if d.reader is None else "not known here"
     used = f", {len(d.labels)} of them occur" if d.labels else ""
+    some = ', '.join(d.classes[:3])
     patterns = md_text(d.pattern)
     for code, sign in (("\\|", "|"), ("&#42;", "*"), ("&#91;", "[")):  # code shows as it stands
         patterns = patterns.replace(code, sign)
     rows = [
         ("clips", n),
-        (
-            "classes",
-            f"{len(d.classes)}: {', '.join(d.classes[:3])} …{used}" if d.classes else "the store says",
-        ),
+        ("classes", f"{len(d.classes)}: {some} …{used}" if d.classes else "the store says"),
         ("layout", d.layout.name if d.layout else "the store says"),
         ("frame rate", f"{d.fps:g}"),
         *((f"split {names}", says + counts) for names, says, counts in split_rows(d)),
@@ -424,7 +419,7 @@ def dataset_card(d: Dataset) -> list[str]:
     ]
     return [f"| {md_text(k)} | {v if k == 'files' else md_text(v)} |" for k, v in rows]
 
-
+# %% ../../nbs/data/05_catalog.ipynb #1223b9bf
 def split_rows(d: Dataset):
     "Iterator of (names, what the split says, counts); draws of one kind share a row."
     for name, rule in d.rules.items():
@@ -436,7 +431,7 @@ def split_rows(d: Dataset):
         names = f"{name} … {name[:-1]}{draws - 1}" if draws > 1 else name
         yield names, rule.says().removeprefix("draw 0: "), counts
 
-# %% ../../nbs/data/05_catalog.ipynb #0000002b
+# %% ../../nbs/data/05_catalog.ipynb #cbf3f8dc
 def get_split(
     store: Store,  # of a data set of the catalogue, or with splits of its own
     name: str | None = None,  # split; None: the data set's default
@@ -458,7 +453,7 @@ def get_split(
     rule = d.rules[name]
     return both_sides(store, name, rule.says(), *rule.divide(store))
 
-
+# %% ../../nbs/data/05_catalog.ipynb #91844637
 def kept_splits(store: Store) -> dict[str, Path]:  # name -> file
     "Splits kept with a store."
     return {p.stem: p for p in sorted((store.path / "splits").glob("*.json"))}

@@ -41,7 +41,7 @@ class Overlap:
         how = f"({len(self.by_name):,} by name, {len(self.by_content):,} by content)"
         return f"**{len(self.clips):,} of {self.tests:,}** {where} {how}"
 
-# %% ../../nbs/data/06_guards.ipynb #0000000a
+# %% ../../nbs/data/06_guards.ipynb #e280a2cb
 def find_overlap(
     train: Split,  # its `train` is the pre-training list
     test: Split,  # all of its `tests` are asked about
@@ -63,7 +63,7 @@ def find_overlap(
     names, sides = tuple(n for n in train.train if n in out), [f"{s.dataset} {s.name}" for s in (train, test)]
     return Overlap(*sides, by_name, by_content, names, len(tests))
 
-
+# %% ../../nbs/data/06_guards.ipynb #6f1249d1
 def dataset_family(dataset: str) -> str:
     "The family that shares recordings and clip names, e.g. `ntu`; a data set's own name if it has none."
     return next((d.family or d.name for d in DATASETS if d.name == dataset), dataset)
@@ -147,8 +147,7 @@ def zero_shot_split(
     if not train or not tests["unseen"]:
         raise InputError(
             f"{store.path} has {len(train)} training clips of seen and {len(tests['unseen'])} test clips of "
-            f"unseen "
-            f"classes; prepare more of {store.dataset}."
+            f"unseen classes; prepare more of {store.dataset}."
         )
     occur = tuple(len(set(ids) & set(label.values())) for ids in (classes.seen, classes.unseen))
     return ZeroShot(classes, Split(split.dataset, f"{split.name}-{name}", train, tests), occur)

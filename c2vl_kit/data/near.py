@@ -17,10 +17,9 @@ from ..core import InputError, md_text
 from .store import Store
 from ..skeleton import Clip, Layout, interpolate_missing
 
-# %% ../../nbs/data/04_near.ipynb #00000008
-THRESHOLD = (
-    0.05  # of the body's size, about 2.5 cm: between the worst copies and the nearest honest neighbours
-)
+# %% ../../nbs/data/04_near.ipynb #e2466a0a
+# of the body's size, about 2.5 cm: between the worst copies and the nearest honest neighbours
+THRESHOLD = 0.05
 BINS = (0, 1e-6, 0.01, 0.02, 0.05, 0.07, 0.1, 0.2, 0.4, 0.8)  # of the histogram, in body sizes
 MOST_PEOPLE, _MOMENTS, _SAMPLES = 2, 8, 24  # people compared; frames in a descriptor; frames in an alignment
 
@@ -84,8 +83,7 @@ class NearReport:
         lines = [
             f"**Copies of test clips in training**, {md_text(self.dataset)} {md_text(self.split)}: "
             f"{len(self.distances):,} test clips, {len(self.exact):,} exact copies, {len(self.near):,} near "
-            f"ones "
-            f"({self.seconds:.1f} s). Nearest that is none: {self.gap[1]:.1%} of a body's size.",
+            f"ones ({self.seconds:.1f} s). Nearest that is none: {self.gap[1]:.1%} of a body's size.",
             "", "| distance to the nearest training clip | test clips | |", "|---|---|---|",
         ]
         count, edges = np.histogram(self.distances, bins=[*BINS, np.inf])
@@ -124,7 +122,7 @@ def search_copies(store: Store, train: tuple, tests: list, k: int):
         )
     return best, where, kind
 
-# %% ../../nbs/data/04_near.ipynb #00000012
+# %% ../../nbs/data/04_near.ipynb #b7907ef1
 def comparable_poses(clip: Clip, people: int) -> np.ndarray:  # (T, people * V * 3) float32
     "A clip as one row for each frame, centred once for the whole clip; who is absent stands at the centre."
     x = interpolate_missing(np.array(clip.joints[:, :people], np.float32))
@@ -133,19 +131,19 @@ def comparable_poses(clip: Clip, people: int) -> np.ndarray:  # (T, people * V *
     out[:, : x.shape[1]] = np.nan_to_num(x)
     return out.reshape(clip.T, -1)
 
-
+# %% ../../nbs/data/04_near.ipynb #e70cf62b
 def mirror_poses(x: np.ndarray, layout: Layout) -> np.ndarray:  # x: (..., people * V * 3)
     "The same poses in a mirror: x turned round, left and right joints exchanged."
     x = x.reshape(*x.shape[:-1], -1, layout.V, 3)[..., layout.mirror, :] * np.float32([-1, 1, 1])
     return x.reshape(*x.shape[:-3], -1)
 
-
+# %% ../../nbs/data/04_near.ipynb #1585c002
 def body_size(clip: Clip) -> float:
     "Root mean square distance of a body's joints from their mean, half a metre or so for a grown person."
     x = clip.joints - np.nanmean(clip.joints, axis=2, keepdims=True)
     return float(np.sqrt(np.nanmean((x**2).sum(-1))))
 
-# %% ../../nbs/data/04_near.ipynb #00000015
+# %% ../../nbs/data/04_near.ipynb #9a20b506
 # x: (T, D); times: (K,) fractional frames -> (K, D)
 def poses_at(x: np.ndarray, times: np.ndarray) -> np.ndarray:
     "Poses between frames, by straight lines."
@@ -153,12 +151,12 @@ def poses_at(x: np.ndarray, times: np.ndarray) -> np.ndarray:
     j = np.minimum(i + 1, len(x) - 1)
     return x[i] + (times - i).astype(np.float32)[:, None] * (x[j] - x[i])
 
-
+# %% ../../nbs/data/04_near.ipynb #ebcd7350
 def descriptor(x: np.ndarray) -> np.ndarray:  # x: (T, D) -> (8 D,)
     "A clip at eight moments."
     return poses_at(x, np.linspace(0, len(x) - 1, _MOMENTS)).ravel()
 
-
+# %% ../../nbs/data/04_near.ipynb #e3e9a550
 # (n, D), (m, D) -> (n, k) rows of b
 def nearest_rows(a: np.ndarray, b: np.ndarray, k: int, block: int = 1024) -> np.ndarray:
     "The k nearest rows of `b` for each row of `a`, in no order."
@@ -168,7 +166,7 @@ def nearest_rows(a: np.ndarray, b: np.ndarray, k: int, block: int = 1024) -> np.
         found.append(np.argpartition(d, k - 1, axis=1)[:, :k])
     return np.concatenate(found)
 
-# %% ../../nbs/data/04_near.ipynb #00000018
+# %% ../../nbs/data/04_near.ipynb #dc566e1c
 def aligned_distances(
     query: Callable,  # row -> poses of a test clip (T, D); clips are read when needed
     known: Callable,  # row -> poses of a training clip
@@ -188,7 +186,7 @@ def aligned_distances(
         out[rows] = np.min(found, axis=0)
     return out.reshape(pairs.shape)
 
-
+# %% ../../nbs/data/04_near.ipynb #d5628bc5
 def padded(poses: list) -> tuple[np.ndarray, np.ndarray]:  # (N, Tmax, D), lengths (N,)
     "Clips of different lengths in one array."
     T = np.array([len(x) for x in poses])
@@ -197,28 +195,7 @@ def padded(poses: list) -> tuple[np.ndarray, np.ndarray]:  # (N, Tmax, D), lengt
         row[: len(x)] = x
     return out, T
 
-# %% ../../nbs/data/04_near.ipynb #0000001b
-# x: (N, Tmax, D); T: (N,) lengths; times: (N, K) -> poses (N, K, D), change per frame (N, K, D)
-def _sample(x, T, times):
-    "Poses and their speed at fractional times of a batch of clips, held at the ends."
-    t = np.clip(times, 0, (T - 1)[:, None])
-    i = np.minimum(t.astype(int), np.maximum(T - 2, 0)[:, None])
-    j, row = np.minimum(i + 1, (T - 1)[:, None]), np.arange(len(x))[:, None]
-    first = x[row, i]
-    speed = x[row, j] - first
-    return first + speed * (t - i).astype(np.float32)[..., None], speed
-
-
-def _centred(x, w):  # x: (N, K, D); w: (N, K) 0 or 1
-    "Minus the mean joint over the moments that count."
-    mean = (w[:, None] @ x)[:, 0].reshape(len(x), -1, 3).mean(1) / np.maximum(w.sum(1), 1)[:, None]
-    return x - np.tile(mean, x.shape[2] // 3)[:, None]
-
-
-def _dots(a, b):  # (N, K, D) twice -> (N, K)
-    return np.einsum("nkd,nkd->nk", a, b)
-
-# %% ../../nbs/data/04_near.ipynb #0000001d
+# %% ../../nbs/data/04_near.ipynb #80211e95
 # q, b: (N, T, D) padded; o, s: first guess of shift and length, in frames of b
 def _overlay(q, Tq, b, Tb, o, s, steps=6):
     "Root mean square joint distance (N,) of the best overlay found from one beginning."
@@ -240,3 +217,24 @@ def _overlay(q, Tq, b, Tb, o, s, steps=6):
         o = o + np.clip((a22 * b1 - a12 * b2) / det, -most, most)
         s = np.clip(s + np.clip((a11 * b2 - a12 * b1) / det, -most, most), 0.4 * span, 2.5 * span)
     return best
+
+# %% ../../nbs/data/04_near.ipynb #0f9ac143
+# x: (N, Tmax, D); T: (N,) lengths; times: (N, K) -> poses (N, K, D), change per frame (N, K, D)
+def _sample(x, T, times):
+    "Poses and their speed at fractional times of a batch of clips, held at the ends."
+    t = np.clip(times, 0, (T - 1)[:, None])
+    i = np.minimum(t.astype(int), np.maximum(T - 2, 0)[:, None])
+    j, row = np.minimum(i + 1, (T - 1)[:, None]), np.arange(len(x))[:, None]
+    first = x[row, i]
+    speed = x[row, j] - first
+    return first + speed * (t - i).astype(np.float32)[..., None], speed
+
+# %% ../../nbs/data/04_near.ipynb #421a8816
+def _centred(x, w):  # x: (N, K, D); w: (N, K) 0 or 1
+    "Minus the mean joint over the moments that count."
+    mean = (w[:, None] @ x)[:, 0].reshape(len(x), -1, 3).mean(1) / np.maximum(w.sum(1), 1)[:, None]
+    return x - np.tile(mean, x.shape[2] // 3)[:, None]
+
+# %% ../../nbs/data/04_near.ipynb #0103f88b
+def _dots(a, b):  # (N, K, D) twice -> (N, K)
+    return np.einsum("nkd,nkd->nk", a, b)

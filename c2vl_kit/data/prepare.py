@@ -44,14 +44,14 @@ def prepare(
             warnings.warn(f"{e} (the catalogue's own list is used instead, where there is one)", stacklevel=2)
     return store, report
 
-# %% ../../nbs/data/07_prepare.ipynb #00000010
+# %% ../../nbs/data/07_prepare.ipynb #48d54e12
 class Markdown(str):
     "Text that a notebook shows as formatted text."
 
     def _repr_markdown_(self):
         return str(self)
 
-
+# %% ../../nbs/data/07_prepare.ipynb #30595a95
 def check(
     store: Store,  # of a data set of the catalogue
     strict: bool = True,  # raise at a difference; False: only report it (a part of a data set is all right)

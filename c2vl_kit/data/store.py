@@ -22,20 +22,10 @@ from ..core import MOST_CLASSES, InputError, as_label, md_text, sha256_of
 from ..readers.checks import BodyCheck
 from ..skeleton import Clip, Layout
 
-# %% ../../nbs/data/00_store.ipynb #0000000a
+# %% ../../nbs/data/00_store.ipynb #5f147b67
 VERSION = 1  # of the folder's format
 COLUMNS = (
-    "name",
-    "label",
-    "label_name",
-    "subject",
-    "camera",
-    "setup",
-    "repetition",
-    "T",
-    "M",
-    "offset",
-    "fps",
+    "name", "label", "label_name", "subject", "camera", "setup", "repetition", "T", "M", "offset", "fps",
     "digest",
 )
 
@@ -172,7 +162,7 @@ def store_facts(
         lines += ["", f"clips per class: {each}"]
     return lines + (["", store.bodies._repr_markdown_()] if store.bodies else [])
 
-# %% ../../nbs/data/00_store.ipynb #00000019
+# %% ../../nbs/data/00_store.ipynb #bb45ec5c
 def table_checksum(
     head: dict,  # store.json without its checksum
     digests: dict,  # file name -> hex digest of its array's bytes
@@ -181,7 +171,7 @@ def table_checksum(
     facts = {k: head[k] for k in ("version", "dataset", "layout", "table")}
     return sha256_of(json.dumps([facts, digests], sort_keys=True, separators=(",", ":")).encode())
 
-
+# %% ../../nbs/data/00_store.ipynb #e6a079da
 def array_digest(
     x: np.ndarray,  # flat, perhaps a memory map
 ) -> str:  # hex
@@ -191,7 +181,7 @@ def array_digest(
         h.update(np.ascontiguousarray(x[i : i + step]).data)
     return h.hexdigest()
 
-# %% ../../nbs/data/00_store.ipynb #0000001c
+# %% ../../nbs/data/00_store.ipynb #c40f7525
 def read_store(
     path: Path,  # the store's folder
 ) -> tuple[dict, dict]:  # content of store.json; file name -> flat memory map
@@ -204,7 +194,7 @@ def read_store(
         arrays["confidence.npy"] = _open_array(path / "confidence.npy", n // 3, head["dataset"])
     return head, arrays
 
-
+# %% ../../nbs/data/00_store.ipynb #ccc09951
 def _open_array(path: Path, n: int, dataset: str) -> np.ndarray:  # n: elements the table asks for
     "A flat memory map of `n` elements; `InputError` when the file is absent, damaged or of another length."
     try:
@@ -219,7 +209,7 @@ def _open_array(path: Path, n: int, dataset: str) -> np.ndarray:  # n: elements 
         raise InputError(f"{path} is damaged (cut off?); build the store again: {fix}.")
     return x
 
-# %% ../../nbs/data/00_store.ipynb #0000001e
+# %% ../../nbs/data/00_store.ipynb #c9413e1c
 def read_head(
     path: Path,  # the store's folder
 ) -> dict:  # the content of store.json
@@ -247,7 +237,7 @@ def read_head(
         raise InputError(f"{file} lacks a part of its table; {again}.")
     return head
 
-
+# %% ../../nbs/data/00_store.ipynb #bbf3e25a
 def how_to_build(
     path: Path,  # the store's folder
     dataset: str = "",  # its data set, where that is known
@@ -256,12 +246,11 @@ def how_to_build(
     "What makes a store: the call, and the command where the folder is a job's."
     data = dataset if dataset == "simulated" else f"{dataset or 'NAME'} ROOT"
     over, call = (" --overwrite", ", overwrite=True") if again else ("", "")
-    command = (
-        f"`c2vl prepare {data} --out {shlex.quote(str(path.parent))}{over}` for a data set of the catalogue, "
-    )
+    command = (f"`c2vl prepare {data} --out {shlex.quote(str(path.parent))}{over}` for a data set of the "
+               f"catalogue, ")
     return f"{command if path.name == 'store' else ''}build_store(…{call}) for clips of your own"
 
-# %% ../../nbs/data/00_store.ipynb #00000023
+# %% ../../nbs/data/00_store.ipynb #97a1ac88
 class GrowingArray:
     "A flat npy file that is appended to; its bytes are hashed as they go by."
 
@@ -296,14 +285,14 @@ class GrowingArray:
         self.f.close()
         return self.hash.hexdigest()
 
-
+# %% ../../nbs/data/00_store.ipynb #5affd515
 def npy_header(n: int, dtype) -> bytes:  # n: number of elements
     "The header of a flat npy file."
     f, descr = io.BytesIO(), np.lib.format.dtype_to_descr(np.dtype(dtype))
     np.lib.format.write_array_header_1_0(f, dict(descr=descr, fortran_order=False, shape=(n,)))
     return f.getvalue()
 
-
+# %% ../../nbs/data/00_store.ipynb #6617d6d3
 def write_all(f, data):  # f: an unbuffered file
     "Write every byte, however few a call takes."
     data = memoryview(data)
