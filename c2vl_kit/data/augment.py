@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CROSCLR', 'IKEM_CAMERA', 'CTRGCN', 'CTRGCN_UCLA', 'MILD', 'temporal_crop', 'crosclr_crop', 'motion_scale', 'shear',
-           'rotate', 'scale', 'jitter', 'flip', 'Augment']
+           'rotate', 'scale', 'jitter', 'flip', 'mask_joints', 'Augment']
 
 # %% ../../nbs/data/11_augment.ipynb #b0ab8c94
 from dataclasses import dataclass
@@ -226,6 +226,18 @@ def flip(
     chosen = _uniform(x, generator, 0.0, 1.0, 1, 1, 1, 1) < probability
     return torch.where(chosen, mirrored, x)
 
+# %% ../../nbs/data/11_augment.ipynb #29e3d15a
+def mask_joints(
+    x: Tensor,  # (N, C, T, V, M)
+    share: float,  # of the V joints, in [0, 1); at least one joint stays
+    generator: torch.Generator,  # chooses each clip's joints
+) -> Tensor:  # same shape; hidden joints are zero in all frames, of all persons
+    "Set the same joints of a clip to zero in every frame."
+    V = x.shape[3]
+    order = _uniform(x, generator, 0.0, 1.0, V).argsort(1).argsort(1)  # a random rank for each joint
+    hidden = order < min(round(share * V), V - 1)
+    return x * ~hidden[:, None, None, :, None]
+
 # %% ../../nbs/data/11_augment.ipynb #fcc5f5a2
 @dataclass(frozen=True)
 class Augment(Config):
@@ -241,6 +253,7 @@ class Augment(Config):
     scale: float = 0.0  # share in [0, 1)
     flip: float | bool = False  # probability in [0, 1]; True is one half
     motion_scale: float = 0.0  # share in [0, 1] (IKEM's option: 1)
+    mask: float = 0.0  # share of the joints that are hidden for the whole clip, [0, 1)
 
     def __post_init__(self):
         _check_augment(self)
@@ -259,7 +272,7 @@ class Augment(Config):
 
 # %% ../../nbs/data/11_augment.ipynb #36355a34
 _RANGES = {"crop": (0, 1), "shear": (0, 10), "rotate": (0, 180), "tilt": (0, 180), "tilt_z": (0, 180), "jitter": (0, 1), "scale": (0, 1),
-           "flip": (0, 1), "motion_scale": (0, 1)}
+           "flip": (0, 1), "motion_scale": (0, 1), "mask": (0, 1)}
 
 
 def _check_augment(augment: Augment) -> None:
@@ -270,9 +283,9 @@ def _check_augment(augment: Augment) -> None:
             continue
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise InputError(f"augmentation {name} must lie between {low} and {high}, got {value!r}.")
-    if augment.crop == 0 or augment.scale == 1:
-        raise InputError("augmentation crop must be above 0 (1 switches it off) and scale below 1; "
-                         f"got crop={augment.crop!r}, scale={augment.scale!r}.")
+    if augment.crop == 0 or 1 in (augment.scale, augment.mask):
+        raise InputError("augmentation crop must be above 0 (1 switches it off), scale and mask below 1; "
+                         f"got crop={augment.crop!r}, scale={augment.scale!r}, mask={augment.mask!r}.")
     gamma = augment.crosclr_crop
     if not isinstance(gamma, int) or gamma < 0 or gamma == 1:
         raise InputError(f"augmentation crosclr_crop must be 0 (off) or a whole number from 2 up, got {gamma!r}.")
@@ -312,7 +325,7 @@ def _augment(a: Augment, x: Tensor, generator: torch.Generator, layout: Layout |
         x = _frames(x, index) if matrix is None else _frames_transform(x, index, matrix)
     if a.jitter:
         x = jitter(x, a.jitter, generator)
-    return x
+    return mask_joints(x, a.mask, generator) if a.mask else x
 
 # %% ../../nbs/data/11_augment.ipynb #c51adfc0
 CROSCLR = Augment(crosclr_crop=6, shear=0.5)  # CrosSCLR and SkeletonCLR, also IKEM's default
