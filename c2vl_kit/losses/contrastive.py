@@ -220,7 +220,7 @@ def moco_loss(
     "The mean of `moco_terms`: the loss of SkeletonCLR for one view."
     return moco_terms(z, key, queue, tau).mean()
 
-# %% ../../nbs/losses/00_contrastive.ipynb #c7bfa398
+# %% ../../nbs/losses/00_contrastive.ipynb #65e44972
 def nt_xent(
     a: torch.Tensor,  # embeddings of the first views, (N, d)
     b: torch.Tensor,  # of the second views, (N, d); row i is the same clip

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Config', 'Task', 'SimCLRConfig', 'SimCLR', 'small', 'published']
 
-# %% ../../nbs/methods/01a_simclr.ipynb #3f5b754b
+# %% ../../nbs/methods/01a_simclr.ipynb #e6bf7a97
 from dataclasses import dataclass, field
 
 import torch
@@ -20,7 +20,7 @@ from ..skeleton import Layout
 from ..train.task import Progress
 from ..train.views import ViewConfig, ViewTask
 
-# %% ../../nbs/methods/01a_simclr.ipynb #9bc304c4
+# %% ../../nbs/methods/01a_simclr.ipynb #65c564f1
 @dataclass(frozen=True)
 class SimCLRConfig(ViewConfig):
     "Everything that decides a SimCLR pre-training, except the data."
@@ -34,7 +34,7 @@ class SimCLRConfig(ViewConfig):
         if self.projection < 1 or not self.tau > 0:
             raise InputError(f"projection must be at least 1 and tau above 0, got {self.projection} and {self.tau}")
 
-# %% ../../nbs/methods/01a_simclr.ipynb #ff2fdfd7
+# %% ../../nbs/methods/01a_simclr.ipynb #894ac201
 class SimCLR(ViewTask):
     "Every view against all distorted clips of the batch."
     method = "simclr"
@@ -61,17 +61,19 @@ class SimCLR(ViewTask):
         told = {k: p.detach() for k, p in parts.items()} | {"feature_std": torch.stack(spread).mean()}
         return sum(parts.values()), told
 
-# %% ../../nbs/methods/01a_simclr.ipynb #bc7f4145
+# %% ../../nbs/methods/01a_simclr.ipynb #50af3c93
 def small(**changes) -> SimCLRConfig:  # settings to change, as in SimCLRConfig.replace
     "For a laptop and a few hundred clips."
     backbone = Backbone(width=16, dim=128, dropout=0.0)
-    return SimCLRConfig(frames=32, backbone=backbone, train={"epochs": 60, "batch_size": 64, "lr": 2e-3}).replace(**changes)
+    train = {"epochs": 60, "batch_size": 64, "lr": 2e-3}
+    return SimCLRConfig(frames=32, backbone=backbone).replace(train=train).replace(**changes)
 
-# %% ../../nbs/methods/01a_simclr.ipynb #d53c39f2
+# %% ../../nbs/methods/01a_simclr.ipynb #e18613f0
 def published(**changes) -> SimCLRConfig:  # settings to change, as in SimCLRConfig.replace
     "For a GPU: the width of the first ST-GCN paper, 64 frames, 300 epochs. Our choice [I]; not yet run by us."
     backbone = Backbone(width=64, dim=256, dropout=0.0)
-    return SimCLRConfig(frames=64, backbone=backbone, train={"epochs": 300, "batch_size": 256, "lr": 1e-3}).replace(**changes)
+    train = {"epochs": 300, "batch_size": 256, "lr": 1e-3}
+    return SimCLRConfig(frames=64, backbone=backbone).replace(train=train).replace(**changes)
 
 
 Config = SimCLRConfig  # the names that every method has
