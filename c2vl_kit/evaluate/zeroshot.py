@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['class_vectors', 'scaling_of', 'head_of', 'in_concepts', 'Naming', 'name_clips', 'name_by_words']
 
-# %% ../../nbs/evaluate/03_zeroshot.ipynb #46b822bc
+# %% ../../nbs/evaluate/03_zeroshot.ipynb #fee94a32
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -24,7 +24,7 @@ from ..methods.c2vl import make_head
 from ..train.runs import Run, load_tensors
 from ..train.runview import RunView, how_prepared, weights_of
 
-# %% ../../nbs/evaluate/03_zeroshot.ipynb #2d323f1d
+# %% ../../nbs/evaluate/03_zeroshot.ipynb #0c0e3b13
 def class_vectors(
     phrases: Sequence[str | Sequence[str]],  # for each class one sentence or several
     tower: TextTower,  # that of the run's words
@@ -37,7 +37,7 @@ def class_vectors(
     ends = np.cumsum([len(g) for g in groups])[:-1]
     return unit_rows(np.stack([unit_rows(part).mean(0) for part in np.split(vectors, ends)]))
 
-# %% ../../nbs/evaluate/03_zeroshot.ipynb #dd8a808e
+# %% ../../nbs/evaluate/03_zeroshot.ipynb #97d988d8
 def scaling_of(
     run: Run | RunView,  # of C2VL
     modality: str = "language",  # or the name of a source of words
@@ -53,7 +53,7 @@ def scaling_of(
     matrix = tensors.get(f"{modality}.matrix")
     return Scaling(tensors[f"{modality}.mean"].numpy(), None if matrix is None else matrix.numpy())
 
-# %% ../../nbs/evaluate/03_zeroshot.ipynb #e886db02
+# %% ../../nbs/evaluate/03_zeroshot.ipynb #0206190e
 def head_of(
     run: RunView,  # of C2VL
     modality: str = "language",  # or the name of a source of words
@@ -67,7 +67,7 @@ def head_of(
     head.load_state_dict(weights_of(head, stored, prefix, f"checkpoint {run.name!r} of {run.path}"))
     return head.eval()
 
-# %% ../../nbs/evaluate/03_zeroshot.ipynb #c64bfad7
+# %% ../../nbs/evaluate/03_zeroshot.ipynb #c2f4deac
 @torch.no_grad()
 def in_concepts(
     run: RunView,  # of C2VL
@@ -83,7 +83,7 @@ def in_concepts(
     features = extract(run.encoders[view], clips, stream=how["stream"], **extra)
     return unit_rows(head_of(run, modality)(torch.from_numpy(features.x)).numpy())
 
-# %% ../../nbs/evaluate/03_zeroshot.ipynb #b22e221d
+# %% ../../nbs/evaluate/03_zeroshot.ipynb #28ee2ad6
 @dataclass(frozen=True, eq=False)
 class Naming:
     "Which phrase is nearest to each clip."
@@ -111,7 +111,7 @@ class Naming:
                 f"of {len(self.classes)} classes (chance {1 / len(self.classes):.1%})<br>hardest: "
                 + ", ".join(f"{escape(c)} {a:.0%}" for c, a in low[:3]) + "</p>")
 
-# %% ../../nbs/evaluate/03_zeroshot.ipynb #9942c9fd
+# %% ../../nbs/evaluate/03_zeroshot.ipynb #9cc26e6a
 def name_clips(
     run: Run | RunView | str,  # of C2VL
     store,  # Store
@@ -132,7 +132,7 @@ def name_clips(
     scores = in_concepts(run, store, names, modality) @ anchors.T
     return Naming(names, scores, right, tuple(store.label_names[i] for i in order), {"run": str(run.path), "modality": modality})
 
-# %% ../../nbs/evaluate/03_zeroshot.ipynb #69313c54
+# %% ../../nbs/evaluate/03_zeroshot.ipynb #c5a648ea
 def name_by_words(
     space,  # ConceptSpace that holds the clips to name
     names: Sequence[str],  # clips to name
