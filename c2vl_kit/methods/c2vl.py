@@ -429,7 +429,7 @@ def published(**changes) -> C2VLConfig:  # settings to change, as in C2VLConfig.
 
 def _base(**changes):
     backbone = Backbone(width=16, dim=256, dropout=0.0)
-    loss = SoftTargetConfig(alpha_max=0.3)
+    loss = SoftTargetConfig(intra=False, alpha_max=0.15)  # S of whitened words is the identity: see softness
     return C2VLConfig(backbone=backbone, concept_scaling="whiten", augment=MILD, loss=loss).replace(**changes)
 
 
