@@ -108,7 +108,7 @@ def read_store(folder: Path, files: list[Path], reader: str, dataset: str):
 # method → how a tiny run of it is made: scene, run folder, settings that differ from TINY → run
 def c2vl_run(s, out: Path, **changes):
     changes |= {"views": changes.pop("stream", "joint")}
-    return kit.pretrain(kit.c2vl, s.store, s.split, out, kit.c2vl.small().replace(**TINY).replace(**changes), space=s.space, progress=False)
+    return kit.pretrain(kit.c2vl, s.store, s.split, out, kit.c2vl.small(loss={"intra": True, "alpha_max": 0.3}).replace(**TINY).replace(**changes), space=s.space, progress=False)
 
 
 def contrast_run(module: str, s, out: Path, legacy: bool = False, **changes):
@@ -182,7 +182,7 @@ RUNS: dict[str, Callable] = {
     "c2vl": c2vl_run,
     "c2vl, AdamW, bones, vision and language fused, whitened, average teacher": lambda s, out: c2vl_run(
         s, out, stream="bone", concept="concat", concept_scaling="whiten", head="mlp", backbone=GRU, train={"optimiser": "adamw"},
-        loss={"teacher": "ema", "skeleton_teacher": True}),
+        loss={"teacher": "ema", "self_sim": "target"}),
     "c2vl, vision judges language, two persons": lambda s, out: c2vl_run(
         s, out, persons=2, backbone=GRU, loss={"cross": "v-l", "schedule": "cosine", "disentangle_negatives": True}),
     "skeletonclr": functools.partial(contrast_run, "skeletonclr"),
@@ -454,7 +454,7 @@ def losses(s: Scene) -> dict:
                 z["joint"], keys["joint"], queues["joint"], z["bone"], queues["bone"], **how)
     choices = {"as given": {}, "hard": {"intra": False, "inter": False}, "intra": {"inter": False}, "inter": {"intra": False},
                "v-l": {"cross": "v-l"}, "negatives": {"disentangle_negatives": True},
-               "own temperature": {"tau_s": 0.3, "skeleton_teacher": True}}  # fmt: skip
+               "own temperature": {"tau_s": 0.3, "self_sim": "target"}}  # fmt: skip
     for name, changes in choices.items():
         config = kit.SoftTargetConfig(**changes)
         found[f"soft_target_loss, {name}"] = kit.soft_target_loss(skeleton, concept, 5.0, 0.6, config, {"language": 1.0, "vision": 0.5})[0]

@@ -230,7 +230,7 @@ def test_python_m_is_the_command(module, tmp_path):
     assert done.returncode == 2 and done.stderr.startswith("c2vl: ") and "Traceback" not in done.stderr
 
 
-METHODS = ("c2vl", "skeletonclr", "crosclr", "ikem", "distil", "supervised", "mmcl")
+METHODS = ("c2vl", "simclr", "skeletonclr", "crosclr", "ikem", "distil", "supervised", "mmcl")
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def data(tiny_clips, tmp_path_factory):
 
 def trained(method, data, folder):
     """A tiny run of a method: two epochs of four steps."""
-    from c2vl_kit.methods import c2vl, crosclr, distil, ikem, mmcl, skeletonclr, supervised
+    from c2vl_kit.methods import c2vl, crosclr, distil, ikem, mmcl, simclr, skeletonclr, supervised
     from c2vl_kit.train.pretrain import pretrain
 
     store, split, space = data
@@ -259,8 +259,9 @@ def trained(method, data, folder):
     tiny = dict(frames=8, backbone={"width": 4, "dim": 16, "dropout": 0.25}, train=train)
     if method == "c2vl":
         return pretrain(c2vl, store, split, folder / method, c2vl.small(**tiny), space=space, progress=False)
-    if method == "supervised":
-        return pretrain(supervised, store, split, folder / method, supervised.small(**tiny), progress=False)
+    if method in ("supervised", "simclr"):
+        room = {"supervised": supervised, "simclr": simclr}[method]
+        return pretrain(room, store, split, folder / method, room.small(**tiny), progress=False)
     if method == "mmcl":
         told = mmcl.Instruction.from_space(space)
         return pretrain(mmcl, store, split, folder / method, mmcl.small(**tiny), instruction=told, progress=False)

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['RANGES', 'CROSCLR', 'IKEM_CAMERA', 'CTRGCN', 'CTRGCN_UCLA', 'MILD', 'check_settings', 'Augment', 'uniform',
            'frames_at', 'temporal_crop', 'crosclr_crop', 'padded_window', 'motion_scale', 'shear', 'shear_matrix',
-           'rotate', 'rotation_matrix', 'scale', 'flip', 'jitter', 'one_matrix', 'transform', 'transform_frames']
+           'rotate', 'rotation_matrix', 'scale', 'mask_joints', 'flip', 'jitter', 'one_matrix', 'transform',
+           'transform_frames']
 
 # %% ../../nbs/data/13_augment.ipynb #322a6adb
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from ..skeleton import Layout
 # %% ../../nbs/data/13_augment.ipynb #cb6e8e5c
 RANGES = {"crop": (0, 1), "shear": (0, 10), "rotate": (0, 180), "tilt": (0, 180), "tilt_z": (0, 180),
           "jitter": (0, 1), "scale": (0, 1),
-           "flip": (0, 1), "motion_scale": (0, 1)}
+           "flip": (0, 1), "motion_scale": (0, 1), "mask": (0, 1)}
 
 
 def check_settings(
@@ -34,9 +35,9 @@ def check_settings(
             continue
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise InputError(f"augmentation {name} must lie between {low} and {high}, got {value!r}.")
-    if settings["crop"] == 0 or settings["scale"] == 1:
-        raise InputError("augmentation crop must be above 0 (1 switches it off) and scale below 1; "
-                         f"got crop={settings['crop']!r}, scale={settings['scale']!r}.")
+    if settings["crop"] == 0 or 1 in (settings["scale"], settings["mask"]):
+        raise InputError("augmentation crop must be above 0 (1 switches it off), scale and mask below 1; got "
+                         f"crop={settings['crop']!r}, scale={settings['scale']!r}, mask={settings['mask']!r}.")
     gamma = settings["crosclr_crop"]
     if not isinstance(gamma, int) or gamma < 0 or gamma == 1:
         raise InputError(f"augmentation crosclr_crop must be 0 (off) or a whole number from 2 up, got "
@@ -57,6 +58,7 @@ class Augment(Config):
     scale: float = 0.0  # share in [0, 1)
     flip: float | bool = False  # probability in [0, 1]; True is one half
     motion_scale: float = 0.0  # share in [0, 1] (IKEM's option: 1)
+    mask: float = 0.0  # share of the joints that are hidden for the whole clip, [0, 1)
 
     def __post_init__(self):
         check_settings(vars(self))
@@ -79,7 +81,8 @@ class Augment(Config):
         x = motion_scale(x, self.motion_scale, generator) if self.motion_scale else x
         x = flip(x, 0.5 if self.flip is True else self.flip, generator, layout) if self.flip else x
         x = transform_frames(x, index, one_matrix(self, x, generator))
-        return jitter(x, self.jitter, generator) if self.jitter else x
+        x = jitter(x, self.jitter, generator) if self.jitter else x
+        return mask_joints(x, self.mask, generator) if self.mask else x
 
     def _repr_markdown_(self) -> str:
         on = [f"{k} {0.5 if v is True else v:g}" for k, v in self.to_dict().items()
@@ -240,6 +243,18 @@ def scale(
 def _scale_factor(x: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     "(N, 1, 1) from U(1 - amount, 1 + amount)."
     return uniform(x, generator, 1 - amount, 1 + amount, 1, 1)
+
+# %% ../../nbs/data/13_augment.ipynb #3d4a5f47
+def mask_joints(
+    x: Tensor,  # (N, C, T, V, M)
+    share: float,  # of the V joints, in [0, 1); at least one joint stays
+    generator: torch.Generator,  # chooses each clip's joints
+) -> Tensor:  # same shape; hidden joints are zero in all frames, of all persons
+    "Set the same joints of a clip to zero in every frame."
+    V = x.shape[3]
+    rank = uniform(x, generator, 0.0, 1.0, V).argsort(1).argsort(1)  # a random place for each joint
+    hidden = rank < min(round(share * V), V - 1)
+    return x * ~hidden[:, None, None, :, None]
 
 # %% ../../nbs/data/13_augment.ipynb #e051e534
 def flip(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['similarities', 'info_nce', 'clip_loss', 'LogitScale', 'MemoryBank', 'key_copy', 'ema_', 'row_similarities',
-           'constant', 'moco_terms', 'moco_loss']
+           'constant', 'moco_terms', 'moco_loss', 'nt_xent']
 
 # %% ../../nbs/losses/00_contrastive.ipynb #8dbc22ed
 import copy
@@ -219,3 +219,19 @@ def moco_loss(
 ) -> torch.Tensor:  # scalar, ≥ 0; float64 if z is
     "The mean of `moco_terms`: the loss of SkeletonCLR for one view."
     return moco_terms(z, key, queue, tau).mean()
+
+# %% ../../nbs/losses/00_contrastive.ipynb #65e44972
+def nt_xent(
+    a: torch.Tensor,  # embeddings of the first views, (N, d)
+    b: torch.Tensor,  # of the second views, (N, d); row i is the same clip
+    tau: float = 0.1,  # temperature, > 0
+) -> torch.Tensor:  # scalar, ≥ 0
+    "SimCLR's loss: the mean over all 2N views of each one's search for its partner."
+    _check_pairs(a, b)
+    if not tau > 0:
+        raise InputError(f"the temperature tau must be above 0, got {tau}")
+    z = torch.cat([a, b])
+    logits = similarities(z, z) / tau
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    partner = torch.arange(len(z), device=z.device).roll(len(a))
+    return F.cross_entropy(logits.masked_fill(itself, -torch.inf), partner)

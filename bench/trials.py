@@ -1,0 +1,264 @@
+"""Experiments on real recordings as small, resumable jobs: which settings, which words, which method.
+
+    python bench/trials.py prepare --data utd-mhad --root path/utd_mhad
+    python bench/trials.py run softening-screen            (goes on where it stopped; --most 20 stops after so many jobs)
+    python bench/trials.py show softening-screen           (the table of what is finished)
+    python bench/trials.py list                            (the studies, their jobs and how many are done)
+
+A job is a dictionary of settings. Its figures stand in OUT/STUDY/<hash of the settings>.json, a few hundred bytes that are kept in
+the project, so that nothing is lost with a machine. A job on `side="held-…"` trains on a part of the training list and is
+tested on the rest of it; only `side="test"` looks at the test lists, once, with settings chosen before.
+"""
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from c2vl_kit.app.family import open_data
+from c2vl_kit.concepts.kinematic import caption
+from c2vl_kit.concepts.scaling import fit_scaling
+from c2vl_kit.concepts.space import ConceptSpace, embed
+from c2vl_kit.concepts.towers import TextTower
+from c2vl_kit.concepts.wordsets import QUESTIONS, read_words
+from c2vl_kit.core import InputError, write_json_atomic
+from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.loader import ClipSet
+from c2vl_kit.data.splits import Split, holdout
+from c2vl_kit.data.store import Store
+from c2vl_kit.evaluate.features import extract
+from c2vl_kit.evaluate.probes import linear_probe, retrieval
+from c2vl_kit.evaluate.zeroshot import name_by_words, name_clips
+from c2vl_kit.methods import c2vl, crosclr, simclr, skeletonclr
+from c2vl_kit.train.pretrain import pretrain
+from c2vl_kit.train.runview import RunView, how_prepared
+
+METHODS = {"c2vl": c2vl, "simclr": simclr, "skeletonclr": skeletonclr, "crosclr": crosclr}
+EPOCHS = {"nw-ucla": 40, "utd-mhad": 60}
+GROUPS = {"nw-ucla": "camera", "utd-mhad": "subject"}
+RULES, LMM = "rules", "lmm"
+OUT, BASE = Path("nbs/results/jobs"), Path("runs/trials")
+
+
+# ---------------------------------------------------------------- studies
+
+def soft(**loss) -> dict:
+    "Settings of the soft target as flat changes; the share grows along a line."
+    return {f"loss.{k}": v for k, v in loss.items()}
+
+
+FORMS = {
+    "hard": soft(alpha_max=0.0),
+    "inter": soft(intra=False, alpha_max=0.3),
+    "inter .6": soft(intra=False, alpha_max=0.6),
+    "intra 4": soft(inter=False, alpha_max=0.5, perplexity=4.0),
+    "intra 8": soft(inter=False, alpha_max=0.5, perplexity=8.0),
+    "both 4": soft(alpha_max=0.5, perplexity=4.0),
+    "self-to-cross": soft(alpha_max=0.4, perplexity=4.0, schedule="self-to-cross"),
+    "cycle": soft(intra=False, cross="cycle", alpha_max=0.3),
+    "topk": soft(alpha_max=0.0, positives="topk"),
+    "confidence": soft(alpha_max=0.0, weight="confidence"),
+    "ema": soft(intra=False, alpha_max=0.6, teacher="ema"),
+}
+
+
+def softening_screen():
+    for seed in (0, 1):
+        for wrong in (0.4, 0.0):
+            for form, changes in FORMS.items():
+                for words in (LMM, RULES):
+                    yield {"data": "utd-mhad", "words": words, "form": form, "changes": changes, "wrong": wrong, "seed": seed,
+                           "side": f"held-{seed}"}
+
+
+def naming():
+    for seed in range(3):
+        for words in (LMM, f"{LMM}:purpose", f"{LMM}:arms,purpose", RULES):
+            yield {"data": "utd-mhad", "words": words, "form": "hard", "changes": FORMS["hard"], "wrong": 0.0, "seed": seed, "side": "test"}
+
+
+def opponents():
+    for seed in range(2):
+        for lr in (1e-3, 4e-3):
+            for tau in (0.1, 0.3):
+                yield {"data": "utd-mhad", "method": "simclr", "form": f"lr {lr} tau {tau}", "changes": {"train.lr": lr, "tau": tau},
+                       "seed": seed, "side": f"held-{seed}"}
+
+
+STUDIES = {"softening-screen": softening_screen, "naming": naming, "opponents": opponents}
+
+
+# ---------------------------------------------------------------- one job
+
+def key_of(job: dict) -> str:
+    return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def split_of(job: dict, store: Store) -> Split:
+    split = get_split(store)
+    if job["side"] == "test":
+        return split
+    return holdout(split, store, by=GROUPS[job["data"]], fraction=0.25, seed=int(job["side"].removeprefix("held-")))
+
+
+def space_of(words: str, base: Path) -> ConceptSpace:
+    return ConceptSpace.load(base / "words" / words.replace(":", "-").replace(",", "+") / "space")
+
+
+def mixed_up(space: ConceptSpace, store: Store, share: float, seed: int) -> ConceptSpace:
+    "A share of the clips gets the vectors of a clip of another class; labels are used for the damage alone."
+    if not share:
+        return space
+    rng, label = np.random.default_rng([seed, 7]), dict(zip(store.names, np.asarray(store.labels).tolist(), strict=True))
+    y = np.array([label[n] for n in space.names])
+    chosen, source = rng.permutation(len(y))[: round(share * len(y))], np.arange(len(y))
+    for i in chosen:
+        source[i] = rng.choice(np.flatnonzero(y != y[i]))
+    return ConceptSpace(space.names, language=space.language[source], info={**space.info, "wrong": share, "wrong_seed": seed})
+
+
+def configured(job: dict):
+    config = METHODS[job.get("method", "c2vl")].small()
+    for key, value in job["changes"].items():
+        part, _, name = key.rpartition(".")
+        config = config.replace(**({part: {name: value}} if part else {name: value}))
+    return config.replace(train={"epochs": job.get("epochs", EPOCHS[job["data"]]), "seed": job["seed"], "threads": 1, "device": "cpu",
+                                 "save_every": 1000})
+
+
+def figures(run, store: Store, split: Split) -> dict:
+    "Linear probe and 1-NN on every test list."
+    view = RunView.of(run)
+    name = next(iter(view.table))
+    how = how_prepared(view, name)
+    parts = {"train": split.train, **split.tests}
+    every = tuple(dict.fromkeys(n for names in parts.values() for n in names))
+    features = extract(view.encoders[name], ClipSet.load(store, every, how["frames"], how["persons"], how["pipeline"], progress=False),
+                       stream=how["stream"])
+    label = dict(zip(store.names, np.asarray(store.labels).tolist(), strict=True))
+    sides = {k: (features.subset(names), np.array([label[n] for n in names])) for k, names in parts.items()}
+    x, y = sides.pop("train")
+    found = {"linear": linear_probe(x, y, sides), "1-NN": retrieval(x, y, sides)}
+    return {f"{protocol} {test}": round(value, 4) for protocol, scores in found.items()
+            for test, accuracies in scores.table.items() for value in [accuracies["last" if protocol == "linear" else "k=1"].accuracy]}
+
+
+def do(job: dict, base: Path, tower: TextTower | None) -> dict:
+    began, store = time.process_time(), Store.open(base / job["data"] / "store", verify=False)
+    split, folder = split_of(job, store), Path(tempfile.mkdtemp())
+    try:
+        given = {}
+        if job.get("method", "c2vl") == "c2vl":
+            whole = space_of(job["words"], base / job["data"])
+            clean = whole.subset(tuple(n for n in split.train if n not in whole.silent))
+            given["space"] = mixed_up(clean, store, job["wrong"], job["seed"])
+        run = pretrain(METHODS[job.get("method", "c2vl")], store, split, folder / "run", configured(job), progress=False, **given)
+        trained, found = time.process_time() - began, figures(run, store, split)
+        log = {k: round(float(v), 4) for k, v in run.history()[-1].items() if k.startswith(("loss", "scale", "perplexity", "own"))}
+        if given and tower is not None:
+            tests = split.tests[next(iter(split.tests))]
+            label = dict(zip(store.names, np.asarray(store.labels).tolist(), strict=True))
+            trying = [f"The person is trying to {c}." for c in store.label_names]
+            for kind, phrases in {"name": store.label_names, "trying": trying}.items():
+                named = name_clips(run, store, tests, phrases, tower)
+                top = name_by_words(whole, tests, [label[n] for n in tests], phrases, tower,
+                                    fit_scaling(clean, "language", configured(job).concept_scaling), store.label_names)
+                found |= {f"naming {kind}": round(named.top(1), 4), f"naming {kind}, top 5": round(named.top(5), 4),
+                          f"naming {kind}, words alone": round(top.accuracy, 4)}
+        return {"job": job, "figures": found, "log": log, "train": len(split.train), "split": split.hash, "store": store.checksum[:12],
+                "seconds": {"train": round(trained, 1), "all": round(time.process_time() - began, 1)}, "torch": torch.__version__}
+    finally:
+        shutil.rmtree(folder)
+
+
+# ---------------------------------------------------------------- the command line
+
+def prepare(data: str, root: str | None, base: Path) -> None:
+    "The store and a concept space for each kind of words; all clips get vectors, jobs take those of their training clips."
+    store, tower = open_data(data, root, base / data), TextTower.load("auto")
+    kinds = {LMM: tuple(QUESTIONS), **{f"{LMM}:{q}": (q,) for q in QUESTIONS}, f"{LMM}:arms,purpose": ("arms", "purpose")}
+    for words, questions in kinds.items():
+        folder = base / data / "words" / words.replace(":", "-").replace(",", "+")
+        if not (folder / "space").exists():
+            embed(store, folder, read_words(data, questions), tower)
+    folder = base / data / "words" / RULES
+    if not (folder / "space").exists():
+        embed(store, folder, caption(store, folder / "prompts.jsonl"), tower)
+
+
+def finished(study: str) -> list[dict]:
+    return [json.loads(p.read_text()) for j in STUDIES[study]() if (p := OUT / study / f"{key_of(j)}.json").exists()]
+
+
+def show(study: str) -> str:
+    "Markdown: mean ± sd over seeds of every figure, one row for all jobs that differ in seed and held-out part alone."
+    rows: dict[str, list[dict]] = {}
+    for r in finished(study):
+        j = r["job"]
+        place = "test" if j["side"] == "test" else "held out"
+        name = " · ".join(str(x) for x in (j["data"], place, j.get("words", j.get("method")), j["form"], f"{j.get('wrong', 0):.0%} wrong"))
+        rows.setdefault(name, []).append(r["figures"])
+    heads = sorted({f for found in rows.values() for x in found for f in x}, key=lambda f: (not f.startswith("linear"), f))
+    lines = ["| | seeds | " + " | ".join(heads) + " |", "|---" * (len(heads) + 2) + "|"]
+    for name, found in rows.items():
+        cells = []
+        for head in heads:
+            v = [100 * x[head] for x in found if head in x]
+            cells.append("" if not v else f"{statistics.mean(v):.1f}" + (f" ± {statistics.stdev(v):.1f}" if len(v) > 1 else ""))
+        lines.append(f"| {name} | {len(found)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("what", choices=("prepare", "run", "show", "list"))
+    p.add_argument("study", nargs="?", choices=tuple(STUDIES))
+    p.add_argument("--data", choices=tuple(EPOCHS))
+    p.add_argument("--root", help="folder with the raw recordings")
+    p.add_argument("--base", type=Path, default=BASE, help="folder for stores and vectors")
+    p.add_argument("--most", type=int, default=10**6, help="stop after so many jobs")
+    p.add_argument("--minutes", type=float, default=1e6, help="start no job after so many minutes")
+    args = p.parse_args()
+    if args.what == "list":
+        print("\n".join(f"{s}: {len(finished(s))} of {len(list(jobs()))} done" for s, jobs in STUDIES.items()))
+        return 0
+    if args.what == "prepare":
+        prepare(args.data, args.root, args.base)
+        return 0
+    if args.study is None:
+        raise InputError(f"name a study: {', '.join(STUDIES)}")
+    if args.what == "show":
+        print(show(args.study))
+        return 0
+    torch.set_num_threads(1)
+    os.environ.setdefault("C2VL_QUIET", "1")
+    tower, began, done = TextTower.load("auto"), time.time(), 0
+    for job in STUDIES[args.study]():
+        path = OUT / args.study / f"{key_of(job)}.json"
+        if path.exists() or not (args.base / job["data"] / "store").exists():
+            continue
+        if done == args.most or time.time() - began > 60 * args.minutes:
+            break
+        found, done = do(job, args.base, tower), done + 1
+        write_json_atomic(path, found)
+        print(job["form"], job.get("words", job.get("method")), job["side"], found["figures"], found["seconds"], flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except InputError as why:
+        print(f"trials: {why}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("trials: stopped; the same command goes on after the jobs that are done.", file=sys.stderr)
+        sys.exit(130)
