@@ -123,17 +123,6 @@ def block_positions(
         turns.append(mocap.turns_of([listed[i][1] for i in turning], columns[:, turning]))
     return mocap.forward(bvh.parents, turns, steps)
 
-# %% ../../nbs/readers/09_bvh.ipynb #5508ac11
-def body_of(
-    bvh: Bvh,
-) -> tuple[tuple[str, ...], tuple[int, ...], np.ndarray]:  # names, parents, positions (T, V, 3), file units
-    "The joints from the hips on, with the kit's names."
-    names = mocap.kit_names(bvh.names, bvh.parents)
-    first = mocap.body_joints(names, bvh.parents)
-    with np.errstate(all="ignore"):
-        x = bvh.positions()[:, first:]
-    return names[first:], tuple(max(0, p - first) for p in bvh.parents[first:]), x
-
 # %% ../../nbs/readers/09_bvh.ipynb #1a885c6d
 def _size_told(bvh: Bvh) -> str:
     _, parents, x = body_of(bvh)
@@ -144,6 +133,17 @@ def _size_told(bvh: Bvh) -> str:
     except InputError:
         return f"unknown ({reach:.4g} along its bones from tip to tip): give `unit=`"
     return f"{unit} (guessed: {reach * mocap.UNITS[unit]:.2f} m along its bones from tip to tip)"
+
+# %% ../../nbs/readers/09_bvh.ipynb #5508ac11
+def body_of(
+    bvh: Bvh,
+) -> tuple[tuple[str, ...], tuple[int, ...], np.ndarray]:  # names, parents, positions (T, V, 3), file units
+    "The joints from the hips on, with the kit's names."
+    names = mocap.kit_names(bvh.names, bvh.parents)
+    first = mocap.body_joints(names, bvh.parents)
+    with np.errstate(all="ignore"):
+        x = bvh.positions()[:, first:]
+    return names[first:], tuple(max(0, p - first) for p in bvh.parents[first:]), x
 
 # %% ../../nbs/readers/09_bvh.ipynb #cb2f97ca
 def load_bvh(
