@@ -37,10 +37,8 @@ def clips_in(
             empty = False
             yield clip
         if empty:
-            yield InputError(
-                f"{path} holds no clip that its reader takes; "
-                "leave it out, or check that it belongs to this data set."
-            )
+            fix = "leave it out, or check that it belongs to this data set"
+            yield InputError(f"{path} holds no clip that its reader takes; {fix}.")
     except InputError as e:
         yield e
 
@@ -87,10 +85,8 @@ def facts_of(
     "What a name says; `InputError` when it is not of its data set."
     m = re.fullmatch(pattern, text, re.ASCII)  # other scripts have digits too
     if m is None:
-        raise InputError(
-            f"{path} is not named like a recording of {dataset}, for example {example}; "
-            "give it its original name back."
-        )
+        what = f"is not named like a recording of {dataset}, for example {example}"
+        raise InputError(f"{path} {what}; give it its original name back.")
     return {k: int(v) if v.isdecimal() else v for k, v in m.groupdict().items()}
 
 # %% ../../nbs/readers/00_common.ipynb #779a39d2
@@ -114,10 +110,8 @@ def label_facts(
     action = facts.pop("action")
     if action not in classes:
         known = ", ".join(map(str, classes)) if len(classes) <= 27 else f"1 to {len(classes)}"
-        raise InputError(
-            f"{path} names action {action}, which is not in its data set ({known}); "
-            "check the file's name."
-        )
+        what = f"names action {action}, which is not in its data set ({known})"
+        raise InputError(f"{path} {what}; check the file's name.")
     return dict(facts, label=list(classes).index(action), label_name=classes[action])
 
 # %% ../../nbs/readers/00_common.ipynb #bbdcbd37
@@ -129,10 +123,8 @@ def label_of(
     "The label (0-based) of a class number; `InputError` when there is no such class."
     if not 1 <= number <= len(classes):
         known = f"(1 to {len(classes)})"
-        raise InputError(
-            f"{path} names class {number}, which is not in its data set {known}; check "
-            "the file's name."
-        )
+        what = f"names class {number}, which is not in its data set {known}"
+        raise InputError(f"{path} {what}; check the file's name.")
     return dict(label=number - 1, label_name=classes[number - 1])
 
 # %% ../../nbs/readers/00_common.ipynb #9ed7df0b
@@ -260,10 +252,8 @@ def refuse_rows(path, lines, first, width, sep):  # as `number_rows` has them
         if found < width or found != (usual or found):
             wanted = f"{usual or width} numbers" + ("" if sep is None else f" with {sep!r} between them")
             got = f"reads {line.strip()[:40]!r}" if found < 0 else f"holds {found} numbers"
-            raise InputError(
-                f"{path}, line {n}, {got}, expected {wanted}; the file is damaged, "
-                "download it again."
-            )
+            fix = "the file is damaged, download it again"
+            raise InputError(f"{path}, line {n}, {got}, expected {wanted}; {fix}.")
         usual = found
     said = f"lines {first} to {first + len(lines) - 1}, cannot be read as numbers"
     raise InputError(f"{path}, {said}; the file is damaged, download it again.")
