@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIDED_ENDS', 'read_amc', 'asf_beside', 'AsfSkeleton', 'end_names', 'read_asf', 'asf_units', 'asf_sections',
-           'asf_bones', 'asf_tree', 'asf_turns', 'amc_rows', 'amc_positions', 'bone_numbers']
+           'asf_bones', 'asf_tree', 'asf_turns', 'amc_rows', 'bone_numbers', 'amc_positions']
 
 # %% ../../nbs/readers/10_asf.ipynb #8dc1debc
 import numpy as np
@@ -13,25 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from ..core import InputError, md_text
+from . import mocap
 from .common import text_bytes
-from c2vl_kit.readers.mocap import (
-    MOST_JOINTS,
-    PERSON,
-    UNITS,
-    different,
-    forward,
-    guess_unit,
-    joint_reach,
-    mocap_clip,
-    mocap_facts,
-    not_too_many,
-    numbers_of,
-    position_blocks,
-    read_text,
-    to_metres,
-    tree_layout,
-    turns_of,
-)
 from ..skeleton import Clip, Layout
 
 # %% ../../nbs/readers/10_asf.ipynb #cf11f6e7
@@ -46,13 +29,13 @@ def read_amc(
     "An ASF/AMC recording as positions; InputError names what is wrong with either file."
     path = Path(path)
     asf = asf if isinstance(asf, AsfSkeleton) else read_asf(asf if asf is not None else asf_beside(path))
-    facts = (
-        {"fps": 120.0} | mocap_facts(path.stem, classes) | ({"fps": float(fps)} if fps is not None else {})
-    )
+    facts = {"fps": 120.0} | mocap.mocap_facts(path.stem, classes)
+    if fps is not None:
+        facts["fps"] = float(fps)
     with np.errstate(all="ignore"):
         x = amc_positions(path, asf)
-        x = x * (asf.unit if unit is None else to_metres(unit, x, asf.parents, path))
-    return mocap_clip(path, x, asf.layout, layout, **facts)
+        x = x * (asf.unit if unit is None else mocap.to_metres(unit, x, asf.parents, path))
+    return mocap.mocap_clip(path, x, asf.layout, layout, **facts)
 
 # %% ../../nbs/readers/10_asf.ipynb #29a1ce6a
 def asf_beside(path: Path) -> Path:  # of an AMC file
@@ -83,17 +66,15 @@ class AsfSkeleton:
     degrees: bool  # whether angles are degrees
 
     @property
-    def unit(
-        self,
-    ) -> float:  # metres in one file unit: CMU's rule where it yields a person, the guess where not
-        at_rest = forward(self.parents, [np.eye(3)[None]] * len(self.parents), self.steps[None])
-        reach, rule = joint_reach(at_rest, self.parents), 0.0254 / self.length
-        person = abs(np.log(max(reach, 1e-300) * rule / PERSON)) < np.log(1.5)
-        return rule if person else UNITS[guess_unit(reach, self.path)]
+    def unit(self) -> float:  # metres in one unit: CMU's rule if that gives a person, else the guess
+        at_rest = mocap.forward(self.parents, [np.eye(3)[None]] * len(self.parents), self.steps[None])
+        reach, rule = mocap.joint_reach(at_rest, self.parents), 0.0254 / self.length
+        person = abs(np.log(max(reach, 1e-300) * rule / mocap.PERSON)) < np.log(1.5)
+        return rule if person else mocap.UNITS[mocap.guess_unit(reach, self.path)]
 
     @property
     def layout(self) -> Layout:  # the skeleton's own layout, e.g. "asf31"
-        return tree_layout("asf", end_names(self.bones), self.parents)
+        return mocap.tree_layout("asf", end_names(self.bones), self.parents)
 
     def __repr__(self) -> str:
         return f"AsfSkeleton({self.path.name!r}, {len(self.bones)} joints)"
@@ -106,39 +87,43 @@ class AsfSkeleton:
             rows.append(f"| {md_text(b)} | {md_text(n)} | {length:.3f} | {' '.join(d) or '–'} |")
         return "\n".join(rows)
 
-# %% ../../nbs/readers/10_asf.ipynb #e4e0d381
+# %% ../../nbs/readers/10_asf.ipynb #0a1e2f3d
 _ENDS = {
-    "root": "hip centre",
-    "lowerback": "lower back",
-    "upperback": "spine",
-    "thorax": "shoulder centre",
-    "lowerneck": "neck",
-    "upperneck": "upper neck",
-    "head": "head",
-}
+    "root": "hip centre", "lowerback": "lower back", "upperback": "spine", "thorax": "shoulder centre",
+    "lowerneck": "neck", "upperneck": "upper neck", "head": "head",
+}  # fmt: skip
 SIDED_ENDS = {
-    "hipjoint": "hip",
-    "femur": "knee",
-    "tibia": "ankle",
-    "foot": "foot",
-    "toes": "toe",
-    "clavicle": "shoulder",
-    "humerus": "elbow",
-    "radius": "forearm",
-    "wrist": "wrist",
-    "hand": "hand",
-    "fingers": "hand tip",
-    "thumb": "thumb",
-}
+    "hipjoint": "hip", "femur": "knee", "tibia": "ankle", "foot": "foot", "toes": "toe",
+    "clavicle": "shoulder", "humerus": "elbow", "radius": "forearm", "wrist": "wrist", "hand": "hand",
+    "fingers": "hand tip", "thumb": "thumb",
+}  # fmt: skip
 
-
+# %% ../../nbs/readers/10_asf.ipynb #e4e0d381
 def end_names(bones: Sequence[str]) -> tuple[str, ...]:
     "The kit's names for bone ends; unknown bones keep theirs."
     out = []
     for bone in bones:
         side, limb = {"l": "left", "r": "right"}.get(bone[:1], ""), SIDED_ENDS.get(bone[1:])
         out.append(_ENDS.get(bone) or (f"{side} {limb}" if side and limb else bone.replace("_", " ")))
-    return different(out)
+    return mocap.different(out)
+
+# %% ../../nbs/readers/10_asf.ipynb #3b08cb10
+def _steps(path, root, bones):
+    "Direction times length of each bone; for the root its place."
+    steps = [_vector(path, root, "position", default=[0.0] * 3)]
+    for name, b in bones.items():
+        if name != "root":
+            steps.append(np.array(_vector(path, b, "direction")) * _vector(path, b, "length", 1)[0])
+    return np.array(steps)
+
+# %% ../../nbs/readers/10_asf.ipynb #38a43b4c
+def _axes(path, root, bones, degrees):
+    "Each bone's own axes (V, 3, 3), and the orders of its angles."
+    angles = np.array([_vector(path, b, "axis", default=[0.0] * 3) for b in bones.values()])
+    angles[0] = _vector(path, root, "orientation", default=[0.0] * 3)
+    angles = angles if degrees else np.degrees(angles)
+    orders = tuple(_order(path, b, "axis", 3) for b in bones.values())
+    return np.stack([asf_turns(o, a[None])[0] for o, a in zip(orders, angles)]), orders
 
 # %% ../../nbs/readers/10_asf.ipynb #71836c98
 def read_asf(
@@ -152,26 +137,14 @@ def read_asf(
     bones = asf_bones(path, cut["bonedata"])
     tree = asf_tree(path, cut["hierarchy"], bones)
     bones = {name: bones.get(name, {}) for name in tree}
-    at = {name: v for v, name in enumerate(tree)}
-    steps = [_vector(path, root, "position", default=[0.0] * 3)]
-    for name, b in bones.items():
-        if name != "root":
-            steps.append(np.array(_vector(path, b, "direction")) * _vector(path, b, "length", 1)[0])
+    steps = _steps(path, root, bones)
     turned, order = root.get("axis", (0, []))[1], "tx ty tz rx ry rz".split()
     bones["root"] = {"axis": (0, ["0"] * 3 + turned), "dof": root.get("order", (0, order))}
-    angles = np.array([_vector(path, b, "axis", default=[0.0] * 3) for b in bones.values()])
-    angles[0] = _vector(path, root, "orientation", default=[0.0] * 3)
-    angles = angles if degrees else np.degrees(angles)
-    orders = tuple(_order(path, b, "axis", 3) for b in bones.values())
-    axes = np.stack([asf_turns(o, a[None])[0] for o, a in zip(orders, angles)])
-    parents, dof = (
-        tuple(at[p] for p in tree.values()),
-        tuple(_freedom(path, name, b) for name, b in bones.items()),
-    )
+    axes, orders = _axes(path, root, bones, degrees)
+    parents = tuple(list(tree).index(p) for p in tree.values())
+    dof = tuple(_freedom(path, name, b) for name, b in bones.items())
     limits = tuple(_numbers_or_inf(b.get("limits", (0, []))[1]) for b in bones.values())
-    return AsfSkeleton(
-        path, tuple(tree), parents, np.array(steps), axes, orders, dof, limits, length, degrees
-    )
+    return AsfSkeleton(path, tuple(tree), parents, steps, axes, orders, dof, limits, length, degrees)
 
 # %% ../../nbs/readers/10_asf.ipynb #b37bffb8
 def asf_units(
@@ -180,14 +153,17 @@ def asf_units(
 ) -> tuple[float, bool]:  # (the unit of lengths, whether angles are degrees)
     "The file's units."
     units = {words[0].lower(): words[1:] for _, words in lines}
-    length = (numbers_of(units.get("length", ["1"]), 1) or [0])[0]
+    length = (mocap.numbers_of(units.get("length", ["1"]), 1) or [0])[0]
     angle = (units.get("angle") or ["deg"])[0].lower()
     if not length > 0 or angle[:3] not in ("deg", "rad"):
         got = f"length {' '.join(units.get('length', []))[:20]!r} and angle {angle[:20]!r}"
-        raise InputError(
-            f"{path} has the units {got}, expected a positive number and deg or rad; copy it again."
-        )
+        want = "expected a positive number and deg or rad"
+        raise InputError(f"{path} has the units {got}, {want}; copy it again.")
     return length, angle[:3] == "deg"
+
+# %% ../../nbs/readers/10_asf.ipynb #0f5a7b52
+def _fail(path, n, what):
+    raise InputError(f"{path}, line {n}: {what}; the file is damaged, copy it again.")
 
 # %% ../../nbs/readers/10_asf.ipynb #175b0f7d
 def asf_sections(
@@ -206,35 +182,29 @@ def asf_sections(
         if words:
             out[here].append((n, words))
     if missing := [s for s in ("units", "root", "bonedata", "hierarchy") if not out.get(s)]:
-        raise InputError(
-            f"{path} has no section :{missing[0]}; it was cut off or is no ASF file, copy it again."
-        )
+        what = "it was cut off or is no ASF file, copy it again"
+        raise InputError(f"{path} has no section :{missing[0]}; {what}.")
     return out
 
-
-def _fail(path, n, what):
-    raise InputError(f"{path}, line {n}: {what}; the file is damaged, copy it again.")
-
-# %% ../../nbs/readers/10_asf.ipynb #434ec0f1
+# %% ../../nbs/readers/10_asf.ipynb #f1b874d6
 def _numbers_or_inf(words: Sequence[str]) -> list[float] | None:
     "Numbers of a line of limits, where -inf and inf are allowed."
-    got = [
-        float(w) if w.lower() in ("inf", "-inf", "+inf") else (numbers_of([w], 1) or [None])[0] for w in words
-    ]
+    ends = ("inf", "-inf", "+inf")
+    got = [float(w) if w.lower() in ends else (mocap.numbers_of([w], 1) or [None])[0] for w in words]
     return None if None in got else got
 
-
+# %% ../../nbs/readers/10_asf.ipynb #4f50b6c4
 def _vector(path, bone, key, n=3, default=None):
     "`n` numbers of a bone's entry; InputError when they are not there."
     line, words = bone.get(key, (0, None))
     if words is None and default is not None:
         return default
-    got = numbers_of(words[:n], n) if words else None
+    got = mocap.numbers_of(words[:n], n) if words else None
     if got is None:
         _fail(path, line, f"{key} {' '.join(words or [])[:40]!r} is not {n} number{'s' * (n > 1)}")
     return got
 
-
+# %% ../../nbs/readers/10_asf.ipynb #0204c775
 def _order(path, bone, key, at):
     "Order of the axes, e.g. 'xyz', from a bone's entry."
     line, words = bone.get(key, (0, []))
@@ -243,22 +213,41 @@ def _order(path, bone, key, at):
         _fail(path, line, f"{key} ends in {order[:10]!r}, expected an order such as XYZ")
     return order
 
-
+# %% ../../nbs/readers/10_asf.ipynb #434ec0f1
 def _freedom(path, name, bone):
     "Degrees of freedom of a bone, in file order; InputError for those that are not read."
     line, words = bone.get("dof", (0, []))
     dof = tuple(w.lower() for w in words)
     known = ("rx", "ry", "rz", "tx", "ty", "tz") if name == "root" else ("rx", "ry", "rz")
     if len(set(dof)) < len(dof) or any(d not in known for d in dof):
-        _fail(
-            path,
-            line,
-            (
-                f"the freedom {' '.join(dof)[:40]!r} of {name[:30]!r} holds something else than "
-                f"{' '.join(known)}"
-            ),
-        )
+        got = f"the freedom {' '.join(dof)[:40]!r} of {name[:30]!r}"
+        _fail(path, line, f"{got} holds something else than {' '.join(known)}")
     return dof
+
+# %% ../../nbs/readers/10_asf.ipynb #e926f931
+def _bone_name(path: Path, n: int, bone: dict, bones: dict) -> str:
+    name = (bone.get("name") or (n, [""]))[1]
+    if len(name) != 1 or name[0] in bones or name[0].lower() == "root":
+        _fail(path, n, f"a bone is named {' '.join(name)[:30]!r}, expected one new name")
+    if len(bones) >= mocap.MOST_JOINTS - 1:
+        _fail(path, n, f"there are more than {mocap.MOST_JOINTS - 1} bones")
+    return name[0]
+
+# %% ../../nbs/readers/10_asf.ipynb #cf1a6b0a
+_KEYS = ("id", "name", "direction", "length", "axis", "dof", "limits", "bodymass", "cofmass")
+
+
+def _add_entry(path: Path, n: int, words: list[str], bone: dict):
+    "Add a line to a bone; limits may go on over several lines."
+    word, last = words[0].lower(), next(reversed(bone), None)
+    if word in bone:
+        _fail(path, n, f"{word} comes twice in a bone")
+    elif word in _KEYS:
+        bone[word] = (n, list(words[1:]))
+    elif last == "limits" and _numbers_or_inf(words):
+        bone[last][1].extend(words)
+    else:
+        _fail(path, n, f"{words[0][:30]!r} is not known in a bone")
 
 # %% ../../nbs/readers/10_asf.ipynb #e9fdc13e
 def asf_bones(
@@ -266,32 +255,31 @@ def asf_bones(
     lines: list,  # of section :bonedata
 ) -> dict[str, dict]:  # bone -> {"direction": (line, words), …}
     "The bones between begin and end, still as words."
-    bones, bone, key = {}, None, None
+    bones: dict[str, dict] = {}
+    bone: dict | None = None
     for n, words in lines:
         word = words[0].lower()
         if word == "begin" and bone is None:
-            bone, key = {}, None
+            bone = {}
         elif word == "end" and bone is not None:
-            name = (bone.get("name") or (n, [""]))[1]
-            if len(name) != 1 or name[0] in bones or name[0].lower() == "root":
-                _fail(path, n, f"a bone is named {' '.join(name)[:30]!r}, expected one new name")
-            if len(bones) >= MOST_JOINTS - 1:
-                _fail(path, n, f"there are more than {MOST_JOINTS - 1} bones")
-            bones[name[0]], bone = bone, None
+            bones[_bone_name(path, n, bone, bones)], bone = bone, None
         elif bone is None:
             _fail(path, n, f"{words[0][:30]!r} stands outside of a bone")
-        elif word in ("id", "name", "direction", "length", "axis", "dof", "limits", "bodymass", "cofmass"):
-            key = word
-            if key in bone:
-                _fail(path, n, f"{key} comes twice in a bone")
-            bone[key] = (n, list(words[1:]))
-        elif key == "limits" and _numbers_or_inf(words):
-            bone[key][1].extend(words)
         else:
-            _fail(path, n, f"{words[0][:30]!r} is not known in a bone")
+            _add_entry(path, n, words, bone)
     if bone is not None:
         _fail(path, lines[-1][0], "the last bone has no end")
     return bones
+
+# %% ../../nbs/readers/10_asf.ipynb #536ae528
+def _parent_of(path: Path, lines: list, bones: dict) -> dict[str, str]:
+    parent: dict[str, str] = {}
+    for n, words in lines:
+        for word in words[1:] if words not in (["begin"], ["end"]) else ():
+            if word not in bones or word in parent:
+                _fail(path, n, f"{word[:30]!r} is no bone, or hangs from two")
+            parent[word] = words[0]
+    return parent
 
 # %% ../../nbs/readers/10_asf.ipynb #7f4db1a4
 def asf_tree(
@@ -300,27 +288,18 @@ def asf_tree(
     bones: dict,  # known bones
 ) -> dict[str, str]:  # bone -> parent, parents first; "root" leads to itself
     "Order of the bones."
-    parent: dict[str, str] = {}
+    parent = _parent_of(path, lines, bones)
     children: dict[str, list] = {}
-    for n, words in lines:
-        if words in (["begin"], ["end"]):
-            continue
-        for word in words[1:]:
-            if word not in bones or word in parent:
-                _fail(path, n, f"{word[:30]!r} is no bone, or hangs from two")
-            parent[word] = words[0]
-            children.setdefault(words[0], []).append(word)
+    for word, above in parent.items():
+        children.setdefault(above, []).append(word)
     order, todo = {"root": "root"}, ["root"]
     while todo:
         at = todo.pop()
-        for word in reversed(children.get(at, [])):
-            todo.append(word)
+        todo.extend(reversed(children.get(at, [])))
         order.setdefault(at, parent.get(at, "root"))
     if lost := set(bones) - set(order):
-        raise InputError(
-            f"{path} has the bone {min(lost)[:30]!r}, which does not hang from the root; the "
-            "file is damaged, copy it again."
-        )
+        what = f"has the bone {min(lost)[:30]!r}, which does not hang from the root"
+        raise InputError(f"{path} {what}; the file is damaged, copy it again.")
     return order
 
 # %% ../../nbs/readers/10_asf.ipynb #e4e32ba2
@@ -329,16 +308,28 @@ def asf_turns(
     degrees: np.ndarray,  # (T, 3) in the order's order
 ) -> np.ndarray:  # (T, 3, 3)
     "Rotation for an order as ASF means it: 'xyz' turns about x first, Rz Ry Rx."
-    return turns_of(order[::-1], degrees[:, ::-1])
+    return mocap.turns_of(order[::-1], degrees[:, ::-1])
+
+# %% ../../nbs/readers/10_asf.ipynb #b58b29c7
+def _check_step(path: Path, n: int, frame: int, number: int | None, whole: bool):
+    "A frame begins: was the one before it complete, and does this one follow it?"
+    if not whole or number not in (None, frame - 1):
+        what = f"frame {frame} begins, but the one before it is not complete or not {frame - 1}"
+        _fail(path, n, what)
+
+# %% ../../nbs/readers/10_asf.ipynb #da64a116
+def _check_row(path: Path, n: int, words: list[bytes], rows: dict, frames: int, asf: AsfSkeleton):
+    "A line of a frame: is its bone a moving one, and new in this frame?"
+    if words[0] not in rows or len(rows[words[0]]) != frames - 1 or len(words) < 2:
+        bone = repr(mocap.read_text(words[0])[:30])
+        _fail(path, n, f"{bone} is no moving bone of {asf.path.name}, or comes twice in a frame")
 
 # %% ../../nbs/readers/10_asf.ipynb #f61fc5c6
 def amc_rows(
     path: Path,  # `*.amc`
     asf: AsfSkeleton,  # whose bones move
-) -> tuple[
-    dict[str, list], int, bool
-]:  # (bone -> text of its numbers, one entry a frame; frames; whether angles are degrees)
-    "Cut an AMC file into rows."
+) -> tuple[dict[str, list], int, bool]:  # bone -> its numbers as text; frames; whether angles are degrees
+    "Cut an AMC file into rows, one entry a bone and frame."
     rows: dict[bytes, list] = {b.encode("latin-1"): [] for b, dof in zip(asf.bones, asf.dof) if dof}
     frames, number, degrees, data = 0, None, asf.degrees, text_bytes(path)
     for n, line in enumerate(data.split(b"\n"), 1):
@@ -348,60 +339,18 @@ def amc_rows(
         if words[0][:1] == b":":
             degrees = {b":DEGREES": True, b":RADIANS": False}.get(words[0].upper(), degrees)
         elif len(words) == 1 and words[0].isdigit() and len(words[0]) < 10:
-            if any(len(r) != frames for r in rows.values()) or number not in (None, int(words[0]) - 1):
-                _fail(
-                    path,
-                    n,
-                    (
-                        f"frame {int(words[0])} begins, but the one before it is not complete or "
-                        f"not {int(words[0]) - 1}"
-                    ),
-                )
+            _check_step(path, n, int(words[0]), number, all(len(r) == frames for r in rows.values()))
             frames, number = frames + 1, int(words[0])
-        elif words[0] not in rows or len(rows[words[0]]) != frames - 1 or len(words) < 2:
-            _fail(
-                path,
-                n,
-                (
-                    f"{read_text(words[0])[:30]!r} is no moving bone of {asf.path.name}, or comes "
-                    "twice in a frame"
-                ),
-            )
         else:
+            _check_row(path, n, words, rows, frames, asf)
             rows[words[0]].append(words[1])
     if not frames or any(len(r) != frames for r in rows.values()):
-        raise InputError(
-            f"{path} ends in the middle of a frame (frame {frames}); it was cut off, copy it again."
-        )
-    not_too_many(path, frames * len(asf.bones), len(data))
+        what = f"ends in the middle of a frame (frame {frames}); it was cut off, copy it again"
+        raise InputError(f"{path} {what}.")
+    mocap.not_too_many(path, frames * len(asf.bones), len(data))
     return {b.decode("latin-1"): r for b, r in rows.items()}, frames, degrees
 
-# %% ../../nbs/readers/10_asf.ipynb #4d1c4dfe
-def amc_positions(
-    path: Path,  # `*.amc`
-    asf: AsfSkeleton,
-) -> np.ndarray:  # (T, V, 3) file units
-    "Forward kinematics over all frames of an AMC file."
-    rows, T, degrees = amc_rows(path, asf)
-    still, angles = np.zeros(T), []
-    for v, (bone, dof) in enumerate(zip(asf.bones, asf.dof)):
-        x = dict(zip(dof, bone_numbers(path, bone, rows.pop(bone), len(dof)).T)) if dof else {}
-        turned = np.stack([x.get(f"r{a}", still) for a in asf.orders[v]], 1) if dof else np.zeros((1, 3))
-        angles.append(turned if degrees else np.degrees(turned))
-        if bone == "root":
-            place = asf.steps[0] + np.stack([x.get(f"t{a}", still) for a in "xyz"], 1)
-    out = np.empty((T, *asf.steps.shape))
-    for some in position_blocks(T):
-        steps = np.repeat(asf.steps[None], len(still[some]), 0)
-        steps[:, 0] = place[some]
-        turns = [
-            C @ asf_turns(o, a[some] if len(a) == T else a) @ C.T
-            for C, o, a in zip(asf.axes, asf.orders, angles)
-        ]
-        out[some] = forward(asf.parents, turns, steps, own=True)
-    return out
-
-# %% ../../nbs/readers/10_asf.ipynb #3c38efe9
+# %% ../../nbs/readers/10_asf.ipynb #ab346f1e
 def bone_numbers(
     path,  # for messages
     bone: str,
@@ -415,9 +364,36 @@ def bone_numbers(
             return x
     except ValueError:
         pass
-    t = next((t for t, row in enumerate(rows) if numbers_of(row.split(), n) is None), 0)
-    got = read_text(rows[t])[:30]
-    raise InputError(
-        f"{path}: bone {bone[:30]!r} reads {got!r} in its frame {t + 1}, expected {n} "
-        "numbers; copy the file again."
-    )
+    t = next((t for t, row in enumerate(rows) if mocap.numbers_of(row.split(), n) is None), 0)
+    got, want = mocap.read_text(rows[t])[:30], f"expected {n} numbers; copy the file again"
+    raise InputError(f"{path}: bone {bone[:30]!r} reads {got!r} in its frame {t + 1}, {want}.")
+
+# %% ../../nbs/readers/10_asf.ipynb #ddc5d8de
+def _angles_and_place(path, asf):
+    "Each bone's angles in degrees, (T, 3) or (1, 3) where it never moves, and the root's place (T, 3)."
+    rows, T, degrees = amc_rows(path, asf)
+    still, angles = np.zeros(T), []
+    for v, (bone, dof) in enumerate(zip(asf.bones, asf.dof)):
+        x = dict(zip(dof, bone_numbers(path, bone, rows.pop(bone), len(dof)).T)) if dof else {}
+        turned = np.stack([x.get(f"r{a}", still) for a in asf.orders[v]], 1) if dof else np.zeros((1, 3))
+        angles.append(turned if degrees else np.degrees(turned))
+        if bone == "root":
+            place = asf.steps[0] + np.stack([x.get(f"t{a}", still) for a in "xyz"], 1)
+    return angles, place
+
+# %% ../../nbs/readers/10_asf.ipynb #4d1c4dfe
+def amc_positions(
+    path: Path,  # `*.amc`
+    asf: AsfSkeleton,
+) -> np.ndarray:  # (T, V, 3) file units
+    "Forward kinematics over all frames of an AMC file."
+    angles, place = _angles_and_place(path, asf)
+    T = len(place)
+    out = np.empty((T, *asf.steps.shape))
+    for some in mocap.position_blocks(T):
+        steps = np.repeat(asf.steps[None], len(place[some]), 0)
+        steps[:, 0] = place[some]
+        each = zip(asf.axes, asf.orders, [a[some] if len(a) == T else a for a in angles])
+        turns = [C @ asf_turns(o, a) @ C.T for C, o, a in each]
+        out[some] = mocap.forward(asf.parents, turns, steps, own=True)
+    return out

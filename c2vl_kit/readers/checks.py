@@ -22,9 +22,8 @@ class BodyCheck:
     "What bodies look like, and what may be wrong with their axes, sides or joints."
 
     clips: int  # how many were looked at
-    numbers: dict = field(
-        default_factory=dict
-    )  # "bones": times; "up", "knees", "feet", "forearms": [share 0 … 1, how many]
+    # "bones": times; "up", "knees", "feet", "forearms": [share 0 … 1, how many]
+    numbers: dict = field(default_factory=dict)
     findings: tuple = ()  # (what, verdict, sentence); the verdict is "good", "wrong", "unsure" or "note"
 
     @property
@@ -45,9 +44,8 @@ class BodyCheck:
         return "\n".join(("WRONG? " if v == "wrong" else "") + says for _, v, says in self.findings)
 
     def _repr_markdown_(self) -> str:
-        return "\n".join(
-            f"- {'**wrong?** ' if v == 'wrong' else ''}{md_text(says)}" for _, v, says in self.findings
-        )
+        mark = {"wrong": "**wrong?** "}
+        return "\n".join(f"- {mark.get(v, '')}{md_text(says)}" for _, v, says in self.findings)
 
 # %% ../../nbs/readers/17_checks.ipynb #26765f88
 def check_bodies(
@@ -55,52 +53,54 @@ def check_bodies(
     most: int = 100,  # how many to look at: spread over a store or list, else the first
 ) -> BodyCheck:  # shows itself
     "Ask whether joints, axes and sides are what they are said to be."
-    n = len(clips) if hasattr(clips, "__len__") else None
-    if n is None:
-        some = list(islice(clips, most))
+    if hasattr(clips, "__len__"):
+        n = len(clips)
+        names, spread = getattr(clips, "names", range(n)), np.linspace(0, n - 1, min(n, most))
+        some = [clips[names[i]] for i in np.unique(spread.round().astype(int))]
     else:
-        names = getattr(clips, "names", range(n))
-        some = [clips[names[i]] for i in np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))]
+        some = list(islice(clips, most))
     with np.errstate(all="ignore"):
         return judge(some) if some else BodyCheck(0)
+
+# %% ../../nbs/readers/17_checks.ipynb #568c7d24
+def _ups(every, layout) -> np.ndarray:  # (n, 3) unit vectors from feet to head, of all frames
+    found = [unit_vectors(v) for x in every if (v := line_between(x, layout, _UPRIGHT)) is not None]
+    ups = np.concatenate(found) if found else np.zeros((0, 3))
+    return ups[np.isfinite(ups).all(axis=1)]
+
+# %% ../../nbs/readers/17_checks.ipynb #14346f99
+def _counted(votes) -> tuple[int, int]:  # of one clip: those in front, all
+    each = [v for body in votes for v in body.values()]
+    return sum(int(v.sum()) for v in each), sum(map(len, each))
+
+# %% ../../nbs/readers/17_checks.ipynb #e9a377e1
+def _all_votes(votes) -> dict:  # kind -> the votes of all clips
+    none = np.zeros(0, bool)
+    return {k: np.concatenate([none, *(b[k] for some in votes for b in some if k in b)]) for k in _SAID}
 
 # %% ../../nbs/readers/17_checks.ipynb #3dad4e6e
 def judge(clips: list[Clip]) -> BodyCheck:
     "The check of some clips."
-    layout, numbers = clips[0].layout, {}
+    layout, numbers, findings = clips[0].layout, {}, []
     bodies = [bodies_of(c) for c in clips]
     every = [x for some in bodies for x in some]
     bones, strange = judge_order(distances(every[:: -(-len(every) // 30) or 1], layout.V), layout)
     if not np.isnan(bones):
         numbers["bones"] = round(bones, 2)
-    findings = [("order", "wrong", strange)] if strange else []
-    ups = [unit_vectors(v) for x in every if (v := line_between(x, layout, _UPRIGHT)) is not None]
-    ups = np.concatenate(ups) if ups else np.zeros((0, 3))
-    ups = ups[np.isfinite(ups).all(axis=1)]
-    if len(ups):
+    if len(ups := _ups(every, layout)):
         share, verdict, says = judge_up(ups)
         numbers["up"] = [round(share, 3), len(ups)]
+        findings.append(("up", verdict, says))
     votes = [[votes_of(x, layout) for x in some] for some in bodies]
-    flat = {
-        k: np.concatenate(
-            [v.get(k, np.zeros(0, bool)) for some in votes for v in some] or [np.zeros(0, bool)]
-        )
-        for k in _SAID
-    }
-    numbers |= {k: [round(float(v.mean()), 3), len(v)] for k, v in flat.items() if len(v)}
-    if not strange:  # with joints in a wrong order, axes and sides say nothing
-        findings += [("up", verdict, says)] if len(ups) else []
-        each = [
-            (
-                sum(int(v.sum()) for b in some for v in b.values()),
-                sum(len(v) for b in some for v in b.values()),
-            )
-            for some in votes
-        ]
-        findings.append(("side", *judge_side(flat, each)))
+    whole = _all_votes(votes)
+    numbers |= {k: [round(float(v.mean()), 3), len(v)] for k, v in whole.items() if len(v)}
+    if strange:  # with joints in a wrong order, axes and sides say nothing
+        findings = [("order", "wrong", strange)]
+    else:
+        findings.append(("side", *judge_side(whole, [_counted(some) for some in votes])))
     return BodyCheck(len(clips), numbers, (*findings, *missing_points(layout)))
 
-# %% ../../nbs/readers/17_checks.ipynb #8b779d93
+# %% ../../nbs/readers/17_checks.ipynb #c5e0d4ae
 def shortest_tree(
     d: np.ndarray,  # (V, V) distances
 ) -> float:  # total length of the minimal spanning tree, by Prim's rule
@@ -113,7 +113,7 @@ def shortest_tree(
         best = np.minimum(best, d[v])
     return total
 
-
+# %% ../../nbs/readers/17_checks.ipynb #8b779d93
 def excess(
     d: np.ndarray,  # (V, V) distances; NaN for joints never seen
     parents,  # V parents
@@ -124,7 +124,7 @@ def excess(
     bones = sum(d[v, p] for v, p in enumerate(parents) if known[v] and known[p])
     return float(bones / least) if least > 0 and np.isfinite(least) else np.nan
 
-# %% ../../nbs/readers/17_checks.ipynb #56f4c901
+# %% ../../nbs/readers/17_checks.ipynb #68d593d2
 _FRAMES = 60  # of each body, at most
 
 
@@ -140,7 +140,7 @@ def bodies_of(
             found.append(clip.joints[there, m].astype(np.float64))
     return found
 
-
+# %% ../../nbs/readers/17_checks.ipynb #56f4c901
 def distances(
     bodies: list,  # of (t, V, 3)
     V: int,  # joints
@@ -156,45 +156,45 @@ def distances(
             total, count = total + np.where(seen, one / middle, 0), count + seen
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
+# %% ../../nbs/readers/17_checks.ipynb #5f1a1536
+def _other_orders(d: np.ndarray, layout: Layout) -> dict[str, float]:  # words -> excess
+    others = {"in reverse order (x[..., ::-1, :])": excess(d[::-1, ::-1], layout.parents)}
+    for l in LAYOUTS:
+        if l.V == layout.V and l.joints != layout.joints:
+            others[f"in the order of layout {l.name!r}"] = excess(d, l.parents)
+    return others
+
 # %% ../../nbs/readers/17_checks.ipynb #75ce437b
 _MUCH, _BETTER = 1.6, 1.15  # times the shortest tree; times that another order fits better
 
 
 def judge_order(d: np.ndarray, layout: Layout) -> tuple[float, str | None]:
     "(excess of the layout's bones, what is wrong or None)."
-    own = excess(d, layout.parents)
-    others = {"in reverse order (x[..., ::-1, :])": excess(d[::-1, ::-1], layout.parents)}
-    others |= {
-        f"in the order of layout {l.name!r}": excess(d, l.parents)
-        for l in LAYOUTS
-        if l.V == layout.V and l.joints != layout.joints
-    }
+    own, others = excess(d, layout.parents), _other_orders(d, layout)
     how = min(others, key=others.get)
     if np.isnan(own) or own <= min(_MUCH, _BETTER * others[how]):
         return own, None
-    says = (
-        f"The joints do not fit layout {layout.name}: its bones are {own:.1f} times as long "
-        "as the shortest ways between these "
-        "joints (1.0 to 1.3 in real bodies), so the joints stand in another order, or hang from wrong parents"
-    )
-    better = others[how] * _BETTER < own
-    return own, says + (
-        f". They fit {how}: {others[how]:.1f} times." if better else "; compare both lists, joint by joint."
-    )
+    times = f"its bones are {own:.1f} times as long as the shortest ways between these joints"
+    so = "so the joints stand in another order, or hang from wrong parents"
+    says = f"The joints do not fit layout {layout.name}: {times} (1.0 to 1.3 in real bodies), {so}"
+    if others[how] * _BETTER < own:
+        return own, f"{says}. They fit {how}: {others[how]:.1f} times."
+    return own, says + "; compare both lists, joint by joint."
 
-# %% ../../nbs/readers/17_checks.ipynb #48811523
-def mean_of(
-    x: np.ndarray, layout: Layout, *roles: str
-) -> np.ndarray | None:  # (t, 3); None when a role has no joint
+# %% ../../nbs/readers/17_checks.ipynb #ec1c6c76
+_FEET = ("left ankle", "right ankle")
+_HEADS = [(_FEET, ("head",)), (_FEET, ("neck",))]
+_UPRIGHT = [*_HEADS, (("hips",), ("head",)), (("hips",), ("chest",)), (("chest",), ("head",))]
+
+# %% ../../nbs/readers/17_checks.ipynb #f2955ca2
+def mean_of(x: np.ndarray, layout: Layout, *roles: str) -> np.ndarray | None:  # (t, 3); None: no joint
     "Where the middle of some body points is."
     if not layout.answers(*roles):
         return None
     return sum(x[:, list(layout.point(r))].mean(axis=1) for r in roles) / len(roles)
 
-
-def line_between(
-    x: np.ndarray, layout: Layout, pairs
-) -> np.ndarray | None:  # (t, 3), from the lower to the upper point
+# %% ../../nbs/readers/17_checks.ipynb #23afba89
+def line_between(x: np.ndarray, layout: Layout, pairs) -> np.ndarray | None:  # (t, 3), from low to high
     "The first pair of different points that the layout has."
     for low, high in pairs:
         a, b = mean_of(x, layout, *low), mean_of(x, layout, *high)
@@ -202,38 +202,26 @@ def line_between(
             return b - a
     return None
 
-
+# %% ../../nbs/readers/17_checks.ipynb #48811523
 def unit_vectors(v: np.ndarray) -> np.ndarray:
     "Unit vectors; NaN for one of no length."
     n = np.linalg.norm(v, axis=-1, keepdims=True)
     return v / np.where(n > 0, n, np.nan)
 
-
-_FEET = ("left ankle", "right ankle")
-_UPRIGHT = [
-    (_FEET, ("head",)),
-    (_FEET, ("neck",)),
-    (("hips",), ("head",)),
-    (("hips",), ("chest",)),
-    (("chest",), ("head",)),
-]
-
-# %% ../../nbs/readers/17_checks.ipynb #f5104e75
+# %% ../../nbs/readers/17_checks.ipynb #5db096e0
+_LIE = "or leave out up='z' if you gave it to data whose y is up"
 _TURN = {  # where the head is -> the line that mends it
     (1, -1): "Their y points down: read with up='-y', or leave that out if you gave it",
     (2, 1): "Their z points up: read with up='z'",
-    (
-        2,
-        -1,
-    ): "Their z points down: read with up='-z', or leave out up='z' if you gave it to data whose y is up",
+    (2, -1): f"Their z points down: read with up='-z', {_LIE}",
     (0, 1): "Their x points up: turn them with x[..., [1, 0, 2]] * (-1, 1, 1)",
     (0, -1): "Their x points down: turn them with x[..., [1, 0, 2]] * (1, -1, 1)",
 }
 
-
+# %% ../../nbs/readers/17_checks.ipynb #f5104e75
 def judge_up(
-    v: np.ndarray,
-) -> tuple[float, str, str]:  # v: (n, 3) unit vectors from feet to head -> (share, verdict, sentence)
+    v: np.ndarray,  # (n, 3) unit vectors from feet to head
+) -> tuple[float, str, str]:  # (share, verdict, sentence)
     "Whether y is up."
     share, mean = float((v[:, 1] > 0.5).mean()), v.mean(axis=0)  # within 60° of y
     axis = int(np.abs(mean).argmax())
@@ -251,7 +239,8 @@ _SPINE = [(("hips",), ("neck",)), (("hips",), ("head",)), (("chest",), ("head",)
 
 
 def front_of(
-    x: np.ndarray, layout: Layout
+    x: np.ndarray,  # (t, V, 3) of one body
+    layout: Layout,
 ) -> tuple[np.ndarray, float] | None:  # (t, 3) unit front; length of the trunk
     "The front by the right-hand rule; None for a layout whose left and right nobody knows."
     limbs = [limb for limb in ("shoulder", "hip") if layout.answers(f"left {limb}", f"right {limb}")]
@@ -261,79 +250,67 @@ def front_of(
     up = line_between(x, layout, _SPINE)
     lengths = np.linalg.norm(right if up is None else up, axis=-1)
     known = lengths[np.isfinite(lengths)]
-    return unit_vectors(np.cross([0.0, 1.0, 0.0] if up is None else up, right)), float(
-        np.median(known)
-    ) if len(known) else 0.0
+    front = unit_vectors(np.cross([0.0, 1.0, 0.0] if up is None else up, right))
+    return front, float(np.median(known)) if len(known) else 0.0
+
+# %% ../../nbs/readers/17_checks.ipynb #757b2a5e
+def _knee_ahead(hip, knee, ankle, front) -> np.ndarray:  # (t,) NaN where it is not bent or points sideways
+    along = unit_vectors(ankle - hip)
+    off = (knee - hip) - ((knee - hip) * along).sum(-1, keepdims=True) * along
+    bent = (unit_vectors(hip - knee) * unit_vectors(ankle - knee)).sum(-1) > _BENT
+    ahead = (off * front).sum(-1)
+    return np.where(bent & (np.abs(ahead) > 0.7 * np.linalg.norm(off, axis=-1)), ahead, np.nan)
 
 # %% ../../nbs/readers/17_checks.ipynb #63d51ee7
 def votes_of(
-    x: np.ndarray, layout: Layout
-) -> dict[str, np.ndarray]:  # x: (t, V, 3) of one body -> bool arrays
+    x: np.ndarray,  # (t, V, 3) of one body
+    layout: Layout,
+) -> dict[str, np.ndarray]:  # bool arrays
     "Where knees, feet and forearms are: True is in front."
     front, size = front_of(x, layout) or (None, np.nan)
     if not size > 0:
         return {}
     amounts = {"knees": [], "feet": [], "forearms": []}
     for side in ("left", "right"):
-        at = {
-            p: mean_of(x, layout, f"{side} {p}") for p in ("hip", "knee", "ankle", "foot", "elbow", "wrist")
-        }
-        hip, knee, ankle, foot, elbow, wrist = at.values()
+        points = ("hip", "knee", "ankle", "foot", "elbow", "wrist")
+        hip, knee, ankle, foot, elbow, wrist = (mean_of(x, layout, f"{side} {p}") for p in points)
         if hip is not None and knee is not None and ankle is not None:
-            along = unit_vectors(ankle - hip)
-            off = (knee - hip) - ((knee - hip) * along).sum(-1, keepdims=True) * along
-            bent = (unit_vectors(hip - knee) * unit_vectors(ankle - knee)).sum(-1) > _BENT
-            ahead = (off * front).sum(-1)
-            clear = bent & (np.abs(ahead) > 0.7 * np.linalg.norm(off, axis=-1))  # not mainly sideways
-            amounts["knees"].append(np.where(clear, ahead, np.nan) / size / 0.02)
+            amounts["knees"].append(_knee_ahead(hip, knee, ankle, front) / size / 0.02)
         if ankle is not None and foot is not None:
             amounts["feet"].append(((foot - ankle) * front).sum(-1) / size / 0.02)
         if elbow is not None and wrist is not None:
             amounts["forearms"].append(((wrist - elbow) * front).sum(-1) / size / 0.2)
     return {k: v[np.abs(v) > 1] > 0 for k, a in amounts.items() if a for v in [np.concatenate(a)]}
 
-# %% ../../nbs/readers/17_checks.ipynb #286fad89
+# %% ../../nbs/readers/17_checks.ipynb #fe8c28b5
 _LEAST = 20  # votes
 _SAID = {"knees": "bent knees lie", "feet": "feet point", "forearms": "forearms reach"}
+_MIRROR = "read again with mirror='z', in a reader of your own reorient(x, mirror='z')"
+_FIX = f"{_MIRROR}; or, if only the names left and right are exchanged, swap these"
+_LOOK = "Look at a clip that you know: its left side is drawn blue."
+_LEFT_HANDED = "The axes are left-handed (x to the right, y up, z away from the viewer?)"
 
-
+# %% ../../nbs/readers/17_checks.ipynb #286fad89
 def judge_side(
-    votes: dict, clips: list
-) -> tuple[str, str]:  # votes by kind; (votes in front, votes) of each clip -> (verdict, sentence)
+    votes: dict,  # by kind
+    clips: list,  # (votes in front, votes) of each clip
+) -> tuple[str, str]:  # (verdict, sentence)
     "Whether left and right are what they say."
     n, good = sum(map(len, votes.values())), sum(int(v.sum()) for v in votes.values())
     seen = ", ".join(f"{v.mean():.0%} of {len(v):,} {_SAID[k]} forward" for k, v in votes.items() if len(v))
     if n < _LEAST:
         seen = seen or "no knee, foot or forearm shows where the front is"
-        return (
-            "unsure",
-            f"Left and right cannot be checked: {seen}. Look at a clip that you know: its "
-            "left side is drawn blue.",
-        )
+        return "unsure", f"Left and right cannot be checked: {seen}. {_LOOK}"
     if good >= 0.65 * n:
         return "good", f"Left and right fit: {seen}."
     turned = sum(c <= 0.2 * of for c, of in clips if of >= 10)
-    fix = (
-        "read again with mirror='z', in a reader of your own reorient(x, mirror='z'); or, if "
-        "only the names left and right are "
-        "exchanged, swap these"
-    )
     if good <= 0.35 * n:
-        return "wrong", (
-            f"Left and right are mirrored: {seen}, where real bodies have over 70 %. The axes "
-            "are left-handed (x to the "
-            f"right, y up, z away from the viewer?), or the names are exchanged; {fix}."
-        )
+        what = f"Left and right are mirrored: {seen}, where real bodies have over 70 %"
+        return "wrong", f"{what}. {_LEFT_HANDED}, or the names are exchanged; {_FIX}."
     if turned >= 2 and sum(c >= 0.8 * of for c, of in clips if of >= 10) >= 2:
-        return "wrong", (
-            f"Some recordings are mirrored: {seen}, and {turned} of {len(clips)} clips have "
-            "it all the other way round; for "
-            f"these, {fix}."
-        )
-    return (
-        "unsure",
-        f"Left and right cannot be told: {seen}. Look at a clip that you know: its left side is drawn blue.",
-    )
+        what = f"{turned} of {len(clips)} clips have it all the other way round"
+        return "wrong", f"Some recordings are mirrored: {seen}, and {what}; for these, {_FIX}."
+    return "unsure", f"Left and right cannot be told: {seen}. {_LOOK}"
 
 # %% ../../nbs/readers/17_checks.ipynb #9adce6e8
 def missing_points(layout: Layout) -> list[tuple[str, str, str]]:
@@ -343,12 +320,6 @@ def missing_points(layout: Layout) -> list[tuple[str, str, str]]:
         return []
     sided = any(layout.answers(f"left {limb}", f"right {limb}") for limb in ("shoulder", "hip"))
     turns = "" if sided else ", and the pipeline 'facing', which needs left and right shoulders or hips"
-    return [
-        (
-            "points",
-            "note",
-            f"Layout {layout.name} has no joint for {', '.join(lost)}. What asks for one of them refuses it: "
-            f"captions by rules, the pipelines that align a trunk{turns}. Looking and the "
-            "pipeline 'centre' work.",
-        )
-    ]
+    what = f"Layout {layout.name} has no joint for {', '.join(lost)}. What asks for one of them refuses it"
+    refused = f"captions by rules, the pipelines that align a trunk{turns}"
+    return [("points", "note", f"{what}: {refused}. Looking and the pipeline 'centre' work.")]

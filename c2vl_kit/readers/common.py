@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['BULK', 'MOST_FRAMES', 'MOST_BODIES', 'NAME_RULES', 'ANSWER_BYTES', 'clips_in', 'read_all', 'facts_of', 'name_facts',
-           'label_facts', 'label_of', 'read_bytes', 'is_mat4', 'is_wide', 'foreign', 'text_bytes', 'text_lines',
-           'number_rows', 'refuse_rows', 'checked_clip', 'layout_of', 'shown', 'checked', 'example_clip', 'chunks_of',
-           'read_together']
+           'label_facts', 'label_of', 'cannot_read', 'read_bytes', 'is_mat4', 'is_wide', 'foreign', 'text_bytes',
+           'text_lines', 'refuse_rows', 'number_rows', 'checked_clip', 'layout_of', 'shown', 'checked', 'example_clip',
+           'chunks_of', 'read_together']
 
 # %% ../../nbs/readers/00_common.ipynb #9418657a
 import numpy as np
@@ -37,10 +37,8 @@ def clips_in(
             empty = False
             yield clip
         if empty:
-            yield InputError(
-                f"{path} holds no clip that its reader takes; "
-                "leave it out, or check that it belongs to this data set."
-            )
+            fix = "leave it out, or check that it belongs to this data set"
+            yield InputError(f"{path} holds no clip that its reader takes; {fix}.")
     except InputError as e:
         yield e
 
@@ -67,19 +65,13 @@ def read_all(
     yield from read_together(chain(first, paths), reader, workers)
 
 # %% ../../nbs/readers/00_common.ipynb #46549e3f
+_UTD = r"a(?P<action>\d{1,2})_s(?P<subject>\d{1,2})_t(?P<repetition>\d{1,2})"
+_UCLA = r"a(?P<action>\d\d)_s(?P<subject>\d\d)_e(?P<repetition>\d\d)_v(?P<camera>\d\d)"
+_NTU = r"S(?P<setup>\d{3})C(?P<camera>\d{3})P(?P<subject>\d{3})R(?P<repetition>\d{3})A(?P<action>\d{3})"
 NAME_RULES = {  # data set -> (pattern of a name, example)
-    "nw-ucla": (
-        r"a(?P<action>\d\d)_s(?P<subject>\d\d)_e(?P<repetition>\d\d)_v(?P<camera>\d\d)",
-        "a01_s02_e03_v01.json",
-    ),
-    "utd-mhad": (
-        r"a(?P<action>\d{1,2})_s(?P<subject>\d{1,2})_t(?P<repetition>\d{1,2})",
-        "a1_s2_t3_skeleton.mat",
-    ),
-    "ntu": (
-        r"S(?P<setup>\d{3})C(?P<camera>\d{3})P(?P<subject>\d{3})R(?P<repetition>\d{3})A(?P<action>\d{3})",
-        "S001C001P001R001A001.skeleton",
-    ),
+    "nw-ucla": (_UCLA, "a01_s02_e03_v01.json"),
+    "utd-mhad": (_UTD, "a1_s2_t3_skeleton.mat"),
+    "ntu": (_NTU, "S001C001P001R001A001.skeleton"),
 }
 
 # %% ../../nbs/readers/00_common.ipynb #9f92f571
@@ -93,10 +85,8 @@ def facts_of(
     "What a name says; `InputError` when it is not of its data set."
     m = re.fullmatch(pattern, text, re.ASCII)  # other scripts have digits too
     if m is None:
-        raise InputError(
-            f"{path} is not named like a recording of {dataset}, for example {example}; "
-            "give it its original name back."
-        )
+        what = f"is not named like a recording of {dataset}, for example {example}"
+        raise InputError(f"{path} {what}; give it its original name back.")
     return {k: int(v) if v.isdecimal() else v for k, v in m.groupdict().items()}
 
 # %% ../../nbs/readers/00_common.ipynb #779a39d2
@@ -120,10 +110,8 @@ def label_facts(
     action = facts.pop("action")
     if action not in classes:
         known = ", ".join(map(str, classes)) if len(classes) <= 27 else f"1 to {len(classes)}"
-        raise InputError(
-            f"{path} names action {action}, which is not in its data set ({known}); "
-            "check the file's name."
-        )
+        what = f"names action {action}, which is not in its data set ({known})"
+        raise InputError(f"{path} {what}; check the file's name.")
     return dict(facts, label=list(classes).index(action), label_name=classes[action])
 
 # %% ../../nbs/readers/00_common.ipynb #bbdcbd37
@@ -135,11 +123,16 @@ def label_of(
     "The label (0-based) of a class number; `InputError` when there is no such class."
     if not 1 <= number <= len(classes):
         known = f"(1 to {len(classes)})"
-        raise InputError(
-            f"{path} names class {number}, which is not in its data set {known}; check "
-            "the file's name."
-        )
+        what = f"names class {number}, which is not in its data set {known}"
+        raise InputError(f"{path} {what}; check the file's name.")
     return dict(label=number - 1, label_name=classes[number - 1])
+
+# %% ../../nbs/readers/00_common.ipynb #9ed7df0b
+def cannot_read(path, e: OSError) -> InputError:
+    "The sentence for a file that does not open."
+    if isinstance(e, FileNotFoundError):
+        return InputError(f"{path} does not exist; check the path.")
+    return InputError(f"{path} cannot be read ({(e.strerror or 'error').lower()}); check the path.")
 
 # %% ../../nbs/readers/00_common.ipynb #4f323179
 def read_bytes(path: Path) -> bytes:
@@ -149,18 +142,13 @@ def read_bytes(path: Path) -> bytes:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise InputError(f"{path} is a pipe or a device, not a file; check the path.")
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the path.") from None
     except OSError as e:
-        raise InputError(
-            f"{path} cannot be read ({(e.strerror or 'error').lower()}); check the "
-            "path."
-        ) from None
+        raise cannot_read(path, e) from None
     if not data or data.isspace():
         raise InputError(f"{path} is empty (0 usable bytes); download it again.")
     return data
 
-# %% ../../nbs/readers/00_common.ipynb #5b0c7d13
+# %% ../../nbs/readers/00_common.ipynb #debb20cd
 def is_mat4(data: bytes) -> bool:  # the first bytes of a file
     "Whether they are the head of a MATLAB 4 variable: type, rows, columns, length of the name, name."
     if len(data) < 22:
@@ -174,7 +162,7 @@ def is_mat4(data: bytes) -> bool:  # the first bytes of a file
             return True
     return False
 
-
+# %% ../../nbs/readers/00_common.ipynb #5b0c7d13
 def is_wide(data: bytes) -> bool:  # the first bytes of a file
     "Whether they are text with two or four bytes for each character: Windows calls it Unicode."
     zeros = [data[i:400:2].count(0) for i in (0, 1)]
@@ -247,12 +235,30 @@ def text_bytes(
         raise InputError(f"{path} {what}")
     return data.replace(b"\r\n", b"\n") if ends and b"\r" in data else data
 
-# %% ../../nbs/readers/00_common.ipynb #e4a71845
+# %% ../../nbs/readers/00_common.ipynb #7e332ce8
 def text_lines(path: Path) -> list[str]:
     "The file's lines, without blank ones at the end; `InputError` when there is no file or nothing in it."
     return text_bytes(path).decode("ascii", "replace").rstrip().split("\n")
 
+# %% ../../nbs/readers/00_common.ipynb #0ba8a2b5
+def refuse_rows(path, lines, first, width, sep):  # as `number_rows` has them
+    "Raise `InputError` for the first line that is not `width` numbers or as many as the line before."
+    usual = None
+    for n, line in enumerate(lines, first):
+        try:
+            found = len([float(v) for v in line.split(sep)])
+        except ValueError:
+            found = -1
+        if found < width or found != (usual or found):
+            wanted = f"{usual or width} numbers" + ("" if sep is None else f" with {sep!r} between them")
+            got = f"reads {line.strip()[:40]!r}" if found < 0 else f"holds {found} numbers"
+            fix = "the file is damaged, download it again"
+            raise InputError(f"{path}, line {n}, {got}, expected {wanted}; {fix}.")
+        usual = found
+    said = f"lines {first} to {first + len(lines) - 1}, cannot be read as numbers"
+    raise InputError(f"{path}, {said}; the file is damaged, download it again.")
 
+# %% ../../nbs/readers/00_common.ipynb #e4a71845
 def number_rows(
     path: Path,  # for messages
     lines: list[str],  # the lines to parse, at least one
@@ -269,26 +275,6 @@ def number_rows(
     except ValueError:
         pass
     refuse_rows(path, lines, first, width, sep)
-
-# %% ../../nbs/readers/00_common.ipynb #1746b6e3
-def refuse_rows(path, lines, first, width, sep):  # as `number_rows` has them
-    "Raise `InputError` for the first line that is not `width` numbers or as many as the line before."
-    usual = None
-    for n, line in enumerate(lines, first):
-        try:
-            found = len([float(v) for v in line.split(sep)])
-        except ValueError:
-            found = -1
-        if found < width or found != (usual or found):
-            wanted = f"{usual or width} numbers" + ("" if sep is None else f" with {sep!r} between them")
-            got = f"reads {line.strip()[:40]!r}" if found < 0 else f"holds {found} numbers"
-            raise InputError(
-                f"{path}, line {n}, {got}, expected {wanted}; the file is damaged, "
-                "download it again."
-            )
-        usual = found
-    said = f"lines {first} to {first + len(lines) - 1}, cannot be read as numbers"
-    raise InputError(f"{path}, {said}; the file is damaged, download it again.")
 
 # %% ../../nbs/readers/00_common.ipynb #c8a0e24b
 def checked_clip(
@@ -366,10 +352,23 @@ def example_clip(
     noise = np.random.default_rng(0).normal(0, 0.002, x.shape)
     return Clip(name, (x + noise).astype(np.float32), layout, **facts)
 
-# %% ../../nbs/readers/00_common.ipynb #b1feb2d5
+# %% ../../nbs/readers/00_common.ipynb #e65386d1
 ANSWER_BYTES = 2**25  # of clips that a process sends at once
 
 
+def _answer(paths, reader, link):
+    "Read one chunk and send its clips, in parts where they are large."
+    part, size = [], 0
+    for i, path in enumerate(paths):
+        for clip in clips_in(path, reader):
+            part.append((i, clip))
+            size += getattr(getattr(clip, "joints", None), "nbytes", 0)
+            if size > ANSWER_BYTES:
+                link.send(("more", part))
+                part, size = [], 0
+    link.send(("done", part))
+
+# %% ../../nbs/readers/00_common.ipynb #b1feb2d5
 def _work(reader, link, others):  # link: its end of the pipe; others: the caller's ends, copied by fork
     "What a reading process does: paths in, clips out until the caller is gone."
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller to handle
@@ -378,15 +377,7 @@ def _work(reader, link, others):  # link: its end of the pipe; others: the calle
         other.close()
     try:
         while True:
-            part, size = [], 0
-            for i, path in enumerate(link.recv()):
-                for clip in clips_in(path, reader):
-                    part.append((i, clip))
-                    size += getattr(getattr(clip, "joints", None), "nbytes", 0)
-                    if size > ANSWER_BYTES:
-                        link.send(("more", part))
-                        part, size = [], 0
-            link.send(("done", part))
+            _answer(link.recv(), reader, link)
     except (EOFError, OSError):
         pass
     except Exception as e:  # a bug in the reader: the caller raises it
@@ -431,6 +422,26 @@ def chunks_of(
     if chunk:
         yield chunk
 
+# %% ../../nbs/readers/00_common.ipynb #a9fe6c17
+def _parts(chunks, reader, workers, team):  # team: filled with those that run
+    "(path, clip) of all chunks, in their order."
+    free, busy, got = deque(), deque(), []  # busy: (pipe, chunk)
+    while True:
+        while (free or len(team) < workers) and (chunk := next(chunks, None)):
+            link = free.popleft() if free else _start(reader, team)
+            link.send(chunk)
+            busy.append((link, chunk))
+        yield from got
+        if not busy:
+            return
+        link, chunk = busy[0]
+        kind, part = link.recv()
+        if kind == "bug":
+            raise part
+        if kind == "done":
+            free.append(busy.popleft()[0])
+        got = [(chunk[i], clip) for i, clip in part]
+
 # %% ../../nbs/readers/00_common.ipynb #96fd2bfc
 def read_together(
     paths,  # files, any iterable
@@ -438,29 +449,12 @@ def read_together(
     workers: int,  # processes
 ):  # iterator of (path, Clip or InputError), in the order of `paths`
     "`read_all` with several processes."
-    chunks, team, free, busy = chunks_of(paths), [], deque(), deque()  # busy: (pipe, chunk)
-    got = []
+    team: list = []
     try:
-        while True:
-            while (free or len(team) < workers) and (chunk := next(chunks, None)):
-                link = free.popleft() if free else _start(reader, team)
-                link.send(chunk)
-                busy.append((link, chunk))
-            yield from got
-            if not busy:
-                return
-            link, chunk = busy[0]
-            kind, part = link.recv()
-            if kind == "bug":
-                raise part
-            if kind == "done":
-                free.append(busy.popleft()[0])
-            got = [(chunk[i], clip) for i, clip in part]
+        yield from _parts(chunks_of(paths), reader, workers, team)
     except (EOFError, ConnectionError):
-        raise InputError(
-            "a process that read files was killed (out of memory?); read with one "
-            "process, workers=1."
-        ) from None
+        what = "a process that read files was killed (out of memory?); read with one process, workers=1"
+        raise InputError(f"{what}.") from None
     finally:
         for process, link in team:
             process.terminate()

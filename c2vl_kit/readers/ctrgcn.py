@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['read_ctrgcn', 'write_ctrgcn', 'read_npy', 'label_pickle', 'ctrgcn_part', 'unpad', 'labels_of', 'padded', 'npz_put',
-           'NpzFile', 'Npz', 'rows_of', 'bytes_at_least', 'npy_head']
+           'NpzFile', 'refuse_lies', 'Npz', 'rows_of', 'bytes_at_least', 'npy_head']
 
 # %% ../../nbs/readers/13_ctrgcn.ipynb #e1ae866e
 import math
@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from pathlib import Path
 from ..core import MOST_CLASSES, InputError, as_label
-from .common import checked, foreign, layout_of, shown
+from .common import cannot_read, checked, foreign, layout_of, shown
 from .pickles import Array, NUMBERS
 from .pyskl import only_seen, pyskl_facts, unpickled, written
 from ..skeleton import Clip, NTU25, interpolate_missing
@@ -45,6 +45,17 @@ def read_ctrgcn(
         for p in parts:
             yield from ctrgcn_part(z, p, layout, classes, fps, seen)
 
+# %% ../../nbs/readers/13_ctrgcn.ipynb #023b7791
+def _classes_of(path, everyone, classes) -> int:  # how many classes the labels need
+    if classes is not None:
+        as_label(classes - 1, f"the last class of classes={classes}")
+    if not everyone or any(c.label is None for c in everyone):
+        raise InputError(f"{path} needs clips and a label for each; got {len(everyone)} clips.")
+    K = max(as_label(c.label, f"clip {c.name!r}") for c in everyone) + 1
+    if classes is not None and K > classes:
+        raise InputError(f"a clip has label {K - 1}, but classes={classes} allows 0 to {classes - 1}.")
+    return classes or K
+
 # %% ../../nbs/readers/13_ctrgcn.ipynb #1e52db94
 def write_ctrgcn(
     train,  # clips to train on (a sequence or a Store), all with a label
@@ -58,15 +69,8 @@ def write_ctrgcn(
     "Write clips as CTR-GCN's npz: x_train, y_train (one-hot), x_test, y_test, and their names."
     path, parts = Path(path), {"train": list(train), "test": list(test)}
     everyone = [c for part in parts.values() for c in part]
-    if classes is not None:
-        as_label(classes - 1, f"the last class of classes={classes}")
-    if not everyone or any(c.label is None for c in everyone):
-        raise InputError(f"{path} needs clips and a label for each; got {len(everyone)} clips.")
-    layout, K = everyone[0].layout, max(as_label(c.label, f"clip {c.name!r}") for c in everyone) + 1
-    if classes is not None and K > classes:
-        raise InputError(f"a clip has label {K - 1}, but classes={classes} allows 0 to {classes - 1}.")
-    K = classes or K
-    how = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+    K = _classes_of(path, everyone, classes)
+    layout, how = everyone[0].layout, zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with written(path) as f, zipfile.ZipFile(f, "w", how) as z:
         for part, clips in parts.items():
             rows = (padded(c.check(), layout, frames, persons) for c in clips)
@@ -75,6 +79,18 @@ def write_ctrgcn(
             names = np.array([c.name for c in clips] or [""], dtype=str)[: len(clips)]
             npz_put(z, f"name_{part}", names.dtype, names.shape, [names])
     return path
+
+# %% ../../nbs/readers/13_ctrgcn.ipynb #05bbeaf4
+def _fits(path, f, names, layout):
+    "(type, shape, order) of an open npy file; `InputError` when it does not belong to its labels."
+    dtype, shape, fortran, start = npy_head(path, f)
+    if len(shape) != 5 or shape[1] != 3 or shape[3] != layout.V or shape[0] != len(names):
+        want = f"({len(names)} clips, 3, frames, {layout.V} joints, people)"
+        raise InputError(f"{path} has shape {shape}, expected {want}.")
+    if dtype.itemsize * int(np.prod(shape, dtype=object)) != path.stat().st_size - start:
+        what = f"says shape {shape}, which does not fit its size; it was cut off while copying"
+        raise InputError(f"{path} {what}: download it again.")
+    return dtype, shape, fortran
 
 # %% ../../nbs/readers/13_ctrgcn.ipynb #ebce9ed4
 def read_npy(
@@ -86,34 +102,23 @@ def read_npy(
 ):  # iterator of Clip | InputError
     "The clips of a padded array as ST-GCN and AimCLR make it, with the names from its label file."
     path, layout = Path(path), layout_of(layout)
-    names, numbers, frames = label_pickle(
-        Path(labels) if labels else path.with_name(path.stem.split("_")[0] + "_label.pkl")
-    )
+    beside = path.with_name(path.stem.split("_")[0] + "_label.pkl")
+    names, numbers, frames = label_pickle(Path(labels) if labels else beside)
     bytes_at_least(path, ours=("npy",))
     with open(path, "rb") as f:
-        dtype, shape, fortran, start = npy_head(path, f)
-        if len(shape) != 5 or shape[1] != 3 or shape[3] != layout.V or shape[0] != len(names):
-            raise InputError(
-                f"{path} has shape {shape}, expected ({len(names)} clips, 3, frames, "
-                f"{layout.V} joints, people)."
-            )
-        if dtype.itemsize * int(np.prod(shape, dtype=object)) != path.stat().st_size - start:
-            raise InputError(
-                f"{path} says shape {shape}, which does not fit its size; it was cut off "
-                "while copying: download it again."
-            )
+        dtype, shape, fortran = _fits(path, f, names, layout)
         seen = set()
         for i, row in enumerate(rows_of(path, f, dtype, shape, fortran)):
-            name = names[i].removesuffix(".skeleton")
+            name, where = names[i].removesuffix(".skeleton"), f"{path}, row {i}"
             try:
                 if name in seen:
-                    raise InputError(f"{path}, row {i} repeats the name {name[:60]!r}; names must differ.")
+                    raise InputError(f"{where} repeats the name {name[:60]!r}; names must differ.")
                 seen.add(name)
-                facts = pyskl_facts(f"{path}, row {i} ({shown(name)})", name, dict(label=numbers[i]), classes)
+                facts = pyskl_facts(f"{where} ({shown(name)})", name, dict(label=numbers[i]), classes)
                 x = row.transpose(1, 3, 2, 0)  # (C, T, V, M) -> (T, M, V, C)
                 if frames and type(frames[i]) is int and 0 < frames[i] <= len(x):
                     x = x[: frames[i]]
-                yield checked(f"{path}, row {i}", name, unpad(x), layout, fps=fps, **facts)
+                yield checked(where, name, unpad(x), layout, fps=fps, **facts)
             except InputError as e:
                 yield e
 
@@ -121,53 +126,50 @@ def read_npy(
 def label_pickle(path: Path) -> tuple[list, list, list | None]:
     "(names, labels, frame counts or None)."
     with unpickled(path) as (m, top):
-        parts = (
-            [m.values(p).tolist() if isinstance(p, Array) and p.dtype else p for p in top]
-            if type(top) in (tuple, list)
-            else []
-        )
+        parts = list(top) if type(top) in (tuple, list) else []
+        parts = [m.values(p).tolist() if isinstance(p, Array) and p.dtype else p for p in parts]
     names, labels, frames = (*parts, None, None, None)[:3]
-    good = (
-        2 <= len(parts) <= 3
-        and all(type(p) in (list, tuple) for p in parts)
-        and len({len(p) for p in parts}) == 1
-    )
-    if not good or not names or not all(type(n) is str and n for n in names):
-        raise InputError(
-            f"{path} is no pair (names, labels) of equal length; give the label file that "
-            "belongs to the array."
-        )
+    lists = 2 <= len(parts) <= 3 and all(type(p) in (list, tuple) for p in parts)
+    good = lists and len({len(p) for p in parts}) == 1 and names and all(type(n) is str and n for n in names)
+    if not good:
+        what = "is no pair (names, labels) of equal length"
+        raise InputError(f"{path} {what}; give the label file that belongs to the array.")
     return list(names), list(labels), frames
+
+# %% ../../nbs/readers/13_ctrgcn.ipynb #9f317f1b
+def _names_of(z, part, n) -> list | None:  # None: the file has none that fit its rows
+    names = z.array(f"name_{part}") if f"name_{part}" in z.info else None
+    return names.tolist() if names is not None and names.shape == (n,) and names.dtype.kind == "U" else None
+
+# %% ../../nbs/readers/13_ctrgcn.ipynb #f85dbad0
+def _rows_of_part(z, part, layout):
+    "(rows, frames, labels, names or None) of one part; `InputError` when its arrays do not fit."
+    shape, rows = z.rows(f"x_{part}")
+    if shape[:1] == (0,):
+        return [], 0, [], None
+    if len(shape) != 3 or shape[2] == 0 or shape[2] % (3 * layout.V):
+        want = f"expected (clips, frames, people × {layout.V} joints × 3) for layout {layout.name}"
+        raise InputError(f"{z.path}, array 'x_{part}' has shape {shape}, {want}.")
+    y = labels_of(f"{z.path}, array 'y_{part}'", z.array(f"y_{part}"), shape[0])
+    return rows, shape[1], y, _names_of(z, part, shape[0])
 
 # %% ../../nbs/readers/13_ctrgcn.ipynb #64a5e36b
 def ctrgcn_part(z, part, layout, classes, fps, seen):
-    where = f"{z.path}, array 'x_{part}'"
-    shape, rows = z.rows(f"x_{part}")
-    if shape[:1] == (0,):
-        return
-    if len(shape) != 3 or shape[2] == 0 or shape[2] % (3 * layout.V):
-        raise InputError(
-            f"{where} has shape {shape}, expected (clips, frames, people × {layout.V} joints "
-            f"× 3) for layout {layout.name}."
-        )
-    y = labels_of(f"{z.path}, array 'y_{part}'", z.array(f"y_{part}"), shape[0])
-    names = z.array(f"name_{part}") if f"name_{part}" in z.info else None
-    names = (
-        names.tolist() if names is not None and names.shape == y.shape and names.dtype.kind == "U" else None
-    )
+    "The clips of x_train or x_test; `seen` holds the names so far."
+    rows, T, y, names = _rows_of_part(z, part, layout)
     for i, row in enumerate(rows):
         name = names[i] if names and names[i] else f"{part}_{i:06}"
+        where = f"{z.path}, array 'x_{part}', row {i}"
         try:
             if name in seen:
-                raise InputError(f"{where}, row {i} repeats the name {name[:60]!a}; names must differ.")
+                raise InputError(f"{where} repeats the name {name[:60]!a}; names must differ.")
             seen.add(name)
             if y[i] < 0 or (classes and y[i] >= len(classes)):
-                raise InputError(
-                    f"{where}, row {i} has no class or one that is not on the list; check y_{part}."
-                )
-            x = unpad(row.reshape(shape[1], -1, layout.V, 3))
+                what = "has no class or one that is not on the list"
+                raise InputError(f"{where} {what}; check y_{part}.")
+            x = unpad(row.reshape(T, -1, layout.V, 3))
             facts = dict(label=int(y[i]), label_name=classes[y[i]] if classes else None)
-            yield checked(f"{where}, row {i}", name, x, layout, fps=fps, **facts)
+            yield checked(where, name, x, layout, fps=fps, **facts)
         except InputError as e:
             yield e
 
@@ -188,9 +190,8 @@ def unpad(
 def labels_of(where, y, n) -> np.ndarray:  # -> (n,) int64, -1 where a row names no class or several
     "Labels from a one-hot table or a list of numbers."
     if y.ndim not in (1, 2) or len(y) != n or y.dtype.kind == "U":
-        raise InputError(
-            f"{where} has shape {y.shape}, expected one label or one one-hot row for each of {n} clips."
-        )
+        want = f"expected one label or one one-hot row for each of {n} clips"
+        raise InputError(f"{where} has shape {y.shape}, {want}.")
     if y.ndim == 2:
         return np.where((y > 0).sum(1) == 1, (y > 0).argmax(1), -1) if y.shape[1] else np.full(n, -1)
     good = (y >= 0) & (y < MOST_CLASSES) & (y == np.floor(y))
@@ -201,10 +202,8 @@ def padded(clip: Clip, layout, frames, persons) -> np.ndarray:
     "(frames, persons·V·3) float32, zeros where nobody is; `InputError` when the clip does not fit."
     x = only_seen(clip.joints)[0]
     if clip.layout != layout or clip.label is None:
-        raise InputError(
-            f"clip {clip.name!r} has layout {clip.layout.name} and label {clip.label}; all "
-            "clips need one layout and a label."
-        )
+        what = f"has layout {clip.layout.name} and label {clip.label}"
+        raise InputError(f"clip {clip.name!r} {what}; all clips need one layout and a label.")
     if len(x) > frames or x.shape[1] > persons:
         what = f"has {len(x)} frames and {x.shape[1]} people, more than frames={frames} or persons={persons}"
         fix = "raise them, cut the clip, or run a pipeline of data.transforms, which joins and chooses bodies"
@@ -220,17 +219,17 @@ def padded(clip: Clip, layout, frames, persons) -> np.ndarray:
 def npz_put(z, name, dtype, shape, blocks):
     "Add an array to an open npz, block by block."
     with z.open(name + ".npy", "w", force_zip64=True) as f:
-        np.lib.format.write_array_header_1_0(
-            f, dict(descr=np.dtype(dtype).str, fortran_order=False, shape=tuple(shape))
-        )
+        head = dict(descr=np.dtype(dtype).str, fortran_order=False, shape=tuple(shape))
+        np.lib.format.write_array_header_1_0(f, head)
         for block in blocks:
             f.write(np.ascontiguousarray(block, dtype).tobytes())
 
-# %% ../../nbs/readers/13_ctrgcn.ipynb #6be171bd
+# %% ../../nbs/readers/13_ctrgcn.ipynb #a19b12ec
 _BROKEN_ZIP = (  # what Python's zip reader raises on damaged files
     zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, LookupError, RuntimeError, struct.error,
     OverflowError, TypeError, AttributeError,
 )  # fmt: skip
+_DAMAGED = "cannot be read (damaged while copying?); download it again."
 
 
 class NpzFile:
@@ -256,7 +255,7 @@ class NpzFile:
         where = f"{self.path}, array {name!r}"
         try:
             info = self.info[name]
-            self.refuse_lies(where, info)
+            refuse_lies(self, where, info)
             stream = self.zip.open(info)
             dtype, shape, fortran, size = npy_head(where, stream)
             n = dtype.itemsize * math.prod(shape)
@@ -267,17 +266,17 @@ class NpzFile:
         except InputError:
             raise
         except _BROKEN_ZIP:
-            raise InputError(f"{where} cannot be read (damaged while copying?); download it again.") from None
+            raise InputError(f"{where} {_DAMAGED}") from None
 
-    def refuse_lies(self, where, info):
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
-            raise InputError(f"{where} is encrypted or packed in an unusual way; save it with np.savez.")
-        if (
-            info.compress_size > self.path.stat().st_size
-            or info.file_size > (1 << 20) + self.ratio * info.compress_size
-        ):
-            what = f"claims {info.file_size:,} bytes from {info.compress_size:,}"
-            raise InputError(f"{where} {what}; it is damaged or made to fill the disk: do not trust it.")
+# %% ../../nbs/readers/13_ctrgcn.ipynb #6be171bd
+def refuse_lies(file: NpzFile, where, info):  # info: of one part of the zip
+    "`InputError` when a part is encrypted, oddly packed, or claims a size that cannot be."
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+        raise InputError(f"{where} is encrypted or packed in an unusual way; save it with np.savez.")
+    most = (1 << 20) + file.ratio * info.compress_size
+    if info.compress_size > file.path.stat().st_size or info.file_size > most:
+        what = f"claims {info.file_size:,} bytes from {info.compress_size:,}"
+        raise InputError(f"{where} {what}; it is damaged or made to fill the disk: do not trust it.")
 
 # %% ../../nbs/readers/13_ctrgcn.ipynb #1100bcd1
 class Npz(NpzFile):
@@ -292,14 +291,12 @@ class Npz(NpzFile):
                 what = f"is {n >> 20} MiB unpacked, more than the limit of {limit >> 20} MiB"
                 raise InputError(f"{where} {what}; raise limit= if you trust it.")
             with stream:
-                raw = stream.read(
-                    dtype.itemsize * math.prod(shape)
-                )  # no more: read() would unpack whatever there is
+                raw = stream.read(dtype.itemsize * math.prod(shape))  # no more than that
             return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
         except InputError:
             raise
         except _BROKEN_ZIP:
-            raise InputError(f"{where} cannot be read (damaged while copying?); download it again.") from None
+            raise InputError(f"{where} {_DAMAGED}") from None
 
     def rows(self, name: str):  # -> (shape, iterator of arrays (shape[1:]))
         "An array row by row, so that a file larger than memory can be read."
@@ -324,9 +321,8 @@ def rows_of(where, stream, dtype, shape, fortran):  # iterator of arrays (shape[
     "The rows of an open array; `InputError` when it ends too early."
     size = dtype.itemsize * int(np.prod(shape[1:], dtype=float))
     if fortran or len(shape) < 2 or dtype.kind == "U" or size > 64 << 20:
-        raise InputError(
-            f"{where} has shape {shape} and cannot be read row by row; save it in C order, one clip a row."
-        )
+        what = f"has shape {shape} and cannot be read row by row"
+        raise InputError(f"{where} {what}; save it in C order, one clip a row.")
     with stream:
         for _ in range(shape[0]):
             try:
@@ -347,13 +343,17 @@ def bytes_at_least(path: Path, ours=("npy", "npz")):
                     raise InputError(f"{path} {what}")
                 return
     except OSError as e:
-        why = (
-            "does not exist"
-            if isinstance(e, FileNotFoundError)
-            else f"cannot be read ({(e.strerror or 'error').lower()})"
-        )
-        raise InputError(f"{path} {why}; check the path.") from None
+        raise cannot_read(path, e) from None
     raise InputError(f"{path} is empty (0 usable bytes); download it again.")
+
+# %% ../../nbs/readers/13_ctrgcn.ipynb #f22697b5
+def _head_text(where, stream) -> tuple[str, int]:  # the header's text, and bytes up to the numbers
+    head = stream.read(10)
+    if head[:6] != b"\x93NUMPY" or head[6:7] not in (b"\x01", b"\x02", b"\x03"):
+        raise InputError(f"{where} is no npy array; save it with np.save or np.savez.")
+    head += stream.read(2) if head[6:7] != b"\x01" else b""
+    size = int.from_bytes(head[8:], "little")
+    return stream.read(size).decode("latin-1") if size <= 10_000 else "", len(head) + size
 
 # %% ../../nbs/readers/13_ctrgcn.ipynb #8ae85f6d
 _NPY_DTYPE = re.compile(r"'descr': *'([<>|=]?)([fiub]\d|U\d{1,4})'")
@@ -363,17 +363,11 @@ _NPY_ORDER = re.compile(r"'fortran_order': *(True|False)")
 
 def npy_head(where, stream) -> tuple[np.dtype, tuple, bool, int]:
     "(type, shape, Fortran order, bytes of the header) of an npy file; its numbers come next in the stream."
-    head = stream.read(10)
-    big = head[6:7] in (b"\x02", b"\x03")
-    if head[:6] != b"\x93NUMPY" or head[6:7] not in (b"\x01", b"\x02", b"\x03"):
-        raise InputError(f"{where} is no npy array; save it with np.save or np.savez.")
-    head += stream.read(2) if big else b""
-    size = int.from_bytes(head[8:], "little")
-    text = stream.read(size).decode("latin-1") if size <= 10_000 else ""
+    text, size = _head_text(where, stream)
     kind, shape, order = _NPY_DTYPE.search(text), _NPY_SHAPE.search(text), _NPY_ORDER.search(text)
     if not (kind and shape and order) or (kind[2][0] != "U" and kind[2] not in NUMBERS):
         raise InputError(f"{where} does not hold plain numbers (an array of objects?); save it as float32.")
     dims = tuple(int(n) for n in shape[1].replace("L", "").replace(" ", "").split(",") if n)
     if len(dims) > 8 or any(n >= 2**62 for n in dims):
         raise InputError(f"{where} has an impossible shape; the file is damaged.")
-    return np.dtype(kind[1] + kind[2]), dims, order[1] == "True", len(head) + size
+    return np.dtype(kind[1] + kind[2]), dims, order[1] == "True", size

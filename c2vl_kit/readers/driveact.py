@@ -84,48 +84,46 @@ def chunk_of(
     "A line as a chunk; InputError when an entry cannot be what its column says."
     numbers = [words[i] for i in (0, 2, 6, 3, 4)]
     if not all(re.fullmatch(r"[0-9]{1,8}", n) for n in numbers):
-        raise InputError(
-            f"{path}, line {line}: {', '.join(numbers)[:60]!r} are not five whole "
-            "numbers; download the file again."
-        )
+        what = f"{', '.join(numbers)[:60]!r} are not five whole numbers"
+        raise InputError(f"{path}, line {line}: {what}; download the file again.")
     participant, annotation, chunk, start, end = map(int, numbers)
     if not re.fullmatch(r"[\w./-]{1,100}", words[1]) or end < start or not words[5]:
-        raise InputError(
-            f"{path}, line {line}: no recording, no activity, or frames {start} to "
-            f"{end}; download the file again."
-        )
+        what = f"no recording, no activity, or frames {start} to {end}"
+        raise InputError(f"{path}, line {line}: {what}; download the file again.")
     return Chunk(words[1], participant, annotation, chunk, start, end, activity_name(words[5])[:80])
 
+# %% ../../nbs/readers/07_driveact.ipynb #3573a842
+TABLE_COLUMNS = tuple("participant_id file_id annotation_id frame_start frame_end activity chunk_id".split())
+
+
+def _table_columns(path, head: list[str]) -> list[int]:  # where `TABLE_COLUMNS` stand
+    if missing := [c for c in TABLE_COLUMNS if head.count(c) != 1]:
+        said = f"{path} has no column {missing[0]!r} in its first line (or two)"
+        raise InputError(f"{said}; is it an activity table of Drive&Act?")
+    return [head.index(c) for c in TABLE_COLUMNS]
+
+# %% ../../nbs/readers/07_driveact.ipynb #03f35fbb
+def _chunks(path, rows) -> list[Chunk]:  # rows: a csv reader
+    head = [h.strip() for h in next(rows)]
+    at, out = _table_columns(path, head), []
+    for row in filter(None, rows):
+        if len(row) != len(head):
+            said = f"{path}, line {rows.line_num}: {len(row)} entries, expected {len(head)}"
+            raise InputError(f"{said}; download the file again.")
+        out.append(chunk_of(path, rows.line_num, [row[i].strip() for i in at]))
+    return out
+
 # %% ../../nbs/readers/07_driveact.ipynb #6bf834be
-TABLE_COLUMNS = (
-    "participant_id", "file_id", "annotation_id", "frame_start", "frame_end", "activity", "chunk_id"
-)
-
-
 def read_table(
     path: Path,  # an activity csv
 ) -> list[Chunk]:  # in file order
     "All lines of an activity table; InputError names file and line."
-    text = io.StringIO(text_bytes(path).decode("utf-8", "replace"), newline="")
-    rows = csv.reader(text)
+    rows = csv.reader(io.StringIO(text_bytes(path).decode("utf-8", "replace"), newline=""))
     try:
-        head = [h.strip() for h in next(rows)]
-        if missing := [c for c in TABLE_COLUMNS if head.count(c) != 1]:
-            said = f"{path} has no column {missing[0]!r} in its first line (or two)"
-            raise InputError(f"{said}; is it an activity table of Drive&Act?")
-        at = [head.index(c) for c in TABLE_COLUMNS]
-        out = []
-        for row in rows:
-            if row:
-                if len(row) != len(head):
-                    said = f"{path}, line {rows.line_num}: {len(row)} entries, expected {len(head)}"
-                    raise InputError(f"{said}; download the file again.")
-                out.append(chunk_of(path, rows.line_num, [row[i].strip() for i in at]))
+        out = _chunks(path, rows)
     except (csv.Error, StopIteration):
-        raise InputError(
-            f"{path}, line {rows.line_num}: cannot be read as csv; download the file "
-            "again."
-        ) from None
+        what = "cannot be read as csv; download the file again"
+        raise InputError(f"{path}, line {rows.line_num}: {what}.") from None
     if not out:
         raise InputError(f"{path} holds no activity below its first line; download it again.")
     return out
@@ -154,10 +152,8 @@ def activities_in(
         return read_table(whole)
     parts = [where / f"{level}.chunks_90.split_0.{part}.csv" for part in ("train", "val", "test")]
     if absent := [p.name for p in parts if not p.is_file()]:
-        raise InputError(
-            f"{where} holds neither {whole.name} nor {absent[0]}; give the folder "
-            "activities_3s/inner_mirror of Drive&Act."
-        )
+        fix = "give the folder activities_3s/inner_mirror of Drive&Act"
+        raise InputError(f"{where} holds neither {whole.name} nor {absent[0]}; {fix}.")
     return [c for p in parts for c in read_table(p)]
 
 # %% ../../nbs/readers/07_driveact.ipynb #2e562ce6
@@ -167,6 +163,13 @@ def column_of(joint: str) -> str:
     words = limb.split() if side in ("left", "right") else joint.split()
     word = "".join(w.capitalize() for w in words)
     return side[0] + word if side in ("left", "right") else word[0].lower() + word[1:]
+
+# %% ../../nbs/readers/07_driveact.ipynb #f38a558c
+def _is_number(word: str) -> bool:
+    try:
+        return "_" not in word and float(word) is not None
+    except ValueError:
+        return False
 
 # %% ../../nbs/readers/07_driveact.ipynb #d2bc5012
 def numeric_columns(
@@ -190,12 +193,15 @@ def numeric_columns(
             raise InputError(f"{said}; download the file again.")
     raise InputError(f"{path} holds numbers that cannot be read; download it again.")
 
-
-def _is_number(word: str) -> bool:
-    try:
-        return "_" not in word and float(word) is not None
-    except ValueError:
-        return False
+# %% ../../nbs/readers/07_driveact.ipynb #34f6eee0
+def _check_numbers(path, frames, x):  # (N,); (N, 25, 4)
+    "`InputError` for frames that do not count up, or numbers that cannot be."
+    whole = (frames == np.floor(frames)) & (frames >= 0) & (frames < 1e8)
+    if not whole.all() or (np.diff(frames) <= 0).any():
+        raise InputError(f"{path} has frame_id that are no whole numbers in rising order; download it again.")
+    if np.isinf(x).any() or (x[..., 3] < 0).any() or (x[..., 3] > 100).any():
+        what = "has infinite coordinates, or probabilities outside 0 to 100"
+        raise InputError(f"{path} {what}; download it again.")
 
 # %% ../../nbs/readers/07_driveact.ipynb #77ddfce4
 def read_recording(
@@ -211,20 +217,13 @@ def read_recording(
     rows = [line for line in lines[1:] if line.strip()]
     x = numeric_columns(path, rows, [head.index(w) for w in wanted], len(head))
     frames, x = x[:, 0], x[:, 1:].reshape(-1, OPENPOSE25.V, 4)
-    whole = (frames == np.floor(frames)) & (frames >= 0) & (frames < 1e8)
-    if not whole.all() or (np.diff(frames) <= 0).any():
-        raise InputError(f"{path} has frame_id that are no whole numbers in rising order; download it again.")
-    if np.isinf(x).any() or (x[..., 3] < 0).any() or (x[..., 3] > 100).any():
-        raise InputError(
-            f"{path} has infinite coordinates, or probabilities outside 0 to 100; "
-            "download it again."
-        )
+    _check_numbers(path, frames, x)
     p = np.nan_to_num(x[..., 3])
     seen = (p > 0) & ~np.isnan(x[..., :3]).any(-1) & (x[..., :3] != 0).any(-1)
     joints = np.where(seen[..., None], x[..., :3] * (1, -1, -1), np.nan)  # from camera axes to y up
     return frames.astype(int), joints, np.where(seen, p / (100 if p.max() > 1 else 1), 0)
 
-# %% ../../nbs/readers/07_driveact.ipynb #2c5e8b0c
+# %% ../../nbs/readers/07_driveact.ipynb #a75147cb
 def tables_beside(path: Path) -> Path:  # of a recording
     "Folder of the inner mirror's tables in the data set that holds the recording."
     for folder in list(path.parents)[:4]:
@@ -232,7 +231,7 @@ def tables_beside(path: Path) -> Path:  # of a recording
             return folder / "activities_3s" / "inner_mirror"
     raise InputError(f"{path} has no folder activities_3s/inner_mirror beside or above it; give activities=.")
 
-
+# %% ../../nbs/readers/07_driveact.ipynb #2c5e8b0c
 def chunks_of_recording(
     path: Path,  # `vp1/run1b_….ids_1.openpose.3d.csv`
     table: Sequence[Chunk],
@@ -248,6 +247,13 @@ def chunks_of_recording(
         raise InputError(f"{said}; take the tables of the inner mirror.")
     return mine
 
+# %% ../../nbs/readers/07_driveact.ipynb #7cae9f57
+def _span(who, chunk, end, frames) -> slice:  # rows of the recording
+    there = f"but the recording has {frames[0]} to {frames[-1]}"
+    if not 0 < end - chunk.start <= 3000 or end > frames[-1] + 1 or chunk.start < frames[0]:
+        raise InputError(f"{who} spans frames {chunk.start} to {end}, {there}; check the table.")
+    return slice(*np.searchsorted(frames, (chunk.start, end)))
+
 # %% ../../nbs/readers/07_driveact.ipynb #4951b4d4
 def _cut(path, chunk, end, classes, frames, joints, confidence, fps):
     "The clip of one piece, frames `chunk.start` to `end` (not included)."
@@ -255,12 +261,8 @@ def _cut(path, chunk, end, classes, frames, joints, confidence, fps):
     if chunk.activity not in classes:
         said = f"{chunk.activity!r} is none of the {len(classes)} classes"
         raise InputError(f"{who}: {said}; choose the level of the table.")
-    T = end - chunk.start
-    if not 0 < T <= 3000 or end > frames[-1] + 1 or chunk.start < frames[0]:
-        there = f"but the recording has {frames[0]} to {frames[-1]}"
-        raise InputError(f"{who} spans frames {chunk.start} to {end}, {there}; check the table.")
-    rows = slice(*np.searchsorted(frames, (chunk.start, end)))
-    x = np.full((T, 1, OPENPOSE25.V, 3), np.nan, np.float32)
+    rows = _span(who, chunk, end, frames)
+    x = np.full((end - chunk.start, 1, OPENPOSE25.V, 3), np.nan, np.float32)
     sure = np.zeros(x.shape[:3], np.float32)
     with np.errstate(over="ignore"):  # beyond float32: infinite, and refused by the check
         x[frames[rows] - chunk.start, 0] = joints[rows]
@@ -284,17 +286,14 @@ def read_driveact(
     path = Path(path)
     classes = level_classes(level)
     table = activities_in(tables_beside(path) if activities is None else activities, level)
-    mine = chunks_of_recording(path, table)
-    inside = ends_inside(table)
+    mine, inside = chunks_of_recording(path, table), ends_inside(table)
     frames, joints, confidence = read_recording(path)
     given: set[str] = set()
     for chunk in mine:
         try:
             if chunk.name in given:
-                raise InputError(
-                    f"{path}: the table gives the piece {chunk.name} twice; remove one "
-                    "of the lines."
-                )
+                what = f"the table gives the piece {chunk.name} twice"
+                raise InputError(f"{path}: {what}; remove one of the lines.")
             given.add(chunk.name)
             yield _cut(path, chunk, chunk.end + inside, classes, frames, joints, confidence, fps)
         except InputError as e:
@@ -346,8 +345,6 @@ def mean_per_class_accuracy(
     "Balanced accuracy, the mean over classes of the share of right answers; InputError for unequal lengths."
     true, predicted = known_labels(true, "true"), known_labels(predicted, "predicted")
     if true.shape != predicted.shape or true.ndim != 1 or not len(true):
-        raise InputError(
-            f"got {true.shape} labels and {predicted.shape} answers; give one answer "
-            "for each label."
-        )
+        got = f"{true.shape} labels and {predicted.shape} answers"
+        raise InputError(f"got {got}; give one answer for each label.")
     return float(np.mean([(predicted[true == c] == c).mean() for c in np.unique(true)]))

@@ -15,10 +15,8 @@ import re
 from pathlib import Path
 from types import MappingProxyType
 from ..core import InputError
-from c2vl_kit.readers.common import (
-    checked_clip, facts_of, foreign, label_facts, label_of, name_facts, number_rows, read_bytes,
-    text_lines,
-)
+from .common import checked_clip, facts_of, foreign, label_facts, label_of, name_facts
+from .common import number_rows, read_bytes, text_lines
 from .matlab import MAT_LIMIT, mat_array
 from ..skeleton import Clip, KINECT20, MSR20, SBU15, UTD20
 
@@ -62,14 +60,8 @@ def frames_array(
         raise InputError(f"{path} holds an array of shape {x.shape}, {fix}")
     return x.astype(np.float64)
 
-# %% ../../nbs/readers/02_kinect.ipynb #52c58220
-def read_nwucla(
-    path,  # `aXX_sYY_eZZ_vWW.json`
-) -> Clip:  # one person, layout kinect20, metres, 30 fps
-    "One recording of Northwestern-UCLA Multiview Action 3D; `InputError` names what is wrong."
-    path = Path(path)
-    name, facts = name_facts(path, "nw-ucla")
-    facts = label_facts(path, facts, NWUCLA_CLASSES)
+# %% ../../nbs/readers/02_kinect.ipynb #27a77db1
+def _nwucla_content(path, name, label) -> list:  # label: by the name; -> what stands under "skeletons"
     data = read_bytes(path)
     try:
         d = json.loads(data)
@@ -78,12 +70,23 @@ def read_nwucla(
         raise InputError(f"{path} {foreign(data) or cut}") from None
     if not isinstance(d, dict) or "skeletons" not in d:
         raise InputError(f'{path} has no entry "skeletons"; is it a file of NW-UCLA?')
-    inside = d.get("file_name", name), d.get("label", facts["label"] + 1)
-    if inside != (name, facts["label"] + 1):
+    inside = d.get("file_name", name), d.get("label", label + 1)
+    if inside != (name, label + 1):
         plain = [repr(v)[:60] if isinstance(v, (str, int, float)) else "something else" for v in inside]
         said = " with label ".join(plain)
         raise InputError(f"{path} says inside that it is {said}; give it its original name back.")
-    x = frames_array(path, d["skeletons"], KINECT20.V, "T x 20 x 3 numbers")
+    return d["skeletons"]
+
+# %% ../../nbs/readers/02_kinect.ipynb #52c58220
+def read_nwucla(
+    path,  # `aXX_sYY_eZZ_vWW.json`
+) -> Clip:  # one person, layout kinect20, metres, 30 fps
+    "One recording of Northwestern-UCLA Multiview Action 3D; `InputError` names what is wrong."
+    path = Path(path)
+    name, facts = name_facts(path, "nw-ucla")
+    facts = label_facts(path, facts, NWUCLA_CLASSES)
+    frames = _nwucla_content(path, name, facts["label"])
+    x = frames_array(path, frames, KINECT20.V, "T x 20 x 3 numbers")
     return checked_clip(path, name, x[:, None], KINECT20, **facts)
 
 # %% ../../nbs/readers/02_kinect.ipynb #f2a56851
@@ -95,18 +98,30 @@ UTD_CLASSES = (  # a1 … a27 in order; label = action number - 1
     "stand to sit", "forward lunge", "squat",
 )
 
+# %% ../../nbs/readers/02_kinect.ipynb #60cd93c5
+def _save_mat(path: Path, key: str, clip: Clip) -> Path:
+    from scipy.io import savemat
+
+    joints = np.nan_to_num(clip.joints[:, 0]).astype(np.float64)
+    savemat(path, {key: joints.transpose(1, 2, 0)}, do_compression=True)
+    return path
+
+# %% ../../nbs/readers/02_kinect.ipynb #26b97bdb
+def _mat_joints(path, key, limit=MAT_LIMIT) -> np.ndarray:  # (T, 1, 20, 3)
+    x = mat_array(path, key, limit)
+    x = x[..., None] if x.ndim == 2 else x  # MATLAB drops a last axis of length one
+    if x.ndim != 3 or x.shape[:2] != (20, 3) or x.shape[2] == 0:
+        what = f"holds {key} of shape {x.shape}, expected 20 x 3 x T numbers"
+        raise InputError(f"{path} {what}; give the file as its authors made it.")
+    return x.transpose(2, 0, 1)[:, None]
+
 # %% ../../nbs/readers/02_kinect.ipynb #6c11fd4e
 def write_utd(
     clip: Clip,  # one person, layout utd20
     folder,  # where the file goes
 ) -> Path:  # the file written, `<clip.name>_skeleton.mat`
     "Write a clip as UTD-MHAD's MATLAB file (compressed, as the originals are)."
-    from scipy.io import savemat
-
-    path = Path(folder) / f"{clip.name}_skeleton.mat"
-    joints = np.nan_to_num(clip.joints[:, 0]).astype(np.float64)
-    savemat(path, {"d_skel": joints.transpose(1, 2, 0)}, do_compression=True)
-    return path
+    return _save_mat(Path(folder) / f"{clip.name}_skeleton.mat", "d_skel", clip)
 
 # %% ../../nbs/readers/02_kinect.ipynb #753d5c74
 def read_utd(
@@ -116,15 +131,7 @@ def read_utd(
     path = Path(path)
     name, facts = name_facts(path, "utd-mhad")
     facts = label_facts(path, facts, dict(enumerate(UTD_CLASSES, 1)))
-    x = mat_array(path, "d_skel")
-    if x.ndim == 2:
-        x = x[..., None]  # MATLAB drops a last axis of length one
-    if x.ndim != 3 or x.shape[:2] != (20, 3) or x.shape[2] == 0:
-        raise InputError(
-            f"{path} holds d_skel of shape {x.shape}, expected 20 x 3 x T numbers; "
-            "give the file as its authors made it."
-        )
-    return checked_clip(path, name, x.transpose(2, 0, 1)[:, None], UTD20, **facts)
+    return checked_clip(path, name, _mat_joints(path, "d_skel"), UTD20, **facts)
 
 # %% ../../nbs/readers/02_kinect.ipynb #67388866
 SYSU_CLASSES = (  # video1 … video12 in order; label = number - 1
@@ -150,14 +157,10 @@ def write_sysu(
     folder,  # gets `ACTOR/videoK/sklWorld.mat`
 ) -> Path:  # the file written
     "Write a clip as SYSU-3D-HOI's MATLAB file."
-    from scipy.io import savemat
-
     actor, _, video = clip.name.rpartition("_")
     path = Path(folder) / actor / video / "sklWorld.mat"
     path.parent.mkdir(parents=True, exist_ok=True)
-    joints = np.nan_to_num(clip.joints[:, 0]).astype(np.float64)
-    savemat(path, {"SW": joints.transpose(1, 2, 0)}, do_compression=True)
-    return path
+    return _save_mat(path, "SW", clip)
 
 # %% ../../nbs/readers/02_kinect.ipynb #5ea362eb
 def read_sysu(
@@ -171,15 +174,9 @@ def read_sysu(
     pattern = r"(?P<actor>.+)_video(?P<action>\d{1,2})"
     facts = facts_of(path, text, pattern, "SYSU-3D-HOI", "ACTOR/video1/sklWorld.mat")
     label = label_of(path, facts["action"], SYSU_CLASSES)
-    x = mat_array(path, "SW", limit)
-    x = x[..., None] if x.ndim == 2 else x  # MATLAB drops a last axis of length one
-    if x.ndim != 3 or x.shape[:2] != (KINECT20.V, 3) or x.shape[2] == 0:
-        raise InputError(
-            f"{path} holds SW of shape {x.shape}, expected 20 x 3 x T numbers; give "
-            "the file as its authors made it."
-        )
+    x = _mat_joints(path, "SW", limit)
     subject = sysu_subject(whole.parent.parent) if path.stem == "sklWorld" else None
-    return checked_clip(path, text, x.transpose(2, 0, 1)[:, None], KINECT20, subject=subject, **label)
+    return checked_clip(path, text, x, KINECT20, subject=subject, **label)
 
 # %% ../../nbs/readers/02_kinect.ipynb #b1f63d43
 SBU_CLASSES = (  # folders 01 … 08 in order; label = number - 1
@@ -204,6 +201,15 @@ def write_sbu(
     path.write_text("".join(f"{t},{','.join(f'{v:.7g}' for v in row)}\n" for t, row in enumerate(x, first)))
     return path
 
+# %% ../../nbs/readers/02_kinect.ipynb #c4f1251b
+def _check_counting(path, frames: np.ndarray):  # (T,) numbers of the lines
+    "`InputError` where frames do not follow one another."
+    steps = np.diff(frames)
+    if (steps != 1).any():
+        n = int(np.argmax(steps != 1)) + 2
+        order = f"is frame {frames[n - 1]:g} and follows frame {frames[n - 2]:g}"
+        raise InputError(f"{path}, line {n}, {order}; a line is missing or doubled: download it again.")
+
 # %% ../../nbs/readers/02_kinect.ipynb #252a5e10
 def read_sbu(
     path,  # `s01s02/01/001/skeleton_pos.txt`, or the same file as `s01s02_01_001.txt`
@@ -214,26 +220,21 @@ def read_sbu(
     pattern = r"s(?P<first>\d\d)s(?P<second>\d\d)_(?P<action>\d\d)_(?P<repetition>\d{3})"
     facts = facts_of(path, name, pattern, "SBU Kinect Interaction", "s01s02/01/001/skeleton_pos.txt")
     label = label_of(path, facts["action"], SBU_CLASSES)
-    lines = text_lines(path)
-    x = number_rows(path, lines, 1, 91, ",")
-    steps = np.diff(x[:, 0])
-    if (steps != 1).any():
-        n = int(np.argmax(steps != 1)) + 2
-        order = f"is frame {x[n - 1, 0]:g} and follows frame {x[n - 2, 0]:g}"
-        raise InputError(f"{path}, line {n}, {order}; a line is missing or doubled: download it again.")
+    x = number_rows(path, text_lines(path), 1, 91, ",")
+    _check_counting(path, x[:, 0])
     x = x[:, 1:].reshape(-1, 2, SBU15.V, 3)
     joints = np.where((x == 0).all(-1, keepdims=True), np.nan, x * _SBU_SCALE + _SBU_SHIFT)
-    pair = 100 * facts["first"] + facts["second"]
-    return checked_clip(
-        path, name, joints, SBU15, subject=pair, repetition=facts["repetition"], fps=15.0, **label
-    )
+    label |= dict(subject=100 * facts["first"] + facts["second"], repetition=facts["repetition"])
+    return checked_clip(path, name, joints, SBU15, fps=15.0, **label)
 
-# %% ../../nbs/readers/02_kinect.ipynb #7572cf8f
+# %% ../../nbs/readers/02_kinect.ipynb #982fffc2
 MSR_CLASSES = (  # a01 … a20 in order; label = action number - 1
     "high arm wave", "horizontal arm wave", "hammer", "hand catch", "forward punch", "high throw", "draw x",
     "draw tick", "draw circle", "hand clap", "two hand wave", "side boxing", "bend", "forward kick",
     "side kick", "jogging", "tennis swing", "tennis serve", "golf swing", "pick up and throw",
 )
+
+# %% ../../nbs/readers/02_kinect.ipynb #7572cf8f
 MSR_EXCLUDED = (  # what papers that use 557 of the 567 files leave out: missing or very noisy skeletons
     "a07_s04_e01", "a13_s02_e02", "a13_s06_e01", "a13_s06_e02", "a13_s09_e02",
     "a20_s02_e01", "a20_s02_e02", "a20_s02_e03", "a20_s06_e01", "a20_s08_e02",
@@ -260,10 +261,8 @@ def read_msr(
     name = path.name.split(".")[0]
     pattern = r"a(?P<action>\d\d)_s(?P<subject>\d\d)_e(?P<repetition>\d\d)"
     if re.fullmatch(pattern + "_skeleton", name):
-        raise InputError(
-            f"{path} holds pixels and depth values; take the files of "
-            f"MSRAction3DSkeletonReal3D, {name}3D.txt."
-        )
+        fix = f"take the files of MSRAction3DSkeletonReal3D, {name}3D.txt"
+        raise InputError(f"{path} holds pixels and depth values; {fix}.")
     name = name.removesuffix("_skeleton3D")
     facts = facts_of(path, name, pattern, "MSR-Action3D", "a01_s01_e01_skeleton3D.txt")
     label = label_of(path, facts.pop("action"), MSR_CLASSES)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_JOINTS', 'UNITS', 'PERSON', 'HDM05_ACTORS', 'retarget_roles', 'turn_about', 'turns_of', 'forward',
-           'position_blocks', 'kit_names', 'different', 'side_of', 'limb_word', 'parts_of', 'tree_layout',
+           'position_blocks', 'different', 'kit_names', 'side_of', 'limb_word', 'parts_of', 'tree_layout',
            'body_joints', 'guess_unit', 'joint_reach', 'to_metres', 'mocap_facts', 'mocap_clip', 'numbers_of',
            'read_text', 'not_too_many']
 
@@ -18,19 +18,23 @@ from types import MappingProxyType
 from ..core import InputError
 from ..skeleton import Clip, Layout, ROLES
 
-# %% ../../nbs/readers/08_mocap.ipynb #bdee6398
+# %% ../../nbs/readers/08_mocap.ipynb #6e7ba8da
 _ROLE_OF = {
-    "spine base": "hips",
-    "hip centre": "hips",
-    "mid hip": "hips",
-    "spine mid": "spine",
-    "torso": "spine",
-    "spine shoulder": "chest",
-    "shoulder centre": "chest",
-    "nose": "head",
-}
+    "spine base": "hips", "hip centre": "hips", "mid hip": "hips", "spine mid": "spine", "torso": "spine",
+    "spine shoulder": "chest", "shoulder centre": "chest", "nose": "head",
+}  # fmt: skip
 
 
+def _source_of(joint: str, layout: Layout) -> tuple[int, ...]:  # joints that stand for it; empty: none
+    role = _ROLE_OF.get(joint, joint)
+    if joint in layout.joints:
+        return (layout.index(joint),)
+    try:
+        return tuple(layout.point(role)) if role in ROLES else ()
+    except InputError:
+        return ()
+
+# %% ../../nbs/readers/08_mocap.ipynb #bdee6398
 def retarget_roles(
     clip: Clip,  # any layout with named joints
     layout: Layout,  # wanted
@@ -38,25 +42,12 @@ def retarget_roles(
     "Move a clip onto another layout by names and roles; InputError when no joint is shared."
     out = np.full((clip.T, clip.M, layout.V, 3), np.nan, np.float32)
     for v, joint in enumerate(layout.joints):
-        role = _ROLE_OF.get(joint, joint)
-        try:
-            source = (
-                (clip.layout.index(joint),)
-                if joint in clip.layout.joints
-                else clip.layout.point(role)
-                if role in ROLES
-                else ()
-            )
-        except InputError:
-            source = ()
-        if source:
+        if source := _source_of(joint, clip.layout):
             out[:, :, v] = clip.joints[:, :, list(source)].mean(2)
     if np.isnan(out).all():
         has = ", ".join(clip.layout.joints[:8])
-        raise InputError(
-            f"clip {clip.name!r} shares no joint with layout {layout.name}; it has {has} …: "
-            "choose another layout."
-        )
+        what = f"shares no joint with layout {layout.name}; it has {has} …"
+        raise InputError(f"clip {clip.name!r} {what}: choose another layout.")
     return clip.replace(joints=out, layout=layout, confidence=None).check()
 
 # %% ../../nbs/readers/08_mocap.ipynb #8cfd42f2
@@ -106,6 +97,22 @@ def position_blocks(T: int) -> list[slice]:
     "Frames in portions, so that matrices take little memory however long a recording is."
     return [slice(a, a + 1024) for a in range(0, T, 1024)]
 
+# %% ../../nbs/readers/08_mocap.ipynb #21845f3d
+def different(names: Sequence[str]) -> tuple[str, ...]:
+    "The names, with a number added where one comes again."
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        out.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    return tuple(out)
+
+# %% ../../nbs/readers/08_mocap.ipynb #56095ecd
+def _end_name(parent: str, words: dict) -> str:  # an End Site's; words: side -> all words of that side
+    side, _, limb = parent.partition(" ")
+    is_hand = limb == "wrist" and not {"hand", "wrist"} <= words.get(side, set())
+    return f"{side} hand" if is_hand else f"{parent} end"
+
 # %% ../../nbs/readers/08_mocap.ipynb #838bfe75
 def kit_names(
     names: Sequence[str | None],  # names in the file; None is an End Site
@@ -117,28 +124,12 @@ def kit_names(
     out: list[str] = []
     for s, p in zip(sides, parents):
         if s is None:
-            side, _, limb = out[p].partition(" ")
-            name = (
-                f"{side} hand"
-                if limb == "wrist" and not {"hand", "wrist"} <= have.get(side, set())
-                else f"{out[p]} end"
-            )
+            out.append(_end_name(out[p], have))
         elif s[0]:
-            name = f"{s[0]} {limb_word(s[1].replace(' ', ''), have[s[0]]) or s[1]}"
+            out.append(f"{s[0]} {limb_word(s[1].replace(' ', ''), have[s[0]]) or s[1]}")
         else:
-            name = _TRUNK.get(s[1], s[1])
-        out.append(name)
+            out.append(_TRUNK.get(s[1], s[1]))
     return different(out)
-
-
-def different(names: Sequence[str]) -> tuple[str, ...]:
-    "The names, with a number added where one comes again."
-    seen: dict[str, int] = {}
-    out = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        out.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
-    return tuple(out)
 
 # %% ../../nbs/readers/08_mocap.ipynb #bc7e2cc3
 _WORDS = {  # word for a limb's joint, without side and spaces -> the kit's word
@@ -185,24 +176,25 @@ def limb_word(
         return "toe"
     return _WORDS.get(word)
 
-# %% ../../nbs/readers/08_mocap.ipynb #70946c74
+# %% ../../nbs/readers/08_mocap.ipynb #119e076b
 _LEG = ("hip", "knee", "ankle", "foot", "toe", "hip joint", "big toe", "small toe", "heel")
 
 
+def _part_of(name: str, above: str) -> str:  # above: the parent's part
+    side, _, limb = name.partition(" ")
+    sided = side in ("left", "right")
+    if sided and limb in _LEG:
+        return f"{side} leg"
+    if name in ("head", "neck", "nose"):
+        return "head"
+    return above if above != "trunk" or not sided else f"{side} arm"
+
+# %% ../../nbs/readers/08_mocap.ipynb #70946c74
 def parts_of(joints: Sequence[str], parents: Sequence[int]) -> dict[str, tuple[int, ...]]:
     "Body part -> its joints; parents come first."
     part: list[str] = []
     for name, p in zip(joints, parents):
-        side, _, limb = name.partition(" ")
-        sided, above = side in ("left", "right"), part[p] if p < len(part) else "trunk"
-        if sided and limb in _LEG:
-            part.append(f"{side} leg")
-        elif name in ("head", "neck", "nose"):
-            part.append("head")
-        elif above != "trunk" or not sided:
-            part.append(above)
-        else:
-            part.append(f"{side} arm")
+        part.append(_part_of(name, part[p] if p < len(part) else "trunk"))
     return {k: tuple(v for v, at in enumerate(part) if at == k) for k in dict.fromkeys(part)}
 
 # %% ../../nbs/readers/08_mocap.ipynb #9bcc9dd7
@@ -217,9 +209,8 @@ def tree_layout(
 ) -> Layout:  # called after kind and number of joints, e.g. "bvh27"
     "Layout of a skeleton that a file describes."
     at = {j: v for v, j in enumerate(joints)}
-    pairs = tuple(
-        (v, at["right" + j[4:]]) for j, v in at.items() if j.startswith("left ") and "right" + j[4:] in at
-    )
+    left = [j for j in at if j.startswith("left ") and "right" + j[4:] in at]
+    pairs = tuple((at[j], at["right" + j[4:]]) for j in left)
     return Layout(f"{kind}{len(joints)}", joints, parents, pairs, parts_of(joints, parents), 0)
 
 # %% ../../nbs/readers/08_mocap.ipynb #995d78a4
@@ -228,22 +219,16 @@ def body_joints(
     parents: tuple[int, ...],  # parents first
 ) -> int:  # how many joints at the top are left out
     "Length of the chain of helpers above the hips."
-    first = 0
-    while (
-        "hip centre" in joints[first + 1 :]
-        and parents.count(first) - (parents[first] == first) == 1
-        and joints[first] != "hip centre"
-    ):
+    hips, first = joints.index("hip centre") if "hip centre" in joints else 0, 0
+    while first < hips and parents.count(first) - (parents[first] == first) == 1:
         first += 1
-    return first if joints[first] == "hip centre" else 0
+    return first if first == hips else 0
 
-# %% ../../nbs/readers/08_mocap.ipynb #ba39f310
-UNITS = MappingProxyType(
-    {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "inch/0.45": 0.0254 / 0.45}
-)  # metres in one file unit
+# %% ../../nbs/readers/08_mocap.ipynb #70d9164a
+UNITS = MappingProxyType({"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "inch/0.45": 0.0254 / 0.45})
 PERSON = 2.1  # metres from tip to tip along an adult's bones
 
-
+# %% ../../nbs/readers/08_mocap.ipynb #ba39f310
 def guess_unit(
     reach: float,  # longest way along the bones, in the file's unit
     where="the file",  # named in the error
@@ -252,10 +237,8 @@ def guess_unit(
     off = {u: abs(np.log(max(reach, 1e-300) * metres / PERSON)) for u, metres in UNITS.items()}
     unit = min(off, key=off.get)
     if not off[unit] < np.log(1.5):
-        raise InputError(
-            f"{where} holds a skeleton {reach:.4g} units long from tip to tip: no person in "
-            f"any of {', '.join(UNITS)}; give unit=."
-        )
+        what = f"holds a skeleton {reach:.4g} units long from tip to tip"
+        raise InputError(f"{where} {what}: no person in any of {', '.join(UNITS)}; give unit=.")
     return unit
 
 # %% ../../nbs/readers/08_mocap.ipynb #be25d54b
@@ -290,32 +273,35 @@ def to_metres(
     except (TypeError, ValueError):
         good = False
     if not good:
-        raise InputError(
-            f"unit is {unit!r}; give one of {', '.join(UNITS)}, or metres in one unit of the "
-            "file such as 0.01."
-        )
+        fix = f"give one of {', '.join(UNITS)}, or metres in one unit of the file such as 0.01"
+        raise InputError(f"unit is {unit!r}; {fix}.")
     return float(unit)
 
-# %% ../../nbs/readers/08_mocap.ipynb #b745f1b1
+# %% ../../nbs/readers/08_mocap.ipynb #2975c5fd
 HDM05_ACTORS = ("bd", "bk", "dg", "mm", "tr")  # subjects 1 … 5
 _HDM05 = re.compile(r"HDM_([a-z]{2})_([A-Za-z0-9-]+)_(\d{2,3})_(\d{2,3})")
 _BANDAI = re.compile(r"dataset-(\d)_([a-z-]+)_([a-z-]+)_(\d{3})")
 
 
-def mocap_facts(
-    name: str,  # a file's name without its ending
-    classes: Sequence[str] | None = None,  # class names; a label is the position in this list
-) -> dict:  # fields of a clip: label, label_name, subject, setup, repetition, fps
-    "What a recording's name tells; nothing for other names."
-    facts: dict = {}
+def _named_facts(name: str) -> dict:
     if m := _HDM05.fullmatch(name):
         facts = dict(repetition=int(m[3]), fps=float(m[4]))
         if m[1] in HDM05_ACTORS:
             facts["subject"] = HDM05_ACTORS.index(m[1]) + 1
         if m[2][0].isalpha():  # whole takes carry the number of their script there: 01-01
             facts["label_name"] = m[2]
-    elif m := _BANDAI.fullmatch(name):
-        facts = dict(setup=int(m[1]), label_name=m[2].replace("-", " "), repetition=int(m[4]))
+        return facts
+    if m := _BANDAI.fullmatch(name):
+        return dict(setup=int(m[1]), label_name=m[2].replace("-", " "), repetition=int(m[4]))
+    return {}
+
+# %% ../../nbs/readers/08_mocap.ipynb #b745f1b1
+def mocap_facts(
+    name: str,  # a file's name without its ending
+    classes: Sequence[str] | None = None,  # class names; a label is the position in this list
+) -> dict:  # fields of a clip: label, label_name, subject, setup, repetition, fps
+    "What a recording's name tells; nothing for other names."
+    facts = _named_facts(name)
     if classes is not None and facts.get("label_name") in tuple(classes):
         facts["label"] = tuple(classes).index(facts["label_name"])
     return facts
@@ -333,9 +319,8 @@ def mocap_clip(
         joints = x.astype(np.float32)[:, None]
     try:
         if np.isnan(joints).any():
-            raise InputError(
-                "its angles and lengths lead to positions that are no numbers; export the file again."
-            )
+            what = "its angles and lengths lead to positions that are no numbers"
+            raise InputError(f"{what}; export the file again.")
         clip = Clip(path.stem, joints, own, **facts).check()
         return clip if layout is None else retarget_roles(clip, layout)
     except InputError as e:
@@ -354,7 +339,7 @@ def numbers_of(
     fine = len(got) == n and all(abs(g) < 1e9 for g in got) and not any("_" in str(w) for w in words)
     return got if fine else None
 
-# %% ../../nbs/readers/08_mocap.ipynb #136787ed
+# %% ../../nbs/readers/08_mocap.ipynb #a62dd18a
 def read_text(raw: bytes) -> str:
     "Printable text of a name: utf-8, or else latin-1; cut at 60 characters."
     try:
@@ -363,11 +348,9 @@ def read_text(raw: bytes) -> str:
         text = raw.decode("latin-1")
     return "".join(c for c in text if c.isprintable())[:60]
 
-
+# %% ../../nbs/readers/08_mocap.ipynb #136787ed
 def not_too_many(path: Path, joints: int, size: int):
     "InputError when a file of `size` bytes asks for so many joint positions."
     if joints > 1_000_000 + size:
-        raise InputError(
-            f"{path} asks for {joints:,} positions in {size:,} bytes; that is no recorded "
-            "body, export it again."
-        )
+        what = f"asks for {joints:,} positions in {size:,} bytes; that is no recorded body"
+        raise InputError(f"{path} {what}, export it again.")

@@ -142,13 +142,13 @@ def spread(
     out[b.frame, slots] = values
     return out
 
-# %% ../../nbs/readers/05_ntu.ipynb #ef7c1fbf
+# %% ../../nbs/readers/05_ntu.ipynb #49adaaef
 def _clip(path: Path, b: Blocks, slots: np.ndarray, facts: dict) -> Clip:
     "Checked clip of the blocks: first three columns and the last one."
     joints, state = spread(b, slots, b.joint[..., :3], np.nan), spread(b, slots, b.joint[..., -1], 0)
     return checked_clip(path, joints=joints, layout=NTU25, confidence=state / 2, **facts)
 
-
+# %% ../../nbs/readers/05_ntu.ipynb #ef7c1fbf
 def read_ntu(
     path,  # `SsssCcccPpppRrrrAaaa.skeleton`
     max_bodies=MOST_BODIES,  # keep at most so many bodies, those that move most
@@ -158,7 +158,6 @@ def read_ntu(
     facts = ntu_facts(path)  # a wrong name is the first thing to say
     b, _, slots = read_blocks(path, max_bodies, every=False)
     return _clip(path, b, slots, facts)
-
 
 read_ntu.in_bulk = scanner.load  # `read_all` calls it before it starts processes for many files
 
@@ -190,14 +189,14 @@ class NtuColumns:
         bodies = f"**{md_text(self.clip.name)}**: bodies {', '.join(map(str, self.ids.tolist()))}"
         return "\n".join([bodies, "", "| column | shape | type |", "|---|---|---|", *rows])
 
-# %% ../../nbs/readers/05_ntu.ipynb #d646011e
+# %% ../../nbs/readers/05_ntu.ipynb #26080d37
 BODY_NUMBERS = {  # whole numbers of the body line: (position behind the body ID, largest value)
     "clipped edges": (0, 15), "confidence of the left hand": (1, 1), "state of the left hand": (2, 4),
     "confidence of the right hand": (3, 1),
     "state of the right hand": (4, 4), "restricted": (5, 1), "tracking state of the lean": (8, 2),
 }
 
-
+# %% ../../nbs/readers/05_ntu.ipynb #d646011e
 def body_numbers(
     path: Path,  # for messages
     b: Blocks,
@@ -208,13 +207,11 @@ def body_numbers(
     fine = (x >= 0) & (x <= most) & (x == np.rint(x))
     if not fine.all():
         i, j = np.argwhere(~fine)[0]
-        raise InputError(
-            f"{path}: {list(BODY_NUMBERS)[j]} of body {b.body[i]} in frame {b.frame[i]} is {x[i, j]:g}, "
-            f"expected a whole number up to {most[j]}; download it again."
-        )
+        what = f"{list(BODY_NUMBERS)[j]} of body {b.body[i]} in frame {b.frame[i]} is {x[i, j]:g}"
+        raise InputError(f"{path}: {what}, expected a whole number up to {most[j]}; download it again.")
     return x.astype(np.int8)
 
-# %% ../../nbs/readers/05_ntu.ipynb #ed36b145
+# %% ../../nbs/readers/05_ntu.ipynb #4a216dde
 def _finite(x):
     "Float32 with NaN for what is infinite."
     with np.errstate(over="ignore"):
@@ -222,7 +219,7 @@ def _finite(x):
     x[np.isinf(x)] = np.nan
     return x
 
-
+# %% ../../nbs/readers/05_ntu.ipynb #ed36b145
 def read_ntu_columns(
     path,  # `SsssCcccPpppRrrrAaaa.skeleton`
     max_bodies=MOST_BODIES,  # keep at most so many bodies, those that move most

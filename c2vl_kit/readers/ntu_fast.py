@@ -46,11 +46,11 @@ class Scanner:
 
 scanner = Scanner()
 
-# %% ../../nbs/readers/04_ntu_fast.ipynb #fec02e45
+# %% ../../nbs/readers/04_ntu_fast.ipynb #a1e1d8ab
 _POWERS = 10.0 ** np.arange(23)  # all exact
 _ONE = np.uint64(1)
 
-
+# %% ../../nbs/readers/04_ntu_fast.ipynb #fec02e45
 def whole_number(text, i, end):  # bytes; from, to
     "A whole number of up to 18 digits, or -1."
     m = np.int64(0)
@@ -61,7 +61,7 @@ def whole_number(text, i, end):  # bytes; from, to
         m = m * 10 + np.int64(digit)
     return np.int64(-1) if i >= end or end - i > 18 else m
 
-# %% ../../nbs/readers/04_ntu_fast.ipynb #13407b87
+# %% ../../nbs/readers/04_ntu_fast.ipynb #251ba2c3
 def power_of_ten(text, i):  # bytes; behind the e
     "Where the power of ten ends, and its value; 999 (more than is simple) when it is none."
     negative = text[i] == 45
@@ -75,7 +75,7 @@ def power_of_ten(text, i):  # bytes; behind the e
         return i, np.int64(999)
     return i, -e if negative else e
 
-
+# %% ../../nbs/readers/04_ntu_fast.ipynb #13407b87
 def number_at(text, i):  # bytes; where the number begins
     "Where the number ends (0: it is none, or not a simple one), and its value."
     negative = text[i] == 45  # -
@@ -111,7 +111,7 @@ def plain_bytes(text):  # bytes
         odd |= (c > 126) | (c == 95) | ((c == 32) & (after <= 32))
     return not odd
 
-# %% ../../nbs/readers/04_ntu_fast.ipynb #16af9ae8
+# %% ../../nbs/readers/04_ntu_fast.ipynb #9b34b3f2
 def row_of(text, i, end, out):  # bytes; a line's begin and end; (n,) numbers to fill
     "Whether the line holds exactly n simple numbers."
     for j in range(out.size):
@@ -125,7 +125,7 @@ def row_of(text, i, end, out):  # bytes; a line's begin and end; (n,) numbers to
         out[j] = x
     return i == end
 
-
+# %% ../../nbs/readers/04_ntu_fast.ipynb #16af9ae8
 def short_row_of(text, i, end, out):  # bytes; begin, end; (4,) numbers: x, y, z, tracking state
     "Whether the line holds twelve numbers' worth of text, of which the four wanted are simple numbers."
     for j in range(3):

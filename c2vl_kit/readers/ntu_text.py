@@ -96,7 +96,6 @@ def body_line(
 
 # %% ../../nbs/readers/03_ntu_text.ipynb #871b7717
 def cut_bodies(
-
     f: Lines,  # an NTU file, at its first line
 ) -> tuple[int, list, list, list, list]:  # frames; of each block: frame, body ID, 9 numbers; all joint lines
     "Cut an NTU file into blocks of joint lines; `InputError` when a count and the lines disagree."

@@ -18,6 +18,9 @@ from ..core import InputError
 from .common import shown
 
 # %% ../../nbs/readers/11_pickles.ipynb #19df7181
+_FULL = "it is damaged or made to fill the memory"
+
+
 class Machine:
     "The stack that a pickle's instructions work on; it calls nothing."
 
@@ -43,10 +46,7 @@ class Machine:
         "Push a container."
         self.made += 1
         if self.made > 10_000 + self.at // 16:
-            self.fail(
-                "it builds more lists and tables than its size explains; it is damaged or "
-                "made to fill the memory"
-            )
+            self.fail("it builds more lists and tables than its size explains; " + _FULL)
         self.stack.append(value)
 
     def since_mark(self) -> list:
@@ -56,6 +56,16 @@ class Machine:
         del self.stack[at:]
         return got
 
+# %% ../../nbs/readers/11_pickles.ipynb #784f6315
+def _unknown(m: Machine, code: int):
+    "InputError for an instruction that is not in the table."
+    if chr(code) in "\x8f\x90\x91":
+        m.fail(_NO_SET)
+    if name := _REFUSED.get(chr(code)):
+        m.fail(f"the pickle wants to make an object ({name}), which annotations do not need; it is refused")
+    what = f"0x{code:02x} is no instruction of a pickle; the file is damaged or no pickle"
+    m.fail(f"{what}: download it again")
+
 # %% ../../nbs/readers/11_pickles.ipynb #4994acbe
 class Pickle(Machine):
     "Follow a pickle's instructions as far as data go; InputError for everything else."
@@ -64,22 +74,10 @@ class Pickle(Machine):
         "The object that the pickle describes."
         try:
             while (code := self.number(1)) != 46:  # "." ends a pickle
-                do = OPS.get(code)
-                if chr(code) in "\x8f\x90\x91":
-                    self.fail(_NO_SET)
-                if do is None and (name := _REFUSED.get(chr(code))):
-                    self.fail(
-                        f"the pickle wants to make an object ({name}), which annotations do "
-                        "not need; it is refused"
-                    )
-                if do is None:
-                    what = f"0x{code:02x} is no instruction of a pickle; the file is damaged or no pickle"
-                    self.fail(f"{what}: download it again")
-                do(self)
+                OPS[code](self) if code in OPS else _unknown(self, code)
             if self.at < len(self.data) or len(self.stack) != 1 or self.marks:
-                self.fail(
-                    "the pickle ends here but more follows, or something is left over; download it again"
-                )
+                what = "the pickle ends here but more follows, or something is left over"
+                self.fail(f"{what}; download it again")
             return self.stack.pop()
         except InputError:
             raise
@@ -90,7 +88,7 @@ class Pickle(Machine):
         "The numbers or texts of an array; texts come as Python's."
         self.given += a.nbytes + (16 * a.nbytes // a.dtype.size if a.dtype.text else 0)
         if self.given > 1_000_000 + 4 * len(self.data):
-            self.fail("the same numbers are used again and again; it is damaged or made to fill the memory")
+            self.fail("the same numbers are used again and again; " + _FULL)
         if isinstance(a.raw, list):
             return objects_of(self, a)
         raw = bytes_of(self, a.raw) if isinstance(a.raw, Span) else a.raw
@@ -133,14 +131,14 @@ instruction("J")(lambda m: m.stack.append(int.from_bytes(m.take(4), "little", si
 instruction("G")(lambda m: m.stack.append(struct.unpack(">d", m.take(8))[0]))
 instruction("\x95")(lambda m: m.take(8))  # a frame: how many bytes follow; nothing depends on it
 
-# %% ../../nbs/readers/11_pickles.ipynb #b710e973
+# %% ../../nbs/readers/11_pickles.ipynb #4bbdac1f
 @instruction("\x80")
 def protocol(m):
     "Which version of pickle this is."
     if (version := m.number(1)) > 5:
         m.fail(f"it is a pickle of protocol {version}, known are 0 to 5")
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #b710e973
 @instruction("\x8a\x8b")
 def long_number(m):
     "Push a whole number of any size."
@@ -149,7 +147,7 @@ def long_number(m):
         m.fail(f"a whole number of {n} bytes is no label and no frame count; the file is damaged")
     m.stack.append(int.from_bytes(m.take(n), "little", signed=True))
 
-# %% ../../nbs/readers/11_pickles.ipynb #f1870c3c
+# %% ../../nbs/readers/11_pickles.ipynb #38d036c9
 def line_of(m: Machine, code="utf-8") -> str:  # code: how characters are written
     "Text up to the end of the line."
     end = m.data.find(b"\n", m.at, m.at + 1024)
@@ -160,7 +158,7 @@ def line_of(m: Machine, code="utf-8") -> str:  # code: how characters are writte
     m.at = end + 1
     return text
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #0258940c
 @instruction("ILF")
 def number_line(m):
     "Push a number that is written as text."
@@ -168,14 +166,14 @@ def number_line(m):
     truth = kind != "F" and text in ("00", "01")
     m.stack.append(text == "01" if truth else float(text) if kind == "F" else int(text))
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #f1870c3c
 @instruction("SV")
 def text_line(m):
     "Push a text that is written on a line."
     old = m.data[m.at - 1] == ord("S")
     m.stack.append(line_of(m)[1:-1] if old else line_of(m, "raw-unicode-escape"))
 
-# %% ../../nbs/readers/11_pickles.ipynb #afc38ee9
+# %% ../../nbs/readers/11_pickles.ipynb #beb3398d
 @dataclass(slots=True)
 class Span:
     "A long text or block of bytes that still lies in the file."
@@ -184,7 +182,7 @@ class Span:
     size: int  # bytes
     text: bool  # UTF-8 text whose Latin-1 bytes are meant
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #08af08aa
 def push_block(m: Machine, size: int, text: bool):  # size: bytes; text: whether they are UTF-8
     "Push a text, a short block of bytes, or the place of a long one."
     if size > len(m.data) - m.at:
@@ -197,12 +195,12 @@ def push_block(m: Machine, size: int, text: bool):  # size: bytes; text: whether
         m.stack.append(Span(m.at, size, text))
         m.at += size
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #568a20b6
 _SIZES = ("\x8c", 1, True), ("X", 4, True), ("\x8d", 8, True), ("C", 1, False), ("B", 4, False)
 for _code, _size, _is_text in *_SIZES, ("\x8e", 8, False), ("\x96", 8, False):
     instruction(_code)(lambda m, size=_size, text=_is_text: push_block(m, m.number(size), text))
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #afc38ee9
 @instruction("UT")
 def old_string(m):
     "Python 2's string: text if it is plain ASCII, else bytes."
@@ -210,24 +208,23 @@ def old_string(m):
     if isinstance(m.stack[-1], bytes) and m.stack[-1].isascii():
         m.stack[-1] = m.stack[-1].decode()
 
-# %% ../../nbs/readers/11_pickles.ipynb #18c67a4c
+# %% ../../nbs/readers/11_pickles.ipynb #6cbf4873
 def put(m, pairs):
     "Store keys and values in the dictionary on top of the stack."
     d = m.stack[-1]
     for k, v in zip(pairs[::2], pairs[1::2], strict=True):
         if type(d) is not dict or type(k) not in (str, int):
-            m.fail(
-                "a table has a key that is neither text nor number; the file is damaged or no annotation file"
-            )
+            what = "a table has a key that is neither text nor number"
+            m.fail(f"{what}; the file is damaged or no annotation file")
         d[k] = v
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #18c67a4c
 def extend(m, values):
     if type(m.stack[-1]) is not list:
         m.fail("values are added to something that is no list; the file is damaged")
     m.stack[-1].extend(values)
 
-# %% ../../nbs/readers/11_pickles.ipynb #7c3cf6c9
+# %% ../../nbs/readers/11_pickles.ipynb #c4aecf25
 @instruction("(")
 def mark(m):
     "Say that a list or table begins here."
@@ -235,7 +232,7 @@ def mark(m):
         m.fail("lists are nested deeper than any annotation; the file is damaged or made to break its reader")
     m.marks.append(len(m.stack))
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #ccf254ed
 instruction("]")(lambda m: m.new([]))
 instruction("}")(lambda m: m.new({}))
 instruction(")")(lambda m: m.stack.append(()))
@@ -248,7 +245,7 @@ instruction("u")(lambda m: put(m, m.since_mark()))
 instruction("0")(lambda m: m.stack.pop())
 instruction("1")(lambda m: m.since_mark())
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #e7fb8c84
 @instruction("d")
 def make_dict(m):
     "Push a dictionary of what stands since the mark."
@@ -256,7 +253,7 @@ def make_dict(m):
     m.new({})
     put(m, pairs)
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #7c3cf6c9
 @instruction("\x85\x86\x87")
 def short_tuple(m):
     "Push a tuple of the last one, two or three values."
@@ -281,24 +278,11 @@ instruction("h")(lambda m: m.stack.append(m.memo[m.number(1)]))
 instruction("j")(lambda m: m.stack.append(m.memo[m.number(4)]))
 instruction("g")(lambda m: m.stack.append(m.memo[int(line_of(m))]))
 
-# %% ../../nbs/readers/11_pickles.ipynb #d33d026d
-NUMBERS = {
-    "f2",
-    "f4",
-    "f8",
-    "i1",
-    "i2",
-    "i4",
-    "i8",
-    "u1",
-    "u2",
-    "u4",
-    "u8",
-    "b1",
-}  # element types that are read
+# %% ../../nbs/readers/11_pickles.ipynb #625d3667
+NUMBERS = set("f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1".split())  # element types that are read
 _TEXTS = re.compile(r"[US]\d{1,4}|O8?")  # and texts: of so many characters, of so many bytes, or Python's own
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #8faa1b08
 @dataclass(slots=True)
 class Dtype:
     "What an array's elements are."
@@ -314,7 +298,7 @@ class Dtype:
     def size(self) -> int:  # bytes of one element
         return int(self.kind[1:] or 8) * (4 if self.kind[0] == "U" else 1)
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #d33d026d
 @dataclass(slots=True)
 class Array:
     "What the file says about an array."
@@ -329,12 +313,11 @@ class Array:
     def nbytes(self):
         return self.dtype.size * math.prod(self.shape)
 
-# %% ../../nbs/readers/11_pickles.ipynb #0c71d208
+# %% ../../nbs/readers/11_pickles.ipynb #8343b86b
 def fill(m: Machine, a: Array, shape, dtype, fortran, raw) -> Array:  # shape and the rest as the file says
     "Complete an array's description; its shape, type and bytes must agree."
-    if not (
-        type(shape) is tuple and len(shape) <= 8 and all(type(n) is int and 0 <= n < 2**62 for n in shape)
-    ):
+    sizes = type(shape) is tuple and len(shape) <= 8
+    if not sizes or not all(type(n) is int and 0 <= n < 2**62 for n in shape):
         m.fail("an array has a shape that is no list of sizes; the file is damaged")
     wanted = list if isinstance(dtype, Dtype) and dtype.kind[0] == "O" else (bytes, Span)
     if not isinstance(dtype, Dtype) or not isinstance(raw, wanted) or not dtype.size:
@@ -346,7 +329,7 @@ def fill(m: Machine, a: Array, shape, dtype, fortran, raw) -> Array:  # shape an
         m.fail(f"an array of shape {shape} needs {a.nbytes:,} bytes and has {size:,}; the file is damaged")
     return a
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #0c71d208
 def dtype_of(m: Machine, kind, *rest) -> Dtype:  # kind: as numpy writes it, e.g. "<f4"
     "The type that a file names."
     plain = kind.lstrip("<>|=") if type(kind) is str else ""
@@ -355,22 +338,19 @@ def dtype_of(m: Machine, kind, *rest) -> Dtype:  # kind: as numpy writes it, e.g
         m.fail(f"{what}; save it as one of them")
     return Dtype(plain, ">" if kind[0] == ">" else "<")
 
-# %% ../../nbs/readers/11_pickles.ipynb #58bcf0f7
+# %% ../../nbs/readers/11_pickles.ipynb #141867e7
 def frombuffer(m: Machine, raw, dtype, shape, order, axes=None) -> Array:  # everything as the file says
     "Protocol 5's array; with order K the shape is that in memory, and `axes` says how to transpose it."
     if order != "K" or axes is None:
         return fill(m, Array(), shape, dtype, order == "F", raw)
     a = fill(m, Array(), shape, dtype, False, raw)
-    if (
-        type(axes) is not tuple
-        or any(type(n) is not int for n in axes)
-        or sorted(axes) != list(range(len(shape)))
-    ):
+    whole = type(axes) is tuple and all(type(n) is int for n in axes)
+    if not whole or sorted(axes) != list(range(len(shape))):
         m.fail("an array has axes in an impossible order; the file is damaged")
     a.axes, a.shape = axes, tuple(shape[n] for n in axes)
     return a
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #58bcf0f7
 def encode(m, text, how="latin1"):
     "Bytes that protocol 2 wrapped up as text; a long one stays a span."
     if isinstance(text, Span) and text.text:
@@ -379,7 +359,7 @@ def encode(m, text, how="latin1"):
         m.fail("bytes are stored in an unknown way; the file is damaged")
     return text.encode("latin-1")
 
-# %% ../../nbs/readers/11_pickles.ipynb #ef5b491b
+# %% ../../nbs/readers/11_pickles.ipynb #4371d27a
 def bytes_of(m, span: Span) -> bytes:
     "The bytes of a span; none when it is text that stands for no bytes."
     raw = m.data[span.at : span.at + span.size]
@@ -388,7 +368,7 @@ def bytes_of(m, span: Span) -> bytes:
     except UnicodeError:
         return b""
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #ef5b491b
 def texts_of(m, raw, dtype: Dtype) -> list[str]:
     "Texts of equal size, one after the other; InputError for what are no characters."
     if not dtype.size:
@@ -403,35 +383,29 @@ def texts_of(m, raw, dtype: Dtype) -> list[str]:
         pass
     m.fail("a text of numpy holds bytes that are no characters; the file is damaged")
 
-# %% ../../nbs/readers/11_pickles.ipynb #3bf1846d
+# %% ../../nbs/readers/11_pickles.ipynb #40c87819
 def scalar(m, dtype, raw):
+    "A single number or text of numpy, as Python's."
     if isinstance(raw, Span) and raw.size <= 40_000:
         raw = bytes_of(m, raw)
-    if (
-        not isinstance(dtype, Dtype)
-        or type(raw) is not bytes
-        or dtype.kind[0] == "O"
-        or len(raw) != dtype.size
-    ):
+    plain = isinstance(dtype, Dtype) and type(raw) is bytes and dtype.kind[0] != "O"
+    if not plain or len(raw) != dtype.size:
         m.fail("a single number or text has the wrong size; the file is damaged")
-    return (
-        (texts_of(m, raw, dtype) or [""])[0]
-        if dtype.text
-        else np.frombuffer(raw, dtype.order + dtype.kind)[0].item()
-    )
+    if dtype.text:
+        return (texts_of(m, raw, dtype) or [""])[0]
+    return np.frombuffer(raw, dtype.order + dtype.kind)[0].item()
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #3bf1846d
 def objects_of(m, a: Array) -> np.ndarray:
     "An array of Python's texts."
     if a.nbytes != a.dtype.size * len(a.raw) or not all(type(t) is str for t in a.raw):
-        m.fail(
-            "an array of objects holds something else than texts; save numbers as numbers and names as texts"
-        )
+        what = "an array of objects holds something else than texts"
+        m.fail(f"{what}; save numbers as numbers and names as texts")
     x = np.empty(len(a.raw), object)
     x[:] = a.raw
     return x.reshape(a.shape, order="F" if a.fortran else "C")
 
-# %% ../../nbs/readers/11_pickles.ipynb #3f0b0267
+# %% ../../nbs/readers/11_pickles.ipynb #c5e48437
 KNOWN = {  # "module name" -> stand-in for the call: (machine, *arguments) -> value
     "numpy ndarray": None,
     "numpy dtype": dtype_of,
@@ -448,14 +422,14 @@ for _core in "numpy.core", "numpy._core":
     KNOWN[f"{_core}.multiarray scalar"] = scalar
     KNOWN[f"{_core}.numeric _frombuffer"] = frombuffer
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #3f0b0267
 @dataclass(slots=True)
 class Name:
     "A name that a pickle asks for."
 
     name: str  # key of `KNOWN`
 
-# %% ../../nbs/readers/11_pickles.ipynb #e641769d
+# %% ../../nbs/readers/11_pickles.ipynb #cb688e4d
 def look_up(m: Machine, module, name):
     "Push a known name; InputError for any other."
     key = f"{module} {name}" if type(module) is str and type(name) is str else ""
@@ -467,11 +441,11 @@ def look_up(m: Machine, module, name):
         m.fail(f"{what}; it is refused and nothing was run: do not trust this file")
     m.new(Name(key))
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #9a28edfa
 instruction("c")(lambda m: look_up(m, line_of(m), line_of(m)))
 instruction("\x93")(lambda m: look_up(m, *[m.stack.pop(), m.stack.pop()][::-1]))
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #ad5a5588
 @instruction("R")
 def call(m):
     "Let the stand-in of a known name take its notes."
@@ -480,19 +454,15 @@ def call(m):
         m.fail("the pickle calls something that is no function of numpy; it is refused")
     m.new(KNOWN[who.name](m, *args))
 
-
+# %% ../../nbs/readers/11_pickles.ipynb #e641769d
 @instruction("b")
 def build(m):
     "Complete an array or its type."
     state, what = m.stack.pop(), m.stack[-1]
-    if (
-        isinstance(what, Dtype)
-        and type(state) is tuple
-        and len(state) > 1
-        and state[1] in ("<", ">", "|", "=")
-    ):
+    many = len(state) if type(state) is tuple else 0
+    if isinstance(what, Dtype) and many > 1 and state[1] in ("<", ">", "|", "="):
         what.order = ">" if state[1] == ">" else "<"
-    elif isinstance(what, Array) and type(state) is tuple and len(state) == 5:
+    elif isinstance(what, Array) and many == 5:
         fill(m, what, *state[1:])
     else:
         m.fail("the pickle sets the state of something that is no array; the file is damaged")

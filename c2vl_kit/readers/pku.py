@@ -14,7 +14,7 @@ from ..core import InputError
 from .common import checked_clip, facts_of, number_rows, text_lines
 from ..skeleton import Clip, NTU25
 
-# %% ../../nbs/readers/06_pku.ipynb #73ad0d7f
+# %% ../../nbs/readers/06_pku.ipynb #5a6175dc
 PKU_CLASSES = (  # label 1 … 51 in order; label - 1 is the clip's label
     "bow", "brush hair", "brush teeth", "check time from watch", "cheer up", "clapping",
     "cross hands in front", "drink water", "drop", "eat meal or snack", "falling",
@@ -27,14 +27,18 @@ PKU_CLASSES = (  # label 1 … 51 in order; label - 1 is the clip's label
     "tear up paper", "throw", "touch back", "touch chest", "touch head", "touch neck", "type on a keyboard",
     "use a fan", "wear jacket", "wear on glasses", "wipe face", "writing",
 )
+
+# %% ../../nbs/readers/06_pku.ipynb #73ad0d7f
 PKU2_LABELS = tuple(sorted(set(range(51)) - {11, 13, 15, 17, 20, 23, 25, 26, 28, 37}))  # labels of part II
 
-# %% ../../nbs/readers/06_pku.ipynb #92531615
+# %% ../../nbs/readers/06_pku.ipynb #9fecd44f
 _PKU_VIEWS = "LMR"  # V001, V002, V003
 _PKU_VIDEO = {  # part -> (name of a video, example)
     1: (r"(?P<setup>\d{4})-(?P<camera>[LMR])", "0002-L.txt"),
     2: (r"A(?P<setup>\d\d)N(?P<subject>\d\d)-(?P<camera>[LMR])", "A01N01-L.txt"),
 }
+
+# %% ../../nbs/readers/06_pku.ipynb #92531615
 def pku_video(
     name: str,  # a clip, e.g. "A013N008V002C048L005"
 ) -> str:  # the video it was cut from, as the split files call it: "A13N08-M"
@@ -42,10 +46,8 @@ def pku_video(
     who = r"(?:F(?P<video>\d{3,4})|A0(?P<group>\d\d)N0(?P<subject>\d\d))"
     m = re.fullmatch(who + r"V00(?P<view>[123])C(?P<action>\d{3})L(?P<line>\d{3,})", name)
     if m is None:
-        raise InputError(
-            f"{name!r} is not a clip of PKU-MMD, for example A013N008V002C048L005 or "
-            "F002V001C034L001; check the name."
-        )
+        example = "A013N008V002C048L005 or F002V001C034L001"
+        raise InputError(f"{name!r} is not a clip of PKU-MMD, for example {example}; check the name.")
     view = _PKU_VIEWS[int(m["view"]) - 1]
     return f"{int(m['video']):04d}-{view}" if m["video"] else f"A{m['group']}N{m['subject']}-{view}"
 
@@ -66,10 +68,8 @@ def pku_facts(
 ) -> tuple[str, dict]:  # video, and setup (video number or group), camera, in part II subject
     "Video and the facts in its name; `InputError` when it is not of PKU-MMD or of the other part."
     if part not in (None, 1, 2):
-        raise InputError(
-            f"part is {part!r}, PKU-MMD has part 1 and part 2; give part=1, part=2 or "
-            "leave it out."
-        )
+        fix = "give part=1, part=2 or leave it out"
+        raise InputError(f"part is {part!r}, PKU-MMD has part 1 and part 2; {fix}.")
     video = path.name.split(".")[0]
     part = part or (2 if video.startswith("A") else 1)
     pattern, example = _PKU_VIDEO[part]
@@ -88,6 +88,13 @@ def label_folders(
     except OSError:
         return [folder]
 
+# %% ../../nbs/readers/06_pku.ipynb #d43f27c7
+def _given_labels(path, video, labels: Path) -> Path:  # labels: a file
+    if labels.name.split(".")[0] != video:
+        said = f"{labels} does not bear the name of the video {path}"
+        raise InputError(f"{said}; give {video}.txt or the folder it lies in.")
+    return labels
+
 # %% ../../nbs/readers/06_pku.ipynb #ba04a7c3
 def label_file(
     path: Path,  # the skeletons
@@ -95,23 +102,16 @@ def label_file(
     labels,  # the file, its folder, or None: look for it
 ) -> Path:
     "The label file of a video; `InputError` when there is none or it is another video's."
-    if labels is not None:
-        labels = Path(labels)
-        if not labels.is_dir():
-            if labels.name.split(".")[0] != video:
-                said = f"{labels} does not bear the name of the video {path}"
-                raise InputError(f"{said}; give {video}.txt or the folder it lies in.")
-            return labels
-    folders = [labels] if labels is not None else label_folders(path.absolute().parent)
+    if labels is not None and not Path(labels).is_dir():
+        return _given_labels(path, video, Path(labels))
+    folders = [Path(labels)] if labels is not None else label_folders(path.absolute().parent)
     for folder in folders:
         for found in (folder / f"{video}.txt", folder / f"{video}.label"):
             if found.is_file() and found.absolute() != path.absolute():
                 return found
     where = f"in {labels}" if labels is not None else "in a folder called label beside it"
-    raise InputError(
-        f"{path} has no label file {video}.txt {where}; unpack the labels and give "
-        "labels=FOLDER."
-    )
+    fix = "unpack the labels and give labels=FOLDER"
+    raise InputError(f"{path} has no label file {video}.txt {where}; {fix}.")
 
 # %% ../../nbs/readers/06_pku.ipynb #794f53aa
 def intervals(
@@ -133,17 +133,22 @@ def intervals(
         raise InputError(f"{said}; download the labels again.")
     return found
 
-# %% ../../nbs/readers/06_pku.ipynb #d0ec5ddd
-def _pku_clip(path, lines, source, n, interval, facts) -> Clip:
-    "The instance of line `n` of the label file; `InputError` when it or its frames cannot be used."
+# %% ../../nbs/readers/06_pku.ipynb #00833f73
+def _checked_interval(path, lines, where, interval):
+    "`InputError` for a class that does not exist, or frames that the video does not have."
     action, start, end = interval
-    where = f"{source}, line {n}"
     if not 1 <= action <= len(PKU_CLASSES):
         said = f"{where}, names class {action}, PKU-MMD has 1 to {len(PKU_CLASSES)}"
         raise InputError(f"{said}; download the labels again.")
     if not 1 <= start <= end <= len(lines):
         said = f"{where}, asks for frames {start} to {end}, the video {path.name} has 1 to {len(lines)}"
         raise InputError(f"{said}; download both again.")
+
+# %% ../../nbs/readers/06_pku.ipynb #d0ec5ddd
+def _pku_clip(path, lines, source, n, interval, facts) -> Clip:
+    "The instance of line `n` of the label file; `InputError` when it or its frames cannot be used."
+    action, start, end = interval
+    _checked_interval(path, lines, f"{source}, line {n}", interval)
     x = number_rows(path, lines[start - 1 : end], start, 150).reshape(-1, 2, NTU25.V, 3)
     there = (~np.isnan(x).any(-1) & (x != 0).any(-1)).any((0, 2))  # who is seen in at least one frame
     if not there.any():
@@ -199,20 +204,27 @@ def write_pku(
         file.write_text("\n".join(text) + "\n")
     return tuple(files)
 
+# %% ../../nbs/readers/06_pku.ipynb #c76f1fb4
+_VIDEO = re.compile(r"\d{4}-[LMR]|A\d\dN\d\d-[LMR]")  # of part I or II
+
+
+def _titled_lists(lines) -> list[list[str]]:  # a list of videos below each title
+    lists: list[list[str]] = []
+    for line in lines:
+        words = [w.strip().removesuffix(".txt") for w in line.split(",") if w.strip()]
+        if words and all(map(_VIDEO.fullmatch, words)):
+            if lists:
+                lists[-1] += words
+        elif words:
+            lists.append([])
+    return lists
+
 # %% ../../nbs/readers/06_pku.ipynb #9c4f2bf4
 def read_pku_split(
     path,  # cross-subject.txt, cross_subject.txt, cross_subject_v2.txt, cross-view.txt, …
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:  # training videos and test videos, e.g. "0002-L" or "A01N01-L"
     "PKU-MMD's own split; `InputError` when the file is not two titled lists of different videos."
-    path, lists = Path(path), []
-    video = re.compile(r"\d{4}-[LMR]|A\d\dN\d\d-[LMR]")  # of part I or II
-    for line in text_lines(path):
-        words = [w.strip().removesuffix(".txt") for w in line.split(",") if w.strip()]
-        if words and all(map(video.fullmatch, words)):
-            if lists:
-                lists[-1] += words
-        elif words:
-            lists.append([])
+    lists = _titled_lists(text_lines(Path(path)))
     if len(lists) != 2 or not all(lists):
         said = f"{path} is not a split of PKU-MMD, with training videos on line 2 and test videos on line 4"
         raise InputError(f"{said}; download it again.")

@@ -16,10 +16,19 @@ import struct
 from contextlib import contextmanager
 from pathlib import Path
 from ..core import MOST_CLASSES, InputError, unmasked, whole_file
-from .common import NAME_RULES, checked, foreign, layout_of, shown
+from .common import NAME_RULES, cannot_read, checked, foreign, layout_of, shown
 from .ntu import NTU_CLASSES
 from .pickles import Array, Pickle
 from ..skeleton import COCO17, Clip, LAYOUTS, NTU25
+
+# %% ../../nbs/readers/12_pyskl.ipynb #203826c0
+def _name_of(where: str, entry: dict) -> tuple[str, str]:  # (the annotation's name, how messages call it)
+    name = entry.get("frame_dir", entry.get("filename"))
+    where += f" ({shown(name)})" if type(name) is str else ""
+    if type(name) is not str or not name.strip():
+        what = "has no name (frame_dir); the file was cut off or made by something else than pyskl"
+        raise InputError(f"{where} {what}.")
+    return name, where
 
 # %% ../../nbs/readers/12_pyskl.ipynb #345bc016
 def read_pyskl(
@@ -38,16 +47,9 @@ def read_pyskl(
             raise InputError(f"{path} has no split {split!r}; it has {shown(*splits) or 'none'}.")
         wanted, seen = set(splits[split]) if split is not None else None, set()
         for i, entry in enumerate(entries):
-            where = f"{path}, annotation {i}"
             try:
                 entry = {k: _plain(m, entry[k]) for k in _ENTRY if k in entry} if type(entry) is dict else {}
-                name = entry.get("frame_dir", entry.get("filename"))
-                where += f" ({shown(name)})" if type(name) is str else ""
-                if type(name) is not str or not name.strip():
-                    raise InputError(
-                        f"{where} has no name (frame_dir); the file was cut off or made by "
-                        "something else than pyskl."
-                    )
+                name, where = _name_of(f"{path}, annotation {i}", entry)
                 if name in seen:
                     raise InputError(f"{where} repeats the name of an earlier annotation; names must differ.")
                 if wanted is None or name in wanted:
@@ -56,9 +58,8 @@ def read_pyskl(
             except InputError as e:
                 yield e
         if wanted is not None and (absent := wanted - seen):
-            what = (
-                f"split {split} names {len(absent)} clips that have no annotation, e.g. {min(absent)[:60]!r}"
-            )
+            many = f"{len(absent)} clips that have no annotation, e.g. {min(absent)[:60]!r}"
+            what = f"split {split} names {many}"
             yield InputError(f"{path}: {what}; the file is half-made: make or download it again.")
 
 # %% ../../nbs/readers/12_pyskl.ipynb #2ca77b03
@@ -90,16 +91,22 @@ def write_pyskl(
         f.write(b"eu.")
         for name, members in splits.items():
             if absent := set(members) - seen:
-                raise InputError(
-                    f"split {name} names {len(absent)} clips that are not written, e.g. "
-                    f"{min(absent)!r}; leave them out."
-                )
+                what = f"names {len(absent)} clips that are not written, e.g. {min(absent)!r}"
+                raise InputError(f"split {name} {what}; leave them out.")
     return path
 
-# %% ../../nbs/readers/12_pyskl.ipynb #8d6c7bad
+# %% ../../nbs/readers/12_pyskl.ipynb #d9e460f9
 _HEAD = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01"
+_STATE = b"\x89\x88\x87R(K\x03X\x01\0\0\0<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
 
 
+def _pickled_array(value: np.ndarray) -> bytes:
+    x = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+    kind = b"cnumpy\ndtype\n" + pickled(x.dtype.str[1:]) + _STATE
+    numbers = b"\x89\x8e" + x.nbytes.to_bytes(8, "little") + x.tobytes()
+    return _HEAD + pickled(x.shape) + kind + numbers + b"tb"
+
+# %% ../../nbs/readers/12_pyskl.ipynb #8d6c7bad
 def pickled(value) -> bytes:
     "A value as pickle instructions (protocol 4)."
     if value is None or isinstance(value, bool):
@@ -111,79 +118,54 @@ def pickled(value) -> bytes:
     if isinstance(value, str):
         return b"X" + len(value.encode()).to_bytes(4, "little") + value.encode()
     if isinstance(value, np.ndarray):
-        x = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-        kind = (
-            b"cnumpy\ndtype\n"
-            + pickled(x.dtype.str[1:])
-            + b"\x89\x88\x87R(K\x03X\x01\0\0\0<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
-        )
-        return (
-            _HEAD
-            + pickled(x.shape)
-            + kind
-            + b"\x89\x8e"
-            + x.nbytes.to_bytes(8, "little")
-            + x.tobytes()
-            + b"tb"
-        )
+        return _pickled_array(value)
     if isinstance(value, dict):
         return b"}(" + b"".join(pickled(k) + pickled(v) for k, v in value.items()) + b"u"
-    return (
-        (b"(" if isinstance(value, tuple) else b"](")
-        + b"".join(map(pickled, value))
-        + (b"t" if isinstance(value, tuple) else b"e")
-    )
+    begin, end = (b"(", b"t") if isinstance(value, tuple) else (b"](", b"e")
+    return begin + b"".join(map(pickled, value)) + end
+
+# %% ../../nbs/readers/12_pyskl.ipynb #2eefc692
+def _as_pixels(clip: Clip, x, img_shape, kind) -> tuple[np.ndarray, dict]:  # kind: of the numbers
+    "A 2-D clip's pixels, and the keys that go with them."
+    if np.nanmax(np.abs(x[..., 2])) > 0:
+        what = "has depth, so it cannot be written as pixels"
+        raise InputError(f"clip {clip.name!r} {what}; leave img_shape out.")
+    score = (clip.confidence if clip.confidence is not None else clip.mask).swapaxes(0, 1).astype(kind)
+    shape = tuple(img_shape)
+    return to_pixels(x, shape), dict(keypoint_score=score, img_shape=shape, original_shape=shape)
 
 # %% ../../nbs/readers/12_pyskl.ipynb #9a63be8f
 def annotation_of(clip: Clip, half, img_shape) -> dict:
     "One clip as pyskl writes it, with the facts it has no key for added under their own names."
-    x = clip.joints.swapaxes(0, 1).astype(np.float64)
+    kind = np.float16 if half else np.float32
+    x, more = clip.joints.swapaxes(0, 1).astype(np.float64), {}
     seen = ~np.isnan(x).any(-1)
-    score = {}
     if img_shape is not None:
-        if np.nanmax(np.abs(x[..., 2])) > 0:
-            raise InputError(
-                f"clip {clip.name!r} has depth, so it cannot be written as pixels; leave img_shape out."
-            )
-        x = to_pixels(x, img_shape)
-        confidence = clip.confidence if clip.confidence is not None else clip.mask
-        score = dict(
-            keypoint_score=confidence.swapaxes(0, 1).astype(np.float16 if half else np.float32),
-            img_shape=tuple(img_shape),
-        )
-        score["original_shape"] = score["img_shape"]
+        x, more = _as_pixels(clip, x, img_shape, kind)
     x[(np.abs(x) < 1e-6).all(-1)] = 1e-6
     x[~seen] = 0
     facts = {k: getattr(clip, k) for k in ("label", "label_name", "subject", "camera", "setup", "repetition")}
-    facts = {k: v for k, v in facts.items() if v is not None} | dict(
-        fps=float(clip.fps), layout=clip.layout.name
-    )
-    return dict(
-        frame_dir=clip.name,
-        total_frames=clip.T,
-        keypoint=x.astype(np.float16 if half else np.float32),
-        **score,
-        **facts,
-    )
+    facts = {k: v for k, v in facts.items() if v is not None}
+    facts |= dict(fps=float(clip.fps), layout=clip.layout.name)
+    return dict(frame_dir=clip.name, total_frames=clip.T, keypoint=x.astype(kind), **more, **facts)
 
-# %% ../../nbs/readers/12_pyskl.ipynb #b264b04f
+# %% ../../nbs/readers/12_pyskl.ipynb #15aae80f
 def split_lists(splits) -> dict:
     "{name: [clip names]}; a kit's Split becomes NAME_train and NAME_val (and NAME_clean)."
     if hasattr(splits, "train") and hasattr(splits, "tests"):
-        parts = {"train": splits.train} | {
-            ("val" if k == "official" else k): v for k, v in splits.tests.items()
-        }
+        parts = {"train": splits.train}
+        parts |= {("val" if k == "official" else k): v for k, v in splits.tests.items()}
         splits = {f"{splits.name}_{k}": v for k, v in parts.items()}
     return {str(k): list(v) for k, v in (splits or {}).items()}
 
-
+# %% ../../nbs/readers/12_pyskl.ipynb #b264b04f
 @contextmanager
 def written(path: Path):  # yields the open file
     "A file that appears whole or not at all."
     with whole_file(path) as aside, open(aside, "wb") as f:
         yield f
 
-# %% ../../nbs/readers/12_pyskl.ipynb #69a40ddf
+# %% ../../nbs/readers/12_pyskl.ipynb #8bc10280
 def from_pixels(
     uv,  # (…, 2) pixels, y down
     shape,  # (height, width)
@@ -191,13 +173,12 @@ def from_pixels(
     "Units of half the image's height, centred, y up, z = 0; (0, 0) is a joint that was not seen."
     uv = unmasked(uv).astype(np.float64)
     h, w = shape
-    out = np.stack(
-        [(uv[..., 0] - w / 2) / (h / 2), (h / 2 - uv[..., 1]) / (h / 2), np.zeros(uv.shape[:-1])], -1
-    )
+    x, y = (uv[..., 0] - w / 2) / (h / 2), (h / 2 - uv[..., 1]) / (h / 2)
+    out = np.stack([x, y, np.zeros(uv.shape[:-1])], -1)
     out[(uv == 0).all(-1)] = np.nan
     return out
 
-
+# %% ../../nbs/readers/12_pyskl.ipynb #69a40ddf
 def to_pixels(
     xyz,  # (…, 3) as `from_pixels` gives it
     shape,  # (height, width)
@@ -216,102 +197,75 @@ def unpickled(path: Path):  # yields (machine, the object described)
                 raise InputError(f"{path} is empty (0 usable bytes); download it again.")
             data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as e:
-        why = (
-            "does not exist"
-            if isinstance(e, FileNotFoundError)
-            else f"cannot be read ({(e.strerror or 'error').lower()})"
-        )
-        raise InputError(f"{path} {why}; check the path.") from None
+        raise cannot_read(path, e) from None
     with data:
         if what := foreign(data[:1000], ours=("pickle",)):
             raise InputError(f"{path} {what}")
         m = Pickle(path, data)
         yield m, m.load()
 
+# %% ../../nbs/readers/12_pyskl.ipynb #b69f434d
+def _splits_of(m, path, splits) -> dict:  # name -> texts
+    good = type(splits) is dict and all(type(k) is str for k in splits)
+    good = good and _count(splits.values()) <= len(m.data)
+    found = {k: _texts(m, v) for k, v in splits.items()} if good else {}
+    if splits and (not found or None in found.values()):
+        what = "has a 'split' that does not lead from names to lists of clip names"
+        raise InputError(f"{path} {what}; make each split a list of names.")
+    return found
+
 # %% ../../nbs/readers/12_pyskl.ipynb #87c5bf5d
 def pyskl_parts(m, path, top) -> tuple[dict, list]:
     "(splits, annotations) of an annotation file; `InputError` when it is none."
-    if type(top) is list or (
-        type(top) is dict and "keypoint" in top
-    ):  # mmaction2's custom files: the bare list, or one annotation
+    if type(top) is list or (type(top) is dict and "keypoint" in top):  # mmaction2's custom files
         top = {"annotations": top if type(top) is list else [top]}
     if type(top) is not dict or type(top.get("annotations")) is not list:
         keys = shown(*top, most=20) if isinstance(top, dict) else type(top).__name__.lstrip("_")
-        raise InputError(
-            f"{path} has no list 'annotations' (it holds {keys}); give an annotation file of "
-            "pyskl or mmaction2."
-        )
+        what = f"has no list 'annotations' (it holds {keys})"
+        raise InputError(f"{path} {what}; give an annotation file of pyskl or mmaction2.")
     if not top["annotations"]:
         raise InputError(f"{path} holds an empty list of annotations; download it again.")
-    splits = top.get("split") or {}
-    good = type(splits) is dict and all(type(k) is str for k in splits)
-    found = (
-        {k: _texts(m, v) for k, v in splits.items()}
-        if good and _count(splits.values()) <= len(m.data)
-        else {}
-    )
-    if splits and (not found or None in found.values()):
-        raise InputError(
-            f"{path} has a 'split' that does not lead from names to lists of clip names; make "
-            "each split a list of names."
-        )
-    return found, top["annotations"]
+    return _splits_of(m, path, top.get("split") or {}), top["annotations"]
 
-# %% ../../nbs/readers/12_pyskl.ipynb #ad81ca92
+# %% ../../nbs/readers/12_pyskl.ipynb #437053a2
 def _count(lists) -> int:  # lists, tuples and arrays
     "How many values they have; anything else has one."
-    return sum(
-        v.shape[0] if isinstance(v, Array) and v.shape else len(v) if type(v) in (list, tuple) else 1
-        for v in lists
-    )
+    own = [v.shape if isinstance(v, Array) else None for v in lists]
+    plain = [(len(v),) if type(v) in (list, tuple) else () for v in lists]
+    sizes = [p if o is None else o for o, p in zip(own, plain)]
+    return sum(size[0] if size else 1 for size in sizes)
 
-
+# %% ../../nbs/readers/12_pyskl.ipynb #f533dff6
 def _texts(m, v) -> list | None:  # a list, a tuple, or an array with one axis
     "The texts in it; None when it is something else."
     if isinstance(v, Array) and v.dtype and v.dtype.text and len(v.shape) == 1:
         return m.values(v).tolist()
     return list(v) if type(v) in (list, tuple) and all(type(t) is str for t in v) else None
 
+# %% ../../nbs/readers/12_pyskl.ipynb #bed87e28
+_ENTRY = (  # the keys of an annotation that are read
+    "frame_dir", "filename", "label", "label_name", "total_frames", "subject", "camera", "setup",
+    "repetition", "fps", "layout", "img_shape", "keypoint", "keypoint_score", "frame_inds", "raw_file",
+)  # fmt: skip
 
-_ENTRY = (
-    "frame_dir",
-    "filename",
-    "label",
-    "label_name",
-    "total_frames",
-    "subject",
-    "camera",
-    "setup",
-    "repetition",
-    "fps",
-    "layout",
-    "img_shape",
-    "keypoint",
-    "keypoint_score",
-    "frame_inds",
-    "raw_file",
-)  # the keys of an annotation that are read
-
-
+# %% ../../nbs/readers/12_pyskl.ipynb #ad81ca92
 def _plain(m, v):
     "A number or text that numpy keeps as an array without axes, as Python's; anything else as it is."
     return m.values(v).item() if isinstance(v, Array) and v.shape == () and v.dtype else v
 
 # %% ../../nbs/readers/12_pyskl.ipynb #a086c8dc
+_KEYPOINT = "(people, frames, joints, 2 or 3)"
+
+
 def pyskl_clip(m, where, name, entry, layout, classes, img_shape, fps) -> Clip:
     "One annotation as a clip; `InputError` says what is wrong with it."
     if "keypoint" not in entry and "raw_file" in entry:
-        raise InputError(
-            f"{where} has no joints, only the name of a file that has them (Kinetics); join "
-            "its kpfiles with pyskl first."
-        )
-    a = described(
-        where, entry, "keypoint", 3 if "frame_inds" in entry else 4, "(people, frames, joints, 2 or 3)"
-    )
+        what = "has no joints, only the name of a file that has them (Kinetics)"
+        raise InputError(f"{where} {what}; join its kpfiles with pyskl first.")
+    a = described(where, entry, "keypoint", 3 if "frame_inds" in entry else 4, _KEYPOINT)
     if len(a.shape) == 3:
-        raise InputError(
-            f"{where} is stored in pyskl's compressed form (frame_inds); decompress it with pyskl first."
-        )
+        what = "is stored in pyskl's compressed form (frame_inds)"
+        raise InputError(f"{where} {what}; decompress it with pyskl first.")
     layout = pyskl_layout(where, a.shape[2], a.shape[3], layout, entry.get("layout"))
     facts = pyskl_facts(where, name, entry, classes)
     x, confidence = only_seen(*pyskl_joints(m, where, entry, img_shape))
@@ -337,10 +291,32 @@ def pyskl_layout(
         raise InputError(f"{where} {what}; give the layout, e.g. layout='kinect20'.")
     layout = layout_of(layout)
     if layout.V != V:
-        raise InputError(
-            f"{where} has {V} joints but layout {layout.name} has {layout.V}; give the matching layout."
-        )
+        what = f"has {V} joints but layout {layout.name} has {layout.V}"
+        raise InputError(f"{where} {what}; give the matching layout.")
     return layout
+
+# %% ../../nbs/readers/12_pyskl.ipynb #8251bddb
+def _checked_label(where, label, classes):
+    "`InputError` when a label is no class."
+    most = len(classes) if classes else MOST_CLASSES
+    if label is None or (type(label) is int and 0 <= label < most):
+        return
+    known = f"0 to {len(classes) - 1}" if classes else f"a whole number from 0 to {MOST_CLASSES - 1:,}"
+    got = f"has label {shown(label, most=30)}, expected {known}"
+    raise InputError(f"{where} {got}; the file was made for another list of classes.")
+
+# %% ../../nbs/readers/12_pyskl.ipynb #87bba65e
+def _named_facts(where, name, label, classes):
+    "What a name that follows NTU's rule tells."
+    found = re.fullmatch(NAME_RULES["ntu"][0], name.removesuffix(".skeleton"))
+    facts = {k: int(v) for k, v in found.groupdict().items()} if found else {}
+    action = facts.pop("action", 0)
+    if not classes and 1 <= action <= len(NTU_CLASSES):
+        if label not in (None, action - 1):
+            said = f"has label {label} but its name says {action - 1}"
+            raise InputError(f"{where} {said}; give classes=… if they were renumbered.")
+        facts |= dict(label_name=NTU_CLASSES[action - 1], label=label)
+    return facts
 
 # %% ../../nbs/readers/12_pyskl.ipynb #2661ce4c
 def pyskl_facts(where, name, entry, classes):
@@ -349,25 +325,8 @@ def pyskl_facts(where, name, entry, classes):
     if type(entry.get("label_name")) is str:
         facts["label_name"] = entry["label_name"]
     label = entry.get("label")
-    if label is not None and not (
-        type(label) is int and 0 <= label < (len(classes) if classes else MOST_CLASSES)
-    ):
-        known = f"0 to {len(classes) - 1}" if classes else f"a whole number from 0 to {MOST_CLASSES - 1:,}"
-        raise InputError(
-            f"{where} has label {shown(label, most=30)}, expected {known}; the file was made "
-            "for another list of classes."
-        )
-    if found := re.fullmatch(NAME_RULES["ntu"][0], name.removesuffix(".skeleton")):
-        numbers = {k: int(v) for k, v in found.groupdict().items()}
-        action = numbers.pop("action")
-        facts |= numbers
-        if not classes and 1 <= action <= len(NTU_CLASSES):
-            if label not in (None, action - 1):
-                raise InputError(
-                    f"{where} has label {label} but its name says {action - 1}; give "
-                    "classes=… if they were renumbered."
-                )
-            facts |= dict(label_name=NTU_CLASSES[action - 1], label=label)
+    _checked_label(where, label, classes)
+    facts |= _named_facts(where, name, label, classes)
     if label is not None:
         facts |= dict(label=label) | (dict(label_name=classes[label]) if classes else {})
     return facts
@@ -377,24 +336,42 @@ def described(where, entry, key, ndim, what) -> Array:
     "An array of an annotation, by its description."
     a = entry.get(key)
     if not isinstance(a, Array):
-        raise InputError(
-            f"{where} has no array {key!r}; the file was cut off or made by something else "
-            "than pyskl or mmaction2."
-        )
+        why = "the file was cut off or made by something else than pyskl or mmaction2"
+        raise InputError(f"{where} has no array {key!r}; {why}.")
     if a.dtype is not None and a.dtype.text:
-        raise InputError(
-            f"{where} has {key} of texts, expected numbers; convert it with "
-            ".astype('float32') and write the file again."
-        )
+        fix = "convert it with .astype('float32') and write the file again"
+        raise InputError(f"{where} has {key} of texts, expected numbers; {fix}.")
     if a.dtype is None or len(a.shape) != ndim or 0 in a.shape:
         raise InputError(f"{where} has {key} of shape {a.shape}, expected {what}.")
     return a
+
+# %% ../../nbs/readers/12_pyskl.ipynb #651f8707
+def _img_shape(m, where, entry, img_shape):
+    "(height, width) of an annotation's picture; `InputError` when nobody says it."
+    shape = entry.get("img_shape", img_shape)
+    if isinstance(shape, Array) and shape.dtype and shape.shape == (2,):
+        shape = m.values(shape).tolist()
+    pair = isinstance(shape, (tuple, list)) and len(shape) == 2
+    if not pair or not all(type(n) is int and 0 < n < 100_000 for n in shape):
+        what = "holds pixels but no usable img_shape"
+        raise InputError(f"{where} {what}; give img_shape=(height, width) of its video.")
+    return shape
+
+# %% ../../nbs/readers/12_pyskl.ipynb #ae00ad48
+def _score(m, where, entry, M, T, V):
+    "(T, M, V) confidence; None where the annotation has none."
+    if entry.get("keypoint_score") is None:
+        return None
+    b = described(where, entry, "keypoint_score", 3, "(people, frames, joints)")
+    if b.shape != (M, T, V):
+        raise InputError(f"{where} has keypoint_score of shape {b.shape}, expected {(M, T, V)}.")
+    return m.values(b).astype(np.float32).swapaxes(0, 1)
 
 # %% ../../nbs/readers/12_pyskl.ipynb #2bb5f59a
 @np.errstate(over="ignore", invalid="ignore")
 def pyskl_joints(m, where, entry, img_shape) -> tuple[np.ndarray, np.ndarray | None]:
     "(T, M, V, 3) joints and (T, M, V) confidence or None."
-    a = described(where, entry, "keypoint", 4, "(people, frames, joints, 2 or 3)")
+    a = described(where, entry, "keypoint", 4, _KEYPOINT)
     M, T, V, C = a.shape
     if C not in (2, 3):
         raise InputError(f"{where} has keypoint of shape {a.shape}, expected 2 or 3 numbers for each joint.")
@@ -403,27 +380,10 @@ def pyskl_joints(m, where, entry, img_shape) -> tuple[np.ndarray, np.ndarray | N
         raise InputError(f"{where} {what}; the file is half-made: download it again.")
     x = m.values(a).astype(np.float64)
     if C == 2:
-        shape = entry.get("img_shape", img_shape)
-        if isinstance(shape, Array) and shape.dtype and shape.shape == (2,):
-            shape = m.values(shape).tolist()
-        if not (
-            isinstance(shape, (tuple, list))
-            and len(shape) == 2
-            and all(type(n) is int and 0 < n < 100_000 for n in shape)
-        ):
-            raise InputError(
-                f"{where} holds pixels but no usable img_shape; give img_shape=(height, width) of its video."
-            )
-        x = from_pixels(x, shape)
+        x = from_pixels(x, _img_shape(m, where, entry, img_shape))
     else:
         x[(x == 0).all(-1)] = np.nan
-    score = None
-    if entry.get("keypoint_score") is not None:
-        b = described(where, entry, "keypoint_score", 3, "(people, frames, joints)")
-        if b.shape != (M, T, V):
-            raise InputError(f"{where} has keypoint_score of shape {b.shape}, expected {(M, T, V)}.")
-        score = m.values(b).astype(np.float32).swapaxes(0, 1)
-    return x.swapaxes(0, 1), score
+    return x.swapaxes(0, 1), _score(m, where, entry, M, T, V)
 
 # %% ../../nbs/readers/12_pyskl.ipynb #f6166cd2
 def only_seen(

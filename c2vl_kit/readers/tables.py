@@ -12,20 +12,27 @@ from itertools import chain
 from pathlib import Path
 from ..core import InputError
 from .arrays import inside, own
-from c2vl_kit.readers.columns import (
-    BLANK,
-    Columns,
-    cells_of,
-    find_columns,
-    header_of,
-    is_number,
-    number_in,
-    plain_name,
-    table_lines,
-)
+from .columns import BLANK, Columns, cells_of, find_columns, header_of
+from .columns import is_number, number_in, plain_name, table_lines
 from .common import layout_of
 from .pyskl import written
 from ..skeleton import Clip
+
+# %% ../../nbs/readers/16_tables.ipynb #fa717b10
+def _joint_of_row(path, said, layout) -> np.ndarray:  # said: [(line, cell)] of a long table
+    "Joint of each row, by number if all are numbers, else by name."
+    if all(cell.isdecimal() for _, cell in said):
+        return slots(path, said, layout.V, {str(v): v for v in range(layout.V)})
+    known = {plain_name(j): v for v, j in enumerate(layout.joints)}
+    return slots(path, [(at, plain_name(cell)) for at, cell in said], layout.V, known)
+
+# %% ../../nbs/readers/16_tables.ipynb #db97d6fd
+def _where(path, c, keys, rows, layout) -> list[np.ndarray]:
+    "Frame, person (and joint) of each row."
+    frame = frame_numbers(path, keys["frame"], rows)
+    person = slots(path, keys["person"], 20) if keys["person"] else np.zeros(rows, np.int64)
+    joint = [_joint_of_row(path, keys["joint"], layout)] if c.keys.get("joint") else []
+    return [frame, person, *joint]
 
 # %% ../../nbs/readers/16_tables.ipynb #0c016883
 def read_csv(
@@ -40,37 +47,19 @@ def read_csv(
     "One recording from a table, wide or long; `InputError` names line and column of what is wrong."
     path, layout = Path(path), layout_of(layout)
     if decimal not in (".", ",") or repeats not in (None, "first", "last"):
-        raise InputError(
-            f"decimal={decimal!r}, repeats={repeats!r}; expected '.' or ',' and None, 'first' or 'last'."
-        )
+        want = "expected '.' or ',' and None, 'first' or 'last'"
+        raise InputError(f"decimal={decimal!r}, repeats={repeats!r}; {want}.")
     c, lines, said, x = read_table(path, table_lines(path), layout, columns, decimal)
     keys = without_counters(path, c, agreed(path, c, lines, said))
-    frame = frame_numbers(path, keys["frame"], len(x))
-    person = slots(path, keys["person"], 20) if keys["person"] else np.zeros(len(x), np.int64)
-    where = [frame, person]
-    if long := c.keys.get("joint"):
-        numbered = all(cell.isdecimal() for _, cell in keys["joint"])
-        known = (
-            {str(v): v for v in range(layout.V)}
-            if numbered
-            else {plain_name(j): v for v, j in enumerate(layout.joints)}
-        )
-        where.append(
-            slots(
-                path,
-                [(at, cell if numbered else plain_name(cell)) for at, cell in keys["joint"]],
-                layout.V,
-                known,
-            )
-        )
+    where, long = _where(path, c, keys, len(x), layout), bool(c.keys.get("joint"))
     n = 1 if long else layout.V
     keep = rows_to_keep(path, where, lines, keys, x[:, : 3 * n].reshape(-1, n, 3), repeats)
-    where, x = [w[keep] for w in where], x[keep]
-    shape = (frame.max() + 1, person.max() + 1, layout.V)
+    shape = (where[0].max() + 1, where[1].max() + 1, layout.V)
+    where, x = tuple(w[keep] for w in where), x[keep]
     out, sure = np.full((*shape, 3), np.nan), np.zeros(shape)
-    out[tuple(where)] = x[:, : 3 * n].reshape(-1, *([] if long else [n]), 3)
+    out[where] = x[:, : 3 * n].reshape(-1, *([] if long else [n]), 3)
     if c.sure:
-        sure[tuple(where)] = x[:, 3] if long else x[:, 3 * n :]
+        sure[where] = x[:, 3] if long else x[:, 3 * n :]
         how.setdefault("confidence", sure)
     return own(path, out, layout, name or path.stem, **how)
 
@@ -82,17 +71,28 @@ def write_csv(
     "Write a clip as a wide table; what was not seen is left empty."
     path = inside(folder, clip.name, ".csv")
     axes = [f"{j}_{a}".replace(" ", "_") for j in clip.layout.joints for a in "xyz"]
-    sure = (
-        [f"{j}_confidence".replace(" ", "_") for j in clip.layout.joints]
-        if clip.confidence is not None
-        else []
-    )
+    sure = [f"{j}_confidence".replace(" ", "_") for j in clip.layout.joints]
+    sure = sure if clip.confidence is not None else []
     with written(path) as f:
         f.write((",".join(["frame", "person", *axes, *sure]) + "\n").encode())
         for t, m in np.ndindex(clip.T, clip.M):
             values = [*clip.joints[t, m].ravel(), *(clip.confidence[t, m] if sure else ())]
             f.write((f"{t},{m}," + ",".join("" if v != v else f"{v:.9g}" for v in values) + "\n").encode())
     return path
+
+# %% ../../nbs/readers/16_tables.ipynb #3f7ff3b5
+def _check_row(path, line, cells, c, named: bool):
+    "A row has as many cells as the first, and twin columns say the same; else InputError."
+    if len(cells) != c.width:
+        hint = " (decimal commas?)" if len(cells) > 1.5 * c.width else ""
+        if len(cells) == c.width + 1 and named:
+            hint = " (row names without a title? then save it without them)"
+        what = f"has {len(cells)} cells, expected {c.width}{hint}; mend the table or save it again"
+        raise InputError(f"{path}, line {line} {what}.")
+    for i, j in c.twins:
+        if cells[i] != cells[j] and number_in(cells[i], path, line) != number_in(cells[j], path, line):
+            two = f"two columns {c.names[i]!a} and {c.names[j]!a}"
+            raise InputError(f"{path} has {two}, which disagree in line {line}; rename one.")
 
 # %% ../../nbs/readers/16_tables.ipynb #102440f0
 def read_table(
@@ -113,19 +113,7 @@ def read_table(
     use, numbers, where = c.xyz + c.sure, array("d"), []
     said = {i: [] for columns in c.keys.values() for i in columns}
     for line, cells in chain([(at, first)] if keep else [], [second] if second else [], rows):
-        if len(cells) != c.width:
-            hint = " (decimal commas?)" if len(cells) > 1.5 * c.width else ""
-            if len(cells) == c.width + 1 and header:
-                hint = " (row names without a title? then save it without them)"
-            what = f"has {len(cells)} cells, expected {c.width}{hint}; mend the table or save it again"
-            raise InputError(f"{path}, line {line} {what}.")
-        for i, j in c.twins:
-            if cells[i] != cells[j] and number_in(cells[i], path, line) != number_in(cells[j], path, line):
-                what = (
-                    f"two columns {c.names[i]!a} and {c.names[j]!a}, which disagree in line "
-                    f"{line}; rename one"
-                )
-                raise InputError(f"{path} has {what}.")
+        _check_row(path, line, cells, c, bool(header))
         numbers.extend(number_in(cells[i], path, line) for i in use)
         where.append(line)
         for i, column in said.items():
@@ -133,6 +121,17 @@ def read_table(
     if not numbers:
         raise InputError(f"{path} has a header and no rows; give a table with one row for each frame.")
     return c, where, said, np.frombuffer(numbers, np.float64).reshape(-1, len(use))
+
+# %% ../../nbs/readers/16_tables.ipynb #32213180
+def _disagree(kind, one, other, where) -> int | None:
+    "The first line in which two columns disagree; frames may start elsewhere, people have other names."
+    there, back = {}, {}
+    for at, a, b in zip(where, one, other):
+        if kind == "frame" and is_number(a) and is_number(b):
+            a, b = "", float(b or "nan") - float(a or "nan")
+        if there.setdefault(a, b) != b or back.setdefault(b, a) != a:
+            return at
+    return None
 
 # %% ../../nbs/readers/16_tables.ipynb #5a89543a
 def agreed(
@@ -150,16 +149,12 @@ def agreed(
                 raise InputError(f"{path} has {what}; remove the one that is no {kind}, or rename it.")
     return {kind: list(zip(where, said[columns[0]])) if columns else [] for kind, columns in c.keys.items()}
 
-
-def _disagree(kind, one, other, where) -> int | None:
-    "The first line in which two columns disagree; frames may start elsewhere, people have other names."
-    there, back = {}, {}
-    for at, a, b in zip(where, one, other):
-        if kind == "frame" and is_number(a) and is_number(b):
-            a, b = "", float(b or "nan") - float(a or "nan")
-        if there.setdefault(a, b) != b or back.setdefault(b, a) != a:
-            return at
-    return None
+# %% ../../nbs/readers/16_tables.ipynb #2fb9a13a
+def _unsaid(path, c):
+    "InputError when a table of several people or joints does not say the frame."
+    what = "for each joint" if c.keys.get("joint") else "for each person and frame"
+    counter = " (the one in front only counts rows)" if "frame" in c.guessed else ""
+    raise InputError(f"{path} has one row {what} but no column 'frame'{counter}; add it.")
 
 # %% ../../nbs/readers/16_tables.ipynb #67506a75
 def without_counters(
@@ -170,19 +165,14 @@ def without_counters(
     "The same, without guesses that only count rows; InputError when that leaves frames or people unsaid."
     once = {kind: len({cell for _, cell in said}) == len(said) > 1 for kind, said in keys.items()}
     if not c.names and keys["person"] and once["person"]:
-        what = (
-            "has two columns before the coordinates, but as 'frame' and 'person' they give every "
-            "row a person of its own"
-        )
-        raise InputError(f"{path} {what}; write their names above the columns.")
+        what = "has two columns before the coordinates, but as 'frame' and 'person' they give every row"
+        raise InputError(f"{path} {what} a person of its own; write their names above the columns.")
     keys = dict(keys, person=[] if "person" in c.guessed and once["person"] else keys["person"])
     several = c.keys.get("joint") or len({cell for _, cell in keys["person"]}) > 1
     if "frame" in c.guessed and once["frame"] and several:
         keys["frame"] = []
     if several and not keys["frame"]:
-        what = "for each joint" if c.keys.get("joint") else "for each person and frame"
-        counter = " (the one in front only counts rows)" if "frame" in c.guessed else ""
-        raise InputError(f"{path} has one row {what} but no column 'frame'{counter}; add it.")
+        _unsaid(path, c)
     return keys
 
 # %% ../../nbs/readers/16_tables.ipynb #a5c10db0
@@ -196,18 +186,26 @@ def frame_numbers(
         return np.arange(rows)
     frames = [number_in(cell, path, at) for at, cell in said]
     for (at, cell), f in zip(said, frames):
-        if not (f == f and f == int(f) if abs(f) < 2**53 else False):
-            raise InputError(
-                f"{path}, line {at}: frame {cell[:20]!a} is no whole number; call a column of seconds 'time'."
-            )
+        if not (abs(f) < 2**53 and f == int(f)):
+            what = f"frame {cell[:20]!a} is no whole number; call a column of seconds 'time'"
+            raise InputError(f"{path}, line {at}: {what}.")
     frames = np.array(frames, dtype=np.int64)
     frames -= frames.min()
     if frames.max() > 100 + 20 * rows:
-        raise InputError(
-            f"{path} counts frames over a span of {frames.max() + 1:,} with {rows:,} rows; "
-            "number the frames one by one."
-        )
+        what = f"counts frames over a span of {frames.max() + 1:,} with {rows:,} rows"
+        raise InputError(f"{path} {what}; number the frames one by one.")
     return frames
+
+# %% ../../nbs/readers/16_tables.ipynb #2479b1b4
+def _slot_error(path, at, cell, known) -> InputError | None:
+    if known is not None:
+        has = ", ".join(list(known)[:25])
+        what = f"names joint {cell[:30]!a}, which the layout does not have; it has {has}"
+        return InputError(f"{path}, line {at} {what}.")
+    if cell.lower() in BLANK:
+        what = "does not say which person it belongs to; fill the column, or remove it"
+        return InputError(f"{path}, line {at} {what}.")
+    return None
 
 # %% ../../nbs/readers/16_tables.ipynb #d25f55bc
 def slots(
@@ -219,20 +217,12 @@ def slots(
     "A number for each person (or joint) as it first appears, or by `known` names."
     seen = dict(known or {})
     for at, cell in said:
-        if cell not in seen and known is not None:
-            has = ", ".join(list(known)[:25])
-            raise InputError(
-                f"{path}, line {at} names joint {cell[:30]!a}, which the layout does not have; it has {has}."
-            )
-        if known is None and cell.lower() in BLANK:
-            raise InputError(
-                f"{path}, line {at} does not say which person it belongs to; fill the column, or remove it."
-            )
+        if cell not in seen and (error := _slot_error(path, at, cell, known)):
+            raise error
         seen.setdefault(cell, len(seen))
         if known is None and len(seen) > most:
-            raise InputError(
-                f"{path}, line {at}: more than {most} people; is the right column called person?"
-            )
+            what = f"more than {most} people; is the right column called person?"
+            raise InputError(f"{path}, line {at}: {what}")
     return np.array([seen[cell] for _, cell in said], dtype=np.int64)
 
 # %% ../../nbs/readers/16_tables.ipynb #c536e15c
@@ -254,29 +244,32 @@ def rows_to_keep(
     new = np.concatenate([[True], ~again]) if repeats == "first" else np.concatenate([~again, [True]])
     return np.sort(order[new])
 
-# %% ../../nbs/readers/16_tables.ipynb #7b1bb160
+# %% ../../nbs/readers/16_tables.ipynb #49bfda31
+def _what_repeats(where, lines, keys, x, before, after) -> str:
+    "What rows that share a frame seem to be, and what to do."
+    keep = "keep one row of each with repeats='first' or repeats='last'"
+    starts = np.flatnonzero(np.diff(where[0]) < 0) + 1
+    part_of = np.cumsum(np.isin(np.arange(len(x)), starts))
+    if not keys["person"] and (part_of[before] < part_of[after]).all():
+        new = f"the frame numbers start again in line {lines[starts[0]]}"
+        return f"{new}: if another person begins there, add a column 'person', else {keep}"
+    if np.array_equal(x[before], x[after], equal_nan=True):
+        return f"with the same numbers: {keep}"
+    if _near(x, before, after):
+        return f"with other numbers, but these are rows of one person: {keep}"
+    return f"with other numbers: add a column 'person' if these are several people, or {keep}"
+
+# %% ../../nbs/readers/16_tables.ipynb #1322c911
 def _complain_of_repeats(path, where, lines, keys, x, before, after):
     "Say which rows repeat which, how far they differ, and what to do."
     first = np.argmin(after)
     a, b = before[first], after[first]
     frame = keys["frame"][b][1] if keys["frame"] else b
     said = f"{path}, line {lines[b]} repeats frame {frame} of line {lines[a]}"
-    keep = "keep one row of each with repeats='first' or repeats='last'"
     many = f"{len(after):,} of {len(x):,} rows do so"
-    starts = np.flatnonzero(np.diff(where[0]) < 0) + 1
-    part_of = np.cumsum(np.isin(np.arange(len(x)), starts))
-    if not keys["person"] and (part_of[before] < part_of[after]).all():
-        new = f"the frame numbers start again in line {lines[starts[0]]}"
-        fix = f"{new}: if another person begins there, add a column 'person', else {keep}"
-    elif np.array_equal(x[before], x[after], equal_nan=True):
-        fix = f"with the same numbers: {keep}"
-    elif _near(x, before, after):
-        fix = f"with other numbers, but these are rows of one person: {keep}"
-    else:
-        fix = f"with other numbers: add a column 'person' if these are several people, or {keep}"
-    raise InputError(f"{said} ({many}); {fix}.")
+    raise InputError(f"{said} ({many}); {_what_repeats(where, lines, keys, x, before, after)}.")
 
-
+# %% ../../nbs/readers/16_tables.ipynb #7b1bb160
 def _near(x, before, after) -> bool:  # x: (rows, joints, 3)
     "Whether most joints of rows that share a frame lie closer together than a tenth of a body."
     over = 1 if x.shape[1] > 1 else 0  # a long table has one joint a row
