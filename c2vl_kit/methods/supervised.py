@@ -69,13 +69,11 @@ class Supervised(ViewTask):
         super().__init__(layout, config or SupervisedConfig())
         as_label(classes - 1, "the last class")
         self.labels, self.classes = {n: as_label(y, f"clip {n!r}") for n, y in labels.items()}, classes
-        self.classifier = nn.ModuleDict(
-            {v: make_classifier(net.dim, classes) for v, net in self.encoder.items()}
-        )
-        if wrong := [n for n, y in self.labels.items() if not 0 <= y < classes]:
-            raise InputError(
-                f"clip {wrong[0]!r} has the class {self.labels[wrong[0]]}: classes are 0 … {classes - 1}"
-            )
+        linear = {v: make_classifier(net.dim, classes) for v, net in self.encoder.items()}
+        self.classifier = nn.ModuleDict(linear)
+        for n, y in self.labels.items():
+            if not 0 <= y < classes:
+                raise InputError(f"clip {n!r} has the class {y}: classes are 0 … {classes - 1}")
 
     @classmethod
     def prepare(cls, store, split, config) -> Prepared:
