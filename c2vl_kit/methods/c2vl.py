@@ -32,13 +32,9 @@ from ..train.views import Prepared, ViewConfig, ViewTask
 class C2VLConfig(ViewConfig):
     "Everything that decides a C2VL pre-training, except the data: inputs, and how words become targets."
 
-    modalities: str | tuple[str, ...] = (
-        "auto"  # "auto": all the space has; or ("language",), ("vision",), both
-    )
+    modalities: str | tuple[str, ...] = "auto"  # all the space has; or ("language",), ("vision",), both
     concept: str = "separate"  # one target per modality, or one fused: "average" | "concat"
-    concept_scaling: str = (
-        "none"  # or "centre", "whiten" (ConceptSpace.centred, .whitened), measured on training clips
-    )
+    concept_scaling: str = "none"  # "centre" | "whiten": ConceptSpace.centred, .whitened, on training clips
     head: str = "linear"  # "linear" | "mlp" (one hidden layer of the feature's size)
     init_tau: float = 0.07  # temperature at the start
     learn_scale: bool = True  # learn the temperature
@@ -51,11 +47,8 @@ class C2VLConfig(ViewConfig):
         super().__post_init__()
         if len(self.views) > 1:
             raise InputError(f"C2VL looks at one view, got {', '.join(self.views)}: train one run for each")
-        choices = {
-            "concept": ("separate", "average", "concat"),
-            "concept_scaling": ("none", "centre", "whiten"),
-            "head": ("linear", "mlp"),
-        }
+        choices = {"concept": ("separate", "average", "concat"), "head": ("linear", "mlp")}
+        choices["concept_scaling"] = ("none", "centre", "whiten")
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
@@ -100,16 +93,13 @@ class ConceptTask(ViewTask):
                 f"weights must hold one number for each of {', '.join(tables)}, got {config.weights}"
             )
         self.heads = nn.ModuleDict({k: make_head(config.head, dim, m.shape[1]) for k, m in tables.items()})
-        self.scales = nn.ModuleDict(
-            {k: LogitScale(config.init_tau, config.max_scale, config.learn_scale) for k in tables}
-        )
+        tau, most, learned = config.init_tau, config.max_scale, config.learn_scale
+        self.scales = nn.ModuleDict({k: LogitScale(tau, most, learned) for k in tables})
         for k, m in tables.items():
             self.register_buffer(f"concept_{k}", m, persistent=False)
         self.row = {name: i for i, name in enumerate(space.names)}
-        self.concepts, self.weights = (
-            space.checksum,
-            dict(zip(tables, config.weights or [1.0] * len(tables), strict=True)),
-        )
+        self.concepts = space.checksum
+        self.weights = dict(zip(tables, config.weights or [1.0] * len(tables), strict=True))
 
     def concepts_of(self, names) -> dict[str, torch.Tensor]:  # clip names -> modality -> (N, d)
         "The frozen vectors of some clips; InputError names one without."
@@ -129,18 +119,16 @@ class ConceptTask(ViewTask):
         "Settings, layout and the checksum of the concept vectors."
         return {**super().describe(), "concepts": self.concepts}
 
-# %% ../../nbs/methods/00_c2vl.ipynb #e73fe95e
+# %% ../../nbs/methods/00_c2vl.ipynb #85ea6622
 def make_head(
     kind: str,  # "linear" | "mlp"
     dim: int,  # size of the feature
     d: int,  # size of the concept vector
 ) -> nn.Module:  # (N, dim) -> (N, d)
     "What brings a feature to the concept vectors."
-    return (
-        nn.Linear(dim, d)
-        if kind == "linear"
-        else nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, d))
-    )
+    if kind == "linear":
+        return nn.Linear(dim, d)
+    return nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, d))
 
 # %% ../../nbs/methods/00_c2vl.ipynb #5e840b2f
 class SoftTargetTask(ConceptTask):
@@ -158,10 +146,8 @@ class SoftTargetTask(ConceptTask):
         "From joints (N, 3, T, V, M) to the loss, the matrices of each modality, and the features (N, D)."
         view, x = self.views[0], self.streams(x, batch)[self.views[0]]
         f, seen = self.encoder[view](x, batch.present), None
-        s, scales = (
-            {k: head(f) for k, head in self.heads.items()},
-            {k: scale() for k, scale in self.scales.items()},
-        )
+        s = {k: head(f) for k, head in self.heads.items()}
+        scales = {k: scale() for k, scale in self.scales.items()}
         if self.teacher is not None:
             with torch.no_grad():
                 of_teacher = self.teacher["encoder"][view](x, batch.present)
@@ -279,10 +265,8 @@ class Recorder:
         "Choose the clips, and look for the first time where nothing is trained yet."
         clips, self.epochs = trainer.clips, trainer.config.epochs
         place = np.unique(np.linspace(0, len(clips) - 1, min(self.most, len(clips))).round().astype(int))
-        self.clips, self.path = (
-            clips.subset([clips.names[i] for i in place]),
-            trainer.run.path / "targets.safetensors",
-        )
+        self.clips = clips.subset([clips.names[i] for i in place])
+        self.path = trainer.run.path / "targets.safetensors"
         self.moments = moments(self.epochs, self.every)
         if not trainer.run.has_checkpoint("last"):
             self.write(trainer.task, 0)
@@ -299,9 +283,9 @@ class Recorder:
         new = {
             f"{k}.{kind}": getattr(t, kind)[None].float().cpu() for k, t in targets.items() for kind in "PYSC"
         }
-        tensors, facts = (
-            load_tensors(self.path) if self.path.exists() and epoch else ({}, {"epochs": [], "alphas": []})
-        )
+        tensors, facts = {}, {"epochs": [], "alphas": []}
+        if self.path.exists() and epoch:
+            tensors, facts = load_tensors(self.path)
         keep = [i for i, e in enumerate(facts["epochs"]) if e < epoch]
         tensors = {k: torch.cat([tensors[k][keep], v]) if tensors else v for k, v in new.items()}
         facts = {
@@ -351,16 +335,14 @@ def with_words(
 # %% ../../nbs/methods/00_c2vl.ipynb #c0ad8282
 def small(**changes) -> C2VLConfig:  # settings to change, as in C2VLConfig.replace
     "For a laptop: a narrow encoder and 32 frames; settings chosen on held-out training clips, see above."
-    return _base(
-        frames=32, backbone={"dim": 128}, train={"epochs": 60, "batch_size": 64, "lr": 2e-3}
-    ).replace(**changes)
+    train = {"epochs": 60, "batch_size": 64, "lr": 2e-3}
+    return _base(frames=32, backbone={"dim": 128}, train=train).replace(**changes)
 
 
 def published(**changes) -> C2VLConfig:  # settings to change, as in C2VLConfig.replace
     "For a GPU: the width of the first ST-GCN paper, 64 frames, 200 epochs. Not yet run by us."
-    return _base(
-        frames=64, backbone={"width": 64}, train={"epochs": 200, "batch_size": 128, "lr": 1e-3}
-    ).replace(**changes)
+    train = {"epochs": 200, "batch_size": 128, "lr": 1e-3}
+    return _base(frames=64, backbone={"width": 64}, train=train).replace(**changes)
 
 
 def _base(**changes):
