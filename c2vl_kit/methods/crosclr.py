@@ -22,15 +22,11 @@ class CrosSCLRConfig(MoCoConfig):
     "What CrosSCLR adds to MoCo: when views begin to exchange, and how."
 
     views: tuple[str, ...] = ("joint", "motion", "bone")  # two or more
-    cross_epoch: int | float = (
-        0.5  # epochs before the exchange: a number, or (with a point) a share of all, 0.0 … 1.0
-    )
+    cross_epoch: int | float = 0.5  # epochs before the exchange: a number, or (with a point) a share of all
     k: int = 1  # positives mined per clip and direction
     variant: str = "repo"  # "repo" | "paper": form of the loss
     context: bool = True  # weigh each similarity with the other view's
-    stage2_momentum: str = (
-        "all"  # key encoders that follow in stage two; "legacy": those of moving streams alone
-    )
+    stage2_momentum: str = "all"  # key encoders that follow in stage two; "legacy": of moving streams alone
 
     def __post_init__(self):
         super().__post_init__()
@@ -46,11 +42,8 @@ class CrosSCLRConfig(MoCoConfig):
             raise InputError(f"{ask}, got {self.cross_epoch!r}")
 
 # %% ../../nbs/methods/02_crosclr.ipynb #c523b7ef
-_MOVING = (
-    "motion",
-    "acceleration",
-    "angular-velocity",
-)  # whose key encoders follow in the published stage two
+# whose key encoders follow in the published stage two
+_MOVING = ("motion", "acceleration", "angular-velocity")
 
 
 class CrosSCLR(MoCo):
