@@ -214,18 +214,15 @@ def _scaled(x: np.ndarray, standardise: bool) -> torch.Tensor:
                          "give one that differs, or set standardise=False")
     return x / x.pow(2).mean().sqrt().clamp_min(1e-12)
 
-# %% ../../nbs/methods/06_mmcl.ipynb #b26dcd4b
+# %% ../../nbs/methods/06_mmcl.ipynb #22345cc7
 def _pictures(space: ConceptSpace | None, modality: str, names: tuple[str, ...]) -> torch.Tensor:
     "Vectors to align with; InputError where there are none."
     if space is None or modality not in space.modalities:
-        have = (
-            "no concept space"
-            if space is None
-            else f"a concept space with {', '.join(space.modalities)} alone"
-        )
-        raise InputError(
-            f"align={modality!r} needs {modality} vectors, got {have}: embed them, or set align='none'"
-        )
+        have = "no concept space"
+        if space is not None:
+            have = f"a concept space with {', '.join(space.modalities)} alone"
+        raise InputError(f"align={modality!r} needs {modality} vectors, got {have}: "
+                         "embed them, or set align='none'")
     return torch.tensor(getattr(space.subset(names), modality))
 
 # %% ../../nbs/methods/06_mmcl.ipynb #8c8d90b3
