@@ -16,7 +16,8 @@ import numpy as np
 from c2vl_kit.concepts.prompts import PromptStore, leakage_probe, parse_c2vl_name
 from c2vl_kit.concepts.space import POOLINGS, ConceptSpace
 from c2vl_kit.concepts.study import vector_probe
-from c2vl_kit.concepts.towers import EmbeddingCache, TextTower
+from c2vl_kit.concepts.cache import EmbeddingCache
+from c2vl_kit.concepts.towers import TextTower
 from c2vl_kit.core import InputError
 
 

@@ -146,7 +146,7 @@ class Letters:
 
 
 def test_embedding_is_spread_and_nothing_is_embedded_twice(cluster, tmp_path):
-    from c2vl_kit.concepts.towers import EmbeddingCache
+    from c2vl_kit.concepts.cache import EmbeddingCache
 
     texts = [f"person {i % 60} raises {'both hands' if i % 2 else 'a foot'}" for i in range(240)]
     local = EmbeddingCache(tmp_path / "local").embed(texts, Letters(tmp_path / "local.txt"))

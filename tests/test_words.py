@@ -21,7 +21,9 @@ from c2vl_kit.concepts.lmm import LmmCaptioner
 from c2vl_kit.concepts.prompts import Prompt, PromptStore, part_question, prompts_from, question_words
 from c2vl_kit.concepts.server import ServerCaptioner
 from c2vl_kit.concepts.space import ConceptSpace, embed, load_fresh
-from c2vl_kit.concepts.towers import EmbeddingCache, TextTower, packaged_minilm
+from c2vl_kit.concepts.cache import EmbeddingCache
+from c2vl_kit.concepts.towers import TextTower
+from c2vl_kit.concepts.weights import packaged_minilm
 from c2vl_kit.data.splits import Split
 from c2vl_kit.data.catalog import get_split, keep_split
 from c2vl_kit.data.build import build_store

@@ -237,7 +237,7 @@ class _Embedder:
     "One worker: makes its tower once, then fills the cache with what it is handed."
 
     def __init__(self, folder: str, factory: Callable):
-        from c2vl_kit.concepts.towers import EmbeddingCache
+        from c2vl_kit.concepts.cache import EmbeddingCache
 
         self.cache, self.tower = EmbeddingCache(folder), factory()
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from .prompts import PromptStore
 from .space import ConceptSpace, umap_model
-from .towers import EmbeddingCache, TextTower
+from .cache import EmbeddingCache
+from .towers import TextTower
 from ..core import InputError, known_labels
 
 # %% ../../nbs/concepts/11_study.ipynb #bcaa3c96

@@ -16,7 +16,8 @@ from typing import Self
 
 import numpy as np
 
-from .towers import EmbeddingCache, TextTower
+from .cache import EmbeddingCache
+from .towers import TextTower
 from ..core import InputError, sha256_of
 from ..core import clean_text, unmasked
 
