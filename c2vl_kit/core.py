@@ -7,7 +7,8 @@ __all__ = ['MOST_CLASSES', 'InputError', 'clean_text', 'unmasked', 'as_label', '
            'cannot_write', 'writing', 'process_alive', 'clear_leftovers', 'whole_file', 'write_whole',
            'write_json_atomic', 'Facts', 'read_facts', 'lock_file', 'locked', 'sha256_of', 'Config', 'differences']
 
-# %% ../nbs/00_core.ipynb #db551704
+# %% ../nbs/00_core.ipynb #b55ffebf
+import dataclasses
 import errno
 import hashlib
 import json
@@ -17,7 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 
@@ -401,13 +402,13 @@ def sha256_of(
         total.update(body)
     return total.hexdigest()
 
-# %% ../nbs/00_core.ipynb #ad5b6903
+# %% ../nbs/00_core.ipynb #ea4e255a
 class Config:
     "Base of frozen dataclasses that hold settings: to JSON and back, changed copies, differences."
 
     def to_dict(self) -> dict:  # plain values, ready for JSON
         "The settings as plain values."
-        return asdict(self)
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping):  # settings as read from JSON; missing ones keep their default
@@ -421,7 +422,8 @@ class Config:
         "A copy with some settings changed."
         self.refuse_unknown(changes)
         inner = {k: v for k, v in changes.items() if k in self.parts() and isinstance(v, Mapping)}
-        return replace(self, **changes | {k: getattr(self, k).replace(**v) for k, v in inner.items()})
+        made = {k: getattr(self, k).replace(**v) for k, v in inner.items()}
+        return dataclasses.replace(self, **changes | made)
 
     def differences(self, other: "Config") -> list[tuple[str, object, object]]:  # dotted name, here, there
         "All settings in which two configurations differ."
