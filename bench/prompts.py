@@ -17,7 +17,8 @@ from c2vl_kit.concepts.quality import leakage_probe
 from c2vl_kit.concepts.published import parse_c2vl_name, read_c2vl
 from c2vl_kit.concepts.space import POOLINGS, ConceptSpace
 from c2vl_kit.concepts.study import vector_probe
-from c2vl_kit.concepts.towers import EmbeddingCache, TextTower
+from c2vl_kit.concepts.cache import EmbeddingCache
+from c2vl_kit.concepts.towers import TextTower
 from c2vl_kit.core import InputError
 
 

@@ -24,7 +24,7 @@ NAMES = {
     "caption": "concepts.kinematic",
     "TextTower": "concepts.towers",
     "ImageTower": "concepts.towers",
-    "EmbeddingCache": "concepts.towers",
+    "EmbeddingCache": "concepts.cache",
     "ConceptSpace": "concepts.space",
     "embed": "concepts.space",
     "C2VLConfig": "methods.c2vl",

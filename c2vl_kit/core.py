@@ -7,7 +7,8 @@ __all__ = ['MOST_CLASSES', 'InputError', 'clean_text', 'unmasked', 'as_label', '
            'cannot_write', 'writing', 'process_alive', 'clear_leftovers', 'whole_file', 'write_whole',
            'write_json_atomic', 'Facts', 'read_facts', 'lock_file', 'locked', 'sha256_of', 'Config', 'differences']
 
-# %% ../nbs/00_core.ipynb #db551704
+# %% ../nbs/00_core.ipynb #b55ffebf
+import dataclasses
 import errno
 import hashlib
 import json
@@ -17,7 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 
@@ -141,7 +142,7 @@ def cannot_write(
     usual = "choose another place" + (" or make room" if error.errno in (*_FULL, errno.EFBIG) else "")
     return InputError(f"{path} cannot be written ({why}); {fix or usual}.")
 
-# %% ../nbs/00_core.ipynb #26584def
+# %% ../nbs/00_core.ipynb #2b69c87a
 def _is_about(error: OSError, path: Path) -> bool:
     "Whether the error speaks of this file, of a folder above it, or of something in it."
     if error.filename is None:
@@ -152,7 +153,7 @@ def _is_about(error: OSError, path: Path) -> bool:
     inside = named in path.parents or path in named.parents
     return named == path or inside or named.name.startswith(f"{path.name}.tmp-")
 
-
+# %% ../nbs/00_core.ipynb #26584def
 @contextmanager
 def writing(
     path: str | Path,  # the file or folder that the block writes
@@ -185,11 +186,11 @@ def process_alive(
         return True
     return True
 
-# %% ../nbs/00_core.ipynb #1e2e94f7
+# %% ../nbs/00_core.ipynb #e6adb07e
 def _machine() -> str:
     return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 
-
+# %% ../nbs/00_core.ipynb #f87c1f5b
 def _left_over(file: os.DirEntry, owner: list[str]) -> bool:  # owner: the parts of the name after `.tmp-`
     if len(owner) < 3:  # as earlier versions wrote
         return owner[0].isdecimal() and not process_alive(int(owner[0]))
@@ -199,7 +200,7 @@ def _left_over(file: os.DirEntry, owner: list[str]) -> bool:  # owner: the parts
         return time.time() - file.stat().st_mtime > 86_400
     return file.path not in _OURS if int(owner[1]) == os.getpid() else not process_alive(int(owner[1]))
 
-
+# %% ../nbs/00_core.ipynb #1e2e94f7
 def clear_leftovers(
     folder: str | Path,  # where to look; folders inside are left alone
     name: str | None = None,  # the target whose temporary files are meant; None = every target
@@ -401,17 +402,17 @@ def sha256_of(
         total.update(body)
     return total.hexdigest()
 
-# %% ../nbs/00_core.ipynb #daebf070
+# %% ../nbs/00_core.ipynb #ea4e255a
 class Config:
-    "Base of frozen dataclasses that hold settings: to JSON and back, changed copies, differences; unknown names are refused."
+    "Base of frozen dataclasses that hold settings: to JSON and back, changed copies, differences."
 
     def to_dict(self) -> dict:  # plain values, ready for JSON
         "The settings as plain values."
-        return asdict(self)
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping):  # settings as read from JSON; missing ones keep their default
-        "The settings from plain values; lists become tuples again, and what belongs to a part becomes that part."
+        "The settings from plain values; lists become tuples again, and the values of a part that part."
         cls.refuse_unknown(values)
         parts = cls.parts()
         made = {k: parts[k].from_dict(v) for k, v in values.items() if k in parts and isinstance(v, Mapping)}
@@ -420,9 +421,9 @@ class Config:
     def replace(self, **changes):  # settings to change; those of a part as a dictionary, train={"lr": 0.1}
         "A copy with some settings changed."
         self.refuse_unknown(changes)
-        parts = self.parts()
-        made = {k: getattr(self, k).replace(**v) for k, v in changes.items() if k in parts and isinstance(v, Mapping)}
-        return replace(self, **changes | made)
+        inner = {k: v for k, v in changes.items() if k in self.parts() and isinstance(v, Mapping)}
+        made = {k: getattr(self, k).replace(**v) for k, v in inner.items()}
+        return dataclasses.replace(self, **changes | made)
 
     def differences(self, other: "Config") -> list[tuple[str, object, object]]:  # dotted name, here, there
         "All settings in which two configurations differ."
@@ -431,13 +432,15 @@ class Config:
     @classmethod
     def parts(cls) -> dict[str, type["Config"]]:  # name -> class
         "The settings that have settings of their own."
-        return {f.name: f.type for f in fields(cls) if isinstance(f.type, type) and issubclass(f.type, Config)}
+        kinds = {f.name: f.type for f in fields(cls)}
+        return {name: k for name, k in kinds.items() if isinstance(k, type) and issubclass(k, Config)}
 
     def check_parts(self) -> None:
         "InputError for a part of another class; call it where the settings are checked."
         for name, kind in self.parts().items():
             if not isinstance(getattr(self, name), kind):
-                raise InputError(f"{name} must be of type {kind.__name__}, got {type(getattr(self, name)).__name__}")
+                got = type(getattr(self, name)).__name__
+                raise InputError(f"{name} must be of type {kind.__name__}, got {got}")
 
     @classmethod
     def refuse_unknown(cls, names: Iterable[str]) -> None:

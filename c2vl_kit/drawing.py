@@ -60,7 +60,7 @@ def framed(
             f"aria-label='{escape(label, quote=True)}'>"
             f"<rect width='{width}' height='{height:.0f}' rx='{corner}' fill='#fff'/>{''.join(draw)}</svg>")
 
-# %% ../nbs/01_drawing.ipynb #08040f8c
+# %% ../nbs/01_drawing.ipynb #51334588
 def side_of(
     joint: str,  # its name, such as "left elbow"
 ) -> str:  # "left", "right" or "trunk"
@@ -68,7 +68,7 @@ def side_of(
     first = joint.split(" ")[0]
     return first if first in ("left", "right") else "trunk"
 
-
+# %% ../nbs/01_drawing.ipynb #14d353dd
 def rest_pose(
     layout,  # joints and (child, parent) bones
 ) -> np.ndarray:  # (V, 2) metres across (the body's left is positive) and up
@@ -196,7 +196,7 @@ def strip_svg(
     height = ground + 32 + 13 * max(map(len, lines))
     return framed(draw, width, height, f"film strip of clip {name}", corner=10)
 
-# %% ../nbs/01_drawing.ipynb #141b5ee5
+# %% ../nbs/01_drawing.ipynb #6b935086
 def viewpoint(
     front: np.ndarray | None,  # (2,) unit (x, z) that the first body's front points to; None: unknown
     hips: np.ndarray,  # (T, M, 2) places of one or two bodies on the ground, metres; NaN where not seen
@@ -211,7 +211,7 @@ def viewpoint(
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     return np.array([front[0] * c - front[1] * s, front[1] * c + front[0] * s])
 
-
+# %% ../nbs/01_drawing.ipynb #ea65883c
 def mean_point(
     *choices: np.ndarray,  # (…, D) points, the best first; NaN where not seen
 ) -> np.ndarray:  # (D,)

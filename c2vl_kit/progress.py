@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import contextmanager
 
-# %% ../nbs/03_progress.ipynb #11b99334
+# %% ../nbs/03_progress.ipynb #efb02c79
 _STREAMS = []  # where lines go, the last one counts; empty: stderr
 
 
@@ -26,7 +26,7 @@ def lines_to(
     finally:
         _STREAMS.remove(stream)
 
-
+# %% ../nbs/03_progress.ipynb #3c8c4344
 def clock(
     seconds: float,  # from 0
 ) -> str:  # "0:42", "1:02:03"
@@ -35,7 +35,7 @@ def clock(
     hours, m = divmod(minutes, 60)
     return f"{hours}:{m:02}:{s:02}" if hours else f"{m}:{s:02}"
 
-# %% ../nbs/03_progress.ipynb #33f6c7d7
+# %% ../nbs/03_progress.ipynb #41891de7
 def asked(
     show: bool | None,  # None: where a terminal is
 ) -> bool:
@@ -45,7 +45,7 @@ def asked(
         return False
     return sys.stderr.isatty() if show is None else bool(show)
 
-
+# %% ../nbs/03_progress.ipynb #d8d8b343
 def watched() -> bool:
     "Does somebody look at a terminal, or at a notebook?"
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
@@ -105,7 +105,7 @@ class Meter:
         if self.bar is not None:
             self.bar.close()
 
-# %% ../nbs/03_progress.ipynb #479b9fc6
+# %% ../nbs/03_progress.ipynb #41d3ec7c
 def tenths(
     done: float,  # what is done
     total: float | None,  # of how much; None: not known
@@ -113,7 +113,7 @@ def tenths(
     "How many tenths are done."
     return int(10 * done / total + 1e-6) if total else 0
 
-
+# %% ../nbs/03_progress.ipynb #be75f3fe
 def line_of(
     meter: Meter,  # that counts
     gone: float,  # seconds since it began

@@ -190,7 +190,7 @@ def check_layout(
     if sorted(v for part in layout.parts.values() for v in part) != list(range(V)):
         raise InputError(f"layout {name} must put every joint in exactly one part; got {dict(layout.parts)}.")
 
-# %% ../nbs/02_skeleton.ipynb #c7951985
+# %% ../nbs/02_skeleton.ipynb #bdda5527
 def part_of(
     joint: str,  # its name
 ) -> str:  # "head", "trunk", "left arm", "right leg" …
@@ -201,7 +201,7 @@ def part_of(
         return f"{side} {'leg' if leg else 'arm'}"
     return "head" if joint in ("head", "neck", "nose") or limb in ("eye", "ear") else "trunk"
 
-
+# %% ../nbs/02_skeleton.ipynb #23c77cd4
 def make_layout(
     name: str,  # name of the layout
     tree: Mapping[str, str],  # joint -> parent, in file order; the root leads to itself
@@ -462,7 +462,7 @@ def seen_from(
     middle = np.stack([mean_point(body[:, hips], body) for body in view]) * (1, 0, 1)
     return view - middle[:, None, None], seen
 
-# %% ../nbs/02_skeleton.ipynb #e952d082
+# %% ../nbs/02_skeleton.ipynb #68501249
 def filmstrip_svg(
     clip: Clip,  # the clip to draw
     moments: int = 8,  # how many moments, evenly spread over the clip
@@ -482,7 +482,7 @@ def filmstrip_svg(
     view, seen = seen_from(clip, frames, viewer)
     return strip_svg(view, seen, clip.layout, frames, clip.fps, captions, colour_by, width, clip.name)
 
-
+# %% ../nbs/02_skeleton.ipynb #9c7d50ef
 def clip_facts(
     clip: Clip,  # what to show
 ) -> list[str]:  # a few words each

@@ -13,7 +13,7 @@ import pytest
 WORKER = """
 import sys, time, hashlib
 import numpy as np
-from c2vl_kit.concepts.towers import EmbeddingCache
+from c2vl_kit.concepts.cache import EmbeddingCache
 
 class Tower:
     name, checksum, dim = "hash", "h" * 64, 8

@@ -16,7 +16,7 @@ import pytest
 
 from c2vl_kit.concepts.kinematic import Kinematic, caption
 from c2vl_kit.concepts.prompts import PromptStore
-from c2vl_kit.concepts.scale import _quiet, caption_with_ray, embed_with_ray
+from c2vl_kit.concepts.scale import quiet_stderr, caption_with_ray, embed_with_ray
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.build import build_store
 from c2vl_kit.core import InputError
@@ -29,7 +29,7 @@ def cluster(tmp_path_factory):
     """Two workers on this machine, no dashboard, no reports, nothing left behind."""
     before = dict(os.environ)
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
-    with _quiet():
+    with quiet_stderr():
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", configure_logging=False,
                  _node_ip_address="127.0.0.1", object_store_memory=100_000_000, _temp_dir=str(tmp_path_factory.mktemp("r")))
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
@@ -146,7 +146,7 @@ class Letters:
 
 
 def test_embedding_is_spread_and_nothing_is_embedded_twice(cluster, tmp_path):
-    from c2vl_kit.concepts.towers import EmbeddingCache
+    from c2vl_kit.concepts.cache import EmbeddingCache
 
     texts = [f"person {i % 60} raises {'both hands' if i % 2 else 'a foot'}" for i in range(240)]
     local = EmbeddingCache(tmp_path / "local").embed(texts, Letters(tmp_path / "local.txt"))

@@ -546,5 +546,7 @@ def test_twenty_kills(web, tmp_path):
 
 def test_the_page_and_the_package_hold_no_key(root):
     pattern = re.compile(r"sk-[A-Za-z0-9]{20,}")
-    for file in (next((root / "nbs/concepts").glob("*_server.ipynb")), root / "c2vl_kit" / "concepts" / "server.py"):
-        assert not pattern.search(file.read_text())
+    for name in ("chat", "server"):
+        page = next((root / "nbs/concepts").glob(f"*_{name}.ipynb"))
+        for file in (page, root / "c2vl_kit" / "concepts" / f"{name}.py"):
+            assert not pattern.search(file.read_text())

@@ -24,7 +24,9 @@ from c2vl_kit.concepts.published import merge_prompts
 from c2vl_kit.concepts.answers import part_question, question_words
 from c2vl_kit.concepts.server import ServerCaptioner
 from c2vl_kit.concepts.space import ConceptSpace, embed, load_fresh
-from c2vl_kit.concepts.towers import EmbeddingCache, TextTower, packaged_minilm
+from c2vl_kit.concepts.cache import EmbeddingCache
+from c2vl_kit.concepts.towers import TextTower
+from c2vl_kit.concepts.weights import packaged_minilm
 from c2vl_kit.data.splits import Split
 from c2vl_kit.data.catalog import get_split, keep_split
 from c2vl_kit.data.build import build_store

@@ -141,7 +141,7 @@ def find_device() -> list[Finding]:
 def find_tower() -> Finding:
     "Is there a text tower on this machine?"
     try:
-        from c2vl_kit.concepts.towers import packaged_minilm
+        from c2vl_kit.concepts.weights import packaged_minilm
 
         here = packaged_minilm() is not None
     except Exception as error:
