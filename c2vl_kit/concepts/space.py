@@ -23,7 +23,8 @@ from safetensors import numpy as stn
 
 from .answers import has_thoughts
 from .prompts import PromptStore
-from .towers import EmbeddingCache, ImageTower, TextTower
+from .cache import EmbeddingCache
+from .towers import ImageTower, TextTower
 from .vectors import TargetVectors, all_alike, first_few
 from ..core import InputError, sha256_of, write_json_atomic, write_whole
 

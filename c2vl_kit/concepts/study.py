@@ -15,7 +15,8 @@ import numpy as np
 
 from .prompts import Prompt, PromptStore
 from .space import ConceptSpace, umap_model
-from .towers import EmbeddingCache, TextTower
+from .cache import EmbeddingCache
+from .towers import TextTower
 from ..core import InputError, known_labels
 
 # %% ../../nbs/concepts/13_study.ipynb #dce56442

@@ -16,7 +16,8 @@ from typing import Self
 
 import numpy as np
 
-from .towers import EmbeddingCache, TextTower
+from .cache import EmbeddingCache
+from .towers import TextTower
 from ..core import InputError, clean_text, sha256_of, unmasked
 
 # %% ../../nbs/concepts/08_vectors.ipynb #619a8fc1
