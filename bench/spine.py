@@ -24,7 +24,8 @@ from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.splits import holdout
 from c2vl_kit.data.store import Store
 from c2vl_kit.app.family import open_data
-from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
+from c2vl_kit.evaluate.scores import Results, over_seeds
+from c2vl_kit.evaluate.probes import evaluate
 from c2vl_kit.methods import c2vl
 from c2vl_kit.methods.c2vl import C2VLConfig, published, small
 from c2vl_kit.core import InputError, differences, sha256_of, write_json_atomic

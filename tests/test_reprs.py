@@ -29,13 +29,13 @@ def evil_layout():
 
 
 def scores():
-    from c2vl_kit.evaluate.probes import Score, Scores
+    from c2vl_kit.evaluate.scores import Score, Scores
 
     return Scores({EVIL: {EVIL: Score(0.5, 0.5, 2, ((1, 0), (1, 0)), (0,))}})
 
 
 def results():
-    from c2vl_kit.evaluate.probes import Result, Results
+    from c2vl_kit.evaluate.scores import Result, Results
 
     return Results((Result(EVIL, scores(), EVIL, EVIL, "abc", "0123456789ab", 0),), (EVIL,), {"notes": [EVIL]})
 

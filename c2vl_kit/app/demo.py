@@ -27,7 +27,7 @@ def demo(
 ) -> Path:  # of report.html
     "prepare → embed → pretrain → evaluate → report; what is already done is not done again."
     from c2vl_kit.data.catalog import get_dataset
-    from c2vl_kit.evaluate.probes import Results
+    from c2vl_kit.evaluate.scores import Results
 
     config, known = config_of(options), get_dataset(data).splits
     if split is not None and split not in known:

@@ -24,7 +24,7 @@ from ..data.catalog import get_dataset, get_split
 from ..data.prepare import prepare
 from ..data.simulate import SimulatorConfig, simulate
 from ..data.store import Store
-from ..evaluate.probes import Results
+from ..evaluate.scores import Results
 from ..progress import clock
 from ..core import md_text
 from ..train.trainer import pick_device

@@ -25,7 +25,8 @@ from ..core import Config, InputError, differences
 from ..data.loader import begin_worker
 from ..data.store import Store
 from ..evaluate.fusion import evaluate_views
-from ..evaluate.probes import Results, evaluate
+from ..evaluate.scores import Results
+from ..evaluate.probes import evaluate
 from ..methods import c2vl, crosclr, distil, ikem, mmcl, skeletonclr, supervised
 from ..models.zoo import Backbone
 from ..progress import clock

@@ -17,9 +17,8 @@ from torch.nn import functional as F
 
 from ..data.loader import ClipSet
 from .features import Features, extract
-from .probes import (
-    KS, VIEW, ProbeConfig, Result, Results, Score, Scores, checked, fit_linear, knn, linear_probe,
-    refuse_seen, results_file, retrieval, standardizer, trained_on)
+from .probes import KS, VIEW, ProbeConfig, checked, fit_linear, knn, linear_probe, refuse_seen, results_file, retrieval, standardizer
+from .scores import Result, Results, Score, Scores, trained_on
 from ..methods.supervised import classify
 from ..core import InputError, known_labels
 from ..train.runs import Run
