@@ -27,7 +27,7 @@ from ..data.store import Store
 from ..evaluate.scores import Results
 from ..progress import clock
 from ..core import md_text
-from ..train.trainer import pick_device
+from ..train.config import pick_device
 
 # %% ../../nbs/app/01_family.ipynb #b63b4004
 FOLDS_BY = {"nw-ucla": "camera", "utd-mhad": "subject", "simulated": "subject"}

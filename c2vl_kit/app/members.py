@@ -33,7 +33,8 @@ from ..progress import clock
 from ..train.runs import Run
 from ..train.pretrain import pretrain
 from ..train.task import seeded
-from ..train.trainer import MAY_CHANGE, autocast, pick_device
+from ..train.guards import MAY_CHANGE
+from ..train.config import autocast, pick_device
 
 # %% ../../nbs/app/00_members.ipynb #b4c761e9
 @dataclass(frozen=True)

@@ -315,7 +315,7 @@ def config_of(
     from c2vl_kit.data.pipelines import get_pipeline
     from c2vl_kit.methods.c2vl import C2VLConfig, published, small
     from c2vl_kit.models.zoo import Backbone
-    from c2vl_kit.train.trainer import pick_device
+    from c2vl_kit.train.config import pick_device
 
     given = {key: value for key, value in given.items() if value is not None}
     preset = given.get("preset", "small")

@@ -23,7 +23,7 @@ from ..methods.supervised import classify
 from ..core import InputError, known_labels
 from ..train.runs import Run
 from ..train.task import generator_for
-from ..train.trainer import pick_device
+from ..train.config import pick_device
 from ..train.runview import RunView, how_prepared
 
 # %% ../../nbs/evaluate/03_fusion.ipynb #d6cd4a48

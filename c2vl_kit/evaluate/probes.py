@@ -23,7 +23,7 @@ from .features import Features, extract, raw_features
 from .scores import Result, Results, Score, Scores, trained_on
 from ..train.runs import Run
 from ..train.task import generator_for
-from ..train.trainer import pick_device
+from ..train.config import pick_device
 from ..train.runview import RunView, fresh_encoder, how_prepared, trained_elsewhere
 
 # %% ../../nbs/evaluate/02_probes.ipynb #636cd61c

@@ -25,7 +25,7 @@ import c2vl_kit
 from ..core import (
     Facts, InputError, clear_leftovers, locked, read_facts, sha256_of, whole_file, write_json_atomic,
     write_whole, writing)
-from .trainer import refuse_differences
+from .guards import refuse_differences
 
 # %% ../../nbs/train/04_runs.ipynb #43adfbc2
 _DIGEST = "sha256:"  # what the header's text begins with; then 64 digits, a blank, and the facts

@@ -19,7 +19,7 @@ from ..data.streams import STREAMS, stream
 from ..models.zoo import Backbone
 from ..skeleton import Layout
 from .task import Task
-from .trainer import TrainConfig
+from .config import TrainConfig
 
 # %% ../../nbs/train/05_views.ipynb #94fd574d
 @dataclass(frozen=True)
