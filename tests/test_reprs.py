@@ -152,7 +152,7 @@ def test_tables_keep_their_columns(tmp_path):
 
 
 def test_the_terminal_shows_the_name_itself():
-    from c2vl_kit.app.steps import plain_text
+    from c2vl_kit.app.job import plain_text
 
     assert plain_text(f"| a | {md_text('x|y <b> *z* [1] $2$')} |\n|---|---|").split("  ")[-1].strip() == "x|y <b> *z* [1] $2$"
     assert plain_text(md_text("a|b & <c>")) == "a|b & <c>"

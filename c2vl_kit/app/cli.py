@@ -22,10 +22,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from .demo import demo
 from .doctor import doctor, installed_version
-from c2vl_kit.app.steps import (
-    ASKS, FIELDS, Job, TRAIN_FIELDS, caption_step, config_of, embed_step, evaluate_step, plain_text,
-    prepare_step, pretrain_step, report_step, show_step,
-)
+from .captions import ASKS, caption_step, embed_step
+from .steps import FIELDS, TRAIN_FIELDS, config_of, evaluate_step, prepare_step, pretrain_step, report_step, show_step
+from .job import Job, plain_text
 from ..core import InputError, cannot_write
 from ..progress import lines_to
 

@@ -9,9 +9,9 @@ __all__ = ['demo', 'timed', 'younger', 'earlier_store', 'embedded']
 import time
 from collections.abc import Callable
 from pathlib import Path
-from c2vl_kit.app.steps import (
-    Job, config_of, embed_step, evaluate_step, plain_text, prepare_step, pretrain_step, report_step,
-)
+from .job import Job, plain_text
+from .steps import config_of, evaluate_step, prepare_step, pretrain_step, report_step
+from .captions import embed_step
 from ..core import InputError
 
 # %% ../../nbs/app/05_demo.ipynb #975a0a1a

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from .steps import as_table
+from .job import as_table
 from ..core import md_text
 
 # %% ../../nbs/app/06_doctor.ipynb #29697a8e
