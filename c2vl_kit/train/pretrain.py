@@ -16,7 +16,7 @@ from .task import seeded
 from .trainer import Trainer
 from .views import Prepared, ViewConfig
 
-# %% ../../nbs/train/07_pretrain.ipynb #32bc9763
+# %% ../../nbs/train/07_pretrain.ipynb #5addb4b0
 def pretrain(
     method,  # a module of c2vl_kit.methods, or an object with `Task` and `small`
     store,  # Store of the data set
@@ -27,7 +27,7 @@ def pretrain(
     space=None,  # ConceptSpace of the training clips: C2VL's targets, MMCL's pictures
     instruction=None,  # Instruction for the training clips: MMCL's refinement
     teacher=None,  # Run, RunView or folder that `distil` learns from
-    cleared: bool = False,  # the teacher saw no test clip, though its run names another data set, store or split
+    cleared: bool = False,  # the teacher saw no test clip, though its run names other data
     record_targets: int | None = None,  # epochs between two looks at C2VL's targets; None: three looks in all
     seed: int | None = None,  # None: that of config.train
     overwrite: bool = False,  # throw away a run that is there
@@ -35,26 +35,35 @@ def pretrain(
     progress: bool | None = None,  # show the bar; None: on a terminal
     callbacks=(),  # callbacks of the trainer
 ) -> Run:
-    "Train a method on a training split; InputError names what is missing, and settings that changed since a stopped run."
+    "Train a method on a training split; InputError names what is missing or has changed since a stopped run."
     teacher = None if teacher is None else RunView.of(teacher)
-    given = fitting(method.Task, space=space, instruction=instruction, teacher=teacher, cleared=cleared or None,
-                    record_targets=record_targets)
+    given = fitting(
+        method.Task,
+        space=space,
+        instruction=instruction,
+        teacher=teacher,
+        cleared=cleared or None,
+        record_targets=record_targets,
+    )
     if config is None:
         config = method.small() if teacher is None else method.small(teacher=teacher)
     ready = method.Task.prepare(store, split, config, **given)
-    changes = {"batch_size": max(2, min(config.train.batch_size, len(ready.names)))} | ({} if seed is None else {"seed": seed})
-    config = config.replace(train=changes)
-    clips = ClipSet.load(store, ready.names, config.frames, config.persons, config.pipeline, progress=progress)
+    changes = {"batch_size": max(2, min(config.train.batch_size, len(ready.names)))}
+    config = config.replace(train=changes | ({} if seed is None else {"seed": seed}))
+    clips = ClipSet.load(
+        store, ready.names, config.frames, config.persons, config.pipeline, progress=progress
+    )
     with seeded(config.train.seed, "init"):
         task = ready.make(store.layout, config)
-    run = Run.create(out, head_of_run(task, store, split, config, ready), overwrite=overwrite, resume=not overwrite)
+    head = head_of_run(task, store, split, config, ready)
+    run = Run.create(out, head, overwrite=overwrite, resume=not overwrite)
     trainer = Trainer(task, clips, config.train, run, (*ready.callbacks, *callbacks), progress=progress)
     for callback in ready.callbacks:
         callback.begin(trainer)
     trainer.fit(stop_after)
     return run
 
-# %% ../../nbs/train/07_pretrain.ipynb #4ab2ded7
+# %% ../../nbs/train/07_pretrain.ipynb #30793cab
 def fitting(
     task: type,  # class of a ViewTask
     **given,  # name -> what `pretrain` was given; None: nothing
@@ -67,14 +76,24 @@ def fitting(
         raise InputError(f"{name} cannot learn without {lacking[0]}: give pretrain(…, {lacking[0]}=…)")
     return found
 
-
+# %% ../../nbs/train/07_pretrain.ipynb #cd33689f
 def head_of_run(task, store, split, config: ViewConfig, ready: Prepared) -> dict:  # plain values
     "What a reader of the run folder must know: the method, the data, the split, the settings."
     settings = config.to_dict()
     return {
-        "method": task.method or type(task).__name__, "dataset": store.dataset, "store_checksum": store.checksum,
+        "method": task.method or type(task).__name__,
+        "dataset": store.dataset,
+        "store_checksum": store.checksum,
         "split": {"name": split.name, "hash": split.hash, "train": len(ready.names)},
-        "layout": store.layout.to_dict(), "seed": config.train.seed, "frames": config.frames, "persons": config.persons,
-        "pipeline": config.pipeline, "true_timeline": config.true_timeline, "train": settings["train"], "config": settings,
-        **({"stream": config.views[0]} if len(config.views) == 1 else {}), "encoders": task.encoder_table(), **ready.facts,
+        "layout": store.layout.to_dict(),
+        "seed": config.train.seed,
+        "frames": config.frames,
+        "persons": config.persons,
+        "pipeline": config.pipeline,
+        "true_timeline": config.true_timeline,
+        "train": settings["train"],
+        "config": settings,
+        **({"stream": config.views[0]} if len(config.views) == 1 else {}),
+        "encoders": task.encoder_table(),
+        **ready.facts,
     }
