@@ -24,12 +24,13 @@ from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.splits import holdout
 from c2vl_kit.data.store import Store
 from c2vl_kit.app.family import open_data
-from c2vl_kit.evaluate.probes import Results, evaluate, over_seeds
+from c2vl_kit.evaluate.scores import Results, over_seeds
+from c2vl_kit.evaluate.probes import evaluate
 from c2vl_kit.methods import c2vl
 from c2vl_kit.methods.c2vl import C2VLConfig, published, small
 from c2vl_kit.core import InputError, differences, sha256_of, write_json_atomic
 from c2vl_kit.train.pretrain import pretrain
-from c2vl_kit.train.trainer import MAY_CHANGE
+from c2vl_kit.train.guards import MAY_CHANGE
 
 EPOCHS = {"nw-ucla": 40, "utd-mhad": 80}  # small budget; equal for all rows of a table
 ROWS = ("hard", "c2vl", "shuffled", "random")

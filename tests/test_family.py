@@ -20,7 +20,7 @@ from c2vl_kit.app.family import family
 from c2vl_kit.app.members import MEMBERS, FamilyConfig, Work, plan_jobs
 from c2vl_kit.evaluate.features import Features
 from c2vl_kit.evaluate.fusion import fit_weights, fold_of, fused_scores
-from c2vl_kit.evaluate.probes import Results
+from c2vl_kit.evaluate.scores import Results
 from c2vl_kit.core import InputError
 
 TINY = FamilyConfig(budget=2, batch_size=8, frames=8, width=2, dim=4, amp="off", folds_by="subject")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_catalog import TREES
 
-from c2vl_kit.app.steps import _config_file
+from c2vl_kit.app.steps import config_file
 from c2vl_kit.concepts.published import class_descriptions
 from c2vl_kit.data.splits import Split, read_split
 from c2vl_kit.data.prepare import prepare
@@ -105,7 +105,7 @@ def test_lists_and_settings_from_windows(tmp_path):
     split = Split("toy", "mine", ("a", "b"), {"official": ("c",)})
     text = split.to_file(tmp_path / "plain.json").read_text()
     assert read_split(edited("split.json", text)) == split
-    assert _config_file(edited("config.json", '{"config":\n{"epochs": 3}}')) == {"epochs": 3}
+    assert config_file(edited("config.json", '{"config":\n{"epochs": 3}}')) == {"epochs": 3}
     assert class_descriptions(edited("classes.txt", "clap,\nwave, moves a hand.\n"), 2) == {0: ("clap",), 1: ("moves a hand.",)}
 
 

@@ -29,13 +29,13 @@ def evil_layout():
 
 
 def scores():
-    from c2vl_kit.evaluate.probes import Score, Scores
+    from c2vl_kit.evaluate.scores import Score, Scores
 
     return Scores({EVIL: {EVIL: Score(0.5, 0.5, 2, ((1, 0), (1, 0)), (0,))}})
 
 
 def results():
-    from c2vl_kit.evaluate.probes import Result, Results
+    from c2vl_kit.evaluate.scores import Result, Results
 
     return Results((Result(EVIL, scores(), EVIL, EVIL, "abc", "0123456789ab", 0),), (EVIL,), {"notes": [EVIL]})
 
@@ -152,7 +152,7 @@ def test_tables_keep_their_columns(tmp_path):
 
 
 def test_the_terminal_shows_the_name_itself():
-    from c2vl_kit.app.steps import plain_text
+    from c2vl_kit.app.job import plain_text
 
     assert plain_text(f"| a | {md_text('x|y <b> *z* [1] $2$')} |\n|---|---|").split("  ")[-1].strip() == "x|y <b> *z* [1] $2$"
     assert plain_text(md_text("a|b & <c>")) == "a|b & <c>"

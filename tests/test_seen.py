@@ -15,7 +15,8 @@ from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.features import extract, raw_features
 from c2vl_kit.evaluate.fusion import evaluate_views
-from c2vl_kit.evaluate.probes import ProbeConfig, Results, evaluate, knn
+from c2vl_kit.evaluate.probes import ProbeConfig, evaluate, knn
+from c2vl_kit.evaluate.scores import Results
 from c2vl_kit.methods import skeletonclr
 from c2vl_kit.methods import c2vl
 from c2vl_kit.methods.c2vl import small

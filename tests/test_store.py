@@ -30,7 +30,8 @@ from c2vl_kit.models.stgcn import STGCN
 from c2vl_kit.core import InputError
 from c2vl_kit.skeleton import KINECT20, NTU25, Clip
 from c2vl_kit.train.task import Task, seeded
-from c2vl_kit.train.trainer import TrainConfig, Trainer
+from c2vl_kit.train.config import TrainConfig
+from c2vl_kit.train.trainer import Trainer
 from slow_readers import made, slow
 
 HERE = Path(__file__).resolve().parent

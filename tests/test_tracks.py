@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from c2vl_kit.app.steps import _frames
+from c2vl_kit.app.captions import clip_frames
 from c2vl_kit.app.cli import main
 from c2vl_kit.concepts.kinematic import Kinematic
 from c2vl_kit.data.prepare import prepare
@@ -210,6 +210,6 @@ def test_pixels_are_those_of_the_people(tmp_path):
     ghost = part(person((-1.6, 0, 2.2), 9), 10, 14)
     write_ntu(clip_of(ghost, part(TWO, 0, 37), ONE, part(TWO, 37, T)), tmp_path)
     (tmp_path / "videos").mkdir()
-    frames = _frames({"video": str(tmp_path / "videos"), "pixels": str(tmp_path)}, 16)
+    frames = clip_frames({"video": str(tmp_path / "videos"), "pixels": str(tmp_path)}, 16)
     pixels = frames.pixels(NAME)
     assert pixels.shape == (T, 3, 25, 2) and (np.isfinite(pixels).all(axis=(2, 3)).sum(axis=1) == 2).all()

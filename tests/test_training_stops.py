@@ -14,7 +14,9 @@ from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.skeleton import KINECT20
 from c2vl_kit.train.runs import Run, load_tensors, save_tensors
 from c2vl_kit.train.task import Task, generator_for, seeded
-from c2vl_kit.train.trainer import NotFinite, Stopped, TrainConfig, Trainer, Watch, make_optimiser, run_epoch
+from c2vl_kit.train.guards import NotFinite, Stopped, Watch
+from c2vl_kit.train.config import TrainConfig, make_optimiser
+from c2vl_kit.train.trainer import Trainer, run_epoch
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, lr=3e-3, warmup_epochs=1, device="cpu", threads=1)
 

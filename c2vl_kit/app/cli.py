@@ -22,14 +22,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from .demo import demo
 from .doctor import doctor, installed_version
+from .captions import ASKS, caption_step, embed_step
 from c2vl_kit.app.steps import (
-    ASKS, FIELDS, Job, TRAIN_FIELDS, caption_step, config_of, embed_step, evaluate_step, plain_text,
-    prepare_step, pretrain_step, report_step, show_step,
+    FIELDS,
+    TRAIN_FIELDS,
+    config_of,
+    evaluate_step,
+    prepare_step,
+    pretrain_step,
+    report_step,
+    show_step,
 )
+from .job import Job, plain_text
 from ..core import InputError, cannot_write
 from ..progress import lines_to
 
-# %% ../../nbs/app/07_cli.ipynb #504d66ff
+# %% ../../nbs/app/07_cli.ipynb #bd8ab895
 def complain(
     sentence: str,  # what is wrong
     code: int = 2,  # exit code to hand on
@@ -38,7 +46,7 @@ def complain(
     print(f"c2vl: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
     return code
 
-
+# %% ../../nbs/app/07_cli.ipynb #504d66ff
 def main(
     argv: list[str] | None = None,  # arguments; None: those of the process
 ) -> int:  # exit code
@@ -73,7 +81,7 @@ def main(
     except KeyboardInterrupt:
         return complain("stopped; the same command goes on from what is done", 130)
 
-# %% ../../nbs/app/07_cli.ipynb #fa0aa808
+# %% ../../nbs/app/07_cli.ipynb #3701f595
 def option(
     metavar: str | None,  # what stands for the value in the help, such as "N"
     help: str,  # what it means, with its default
@@ -83,7 +91,7 @@ def option(
     "One option's description."
     return {"metavar": metavar, "help": help, "type": kind, **more}
 
-
+# %% ../../nbs/app/07_cli.ipynb #fa0aa808
 @dataclass(frozen=True)
 class Group:
     "Options that commands share."
@@ -234,6 +242,20 @@ BENCH = Group({
     "--workers": option("N", "processes side by side, one core each (default: 2)", int, default=2),
 })
 
+# %% ../../nbs/app/07_cli.ipynb #a133e77a
+def _given(args, keys) -> dict:  # option name → value; None means not given
+    return {key: getattr(args, key) for key in keys}
+
+# %% ../../nbs/app/07_cli.ipynb #9ced0303
+def _size(args) -> dict:  # fields of SimulatorConfig
+    given = _given(args, ("classes", "subjects", "repetitions", "wrong_pairs"))
+    return {key: value for key, value in given.items() if value is not None}
+
+# %% ../../nbs/app/07_cli.ipynb #00fa7ec3
+def _settings(args) -> dict:  # what `config_of` takes
+    own = ("preset", "config", "backbone", "width", "targets", "schedule")
+    return _given(args, (*own, *FIELDS, *TRAIN_FIELDS))
+
 # %% ../../nbs/app/07_cli.ipynb #26bb6994
 def job_of(
     args: argparse.Namespace,  # with `out` and `data`
@@ -244,21 +266,7 @@ def job_of(
     root = args.out if args.out is not None else Path("runs") / args.data
     return Job(root, args.data if named else None, getattr(args, "root", None))
 
-
-def _given(args, keys) -> dict:  # option name → value; None means not given
-    return {key: getattr(args, key) for key in keys}
-
-
-def _size(args) -> dict:  # fields of SimulatorConfig
-    given = _given(args, ("classes", "subjects", "repetitions", "wrong_pairs"))
-    return {key: value for key, value in given.items() if value is not None}
-
-
-def _settings(args) -> dict:  # what `config_of` takes
-    own = ("preset", "config", "backbone", "width", "targets", "schedule")
-    return _given(args, (*own, *FIELDS, *TRAIN_FIELDS))
-
-# %% ../../nbs/app/07_cli.ipynb #3a57c859
+# %% ../../nbs/app/07_cli.ipynb #cbbd1956
 def _prepare(args) -> None:
     if args.folder is not None and args.root not in (None, args.folder):
         raise InputError(f"the raw files are said to lie in {args.folder} and in --root {args.root}: "
@@ -276,12 +284,12 @@ def _prepare(args) -> None:
     prepare_step(job_of(args), args.data, root, _size(args), args.overwrite, args.progress is not False,
                  args.workers, args.near)
 
-
+# %% ../../nbs/app/07_cli.ipynb #571b69ec
 def _caption(args) -> None:
     asked = _given(args, ("captioner", *dict.fromkeys(o for options in ASKS.values() for o in options)))
     caption_step(job_of(args), asked, args.captions, args.only, True)
 
-
+# %% ../../nbs/app/07_cli.ipynb #3a57c859
 def _pretrain(args) -> None:
     tested_on = None if args.tested_on is None else Job(args.tested_on)
     pretrain_step(
@@ -289,13 +297,13 @@ def _pretrain(args) -> None:
         zero_shot=args.zero_shot, tested_on=tested_on, test_split=args.test_split,
         leave_out=args.leave_out_overlap, allow_overlap=args.allow_overlap, progress=True)
 
-# %% ../../nbs/app/07_cli.ipynb #f0fac7a3
+# %% ../../nbs/app/07_cli.ipynb #1052caa8
 def _evaluate(args) -> None:
     allowed = args.allow_other_store_or_split
     results = evaluate_step(job_of(args), args.device or "auto", args.labels, args.draw, allowed, True)
     print(f"{plain_text(results._repr_markdown_())}\n\n{results.headline()}")
 
-
+# %% ../../nbs/app/07_cli.ipynb #6357115a
 def _show(args) -> None:
     page = show_step(args.what, args.clip, args.page)
     temporary = args.page is None and args.what.is_file()
@@ -304,7 +312,7 @@ def _show(args) -> None:
     if not args.no_open:
         webbrowser.open(page.resolve().as_uri())
 
-
+# %% ../../nbs/app/07_cli.ipynb #728b6a4c
 def _bench(args) -> None:
     from c2vl_kit.app.family import FOLDS_BY, family
     from c2vl_kit.app.members import FamilyConfig
@@ -316,7 +324,7 @@ def _bench(args) -> None:
                    lambda line: print(line, flush=True))
     print(plain_text(table._repr_markdown_()))
 
-
+# %% ../../nbs/app/07_cli.ipynb #f0fac7a3
 def _doctor(args) -> int:
     diagnosis = doctor()
     print(diagnosis)
@@ -332,7 +340,7 @@ class Command:
     example: str  # one or more command lines
     groups: tuple[Group, ...] = field(default=(), repr=False)  # its options
 
-
+# %% ../../nbs/app/07_cli.ipynb #d62b55e6
 COMMANDS = {
     "prepare": Command(
         "raw recordings, or simulated ones, to a checked store", _prepare,
@@ -380,7 +388,7 @@ COMMANDS |= {
     "doctor": Command("is this machine ready?", _doctor, "c2vl doctor"),
 }
 
-# %% ../../nbs/app/07_cli.ipynb #18514cf4
+# %% ../../nbs/app/07_cli.ipynb #07f35250
 def constant_of(
     module: str,  # dotted name
     name: str,  # of a constant that is written out in it
@@ -390,14 +398,14 @@ def constant_of(
     return next(ast.literal_eval(node.value) for node in tree.body
                 if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name)
 
-
+# %% ../../nbs/app/07_cli.ipynb #18514cf4
 def pipeline_names() -> list[str]:
     "All pipelines, those of older code at the end."
     from c2vl_kit.data.pipelines import LEGACY_PIPELINES, PIPELINES
 
     return [p.name for p in (*PIPELINES, *LEGACY_PIPELINES)]
 
-# %% ../../nbs/app/07_cli.ipynb #5618755f
+# %% ../../nbs/app/07_cli.ipynb #b434ba3d
 class _Help(argparse.RawDescriptionHelpFormatter):
     "Help with lists that are looked up when it is printed."
 
@@ -407,14 +415,14 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             text = text.replace("STREAMS", ", ".join(constant_of("c2vl_kit.data.streams", "STREAMS")))
         return text.replace("PIPELINES", ", ".join(pipeline_names())) if "PIPELINES" in text else text
 
-
+# %% ../../nbs/app/07_cli.ipynb #72177194
 class _Parser(argparse.ArgumentParser):
     "argparse whose complaints are InputErrors."
 
     def error(self, message: str):
         raise InputError(f"{message} (see {self.prog} --help)")
 
-
+# %% ../../nbs/app/07_cli.ipynb #5618755f
 def command_parser() -> argparse.ArgumentParser:
     "The parser of `c2vl` and of its commands."
     shape = {"formatter_class": _Help, "allow_abbrev": False}

@@ -9,9 +9,9 @@ __all__ = ['demo', 'timed', 'younger', 'earlier_store', 'embedded']
 import time
 from collections.abc import Callable
 from pathlib import Path
-from c2vl_kit.app.steps import (
-    Job, config_of, embed_step, evaluate_step, plain_text, prepare_step, pretrain_step, report_step,
-)
+from .job import Job, plain_text
+from .steps import config_of, evaluate_step, prepare_step, pretrain_step, report_step
+from .captions import embed_step
 from ..core import InputError
 
 # %% ../../nbs/app/05_demo.ipynb #975a0a1a
@@ -27,7 +27,7 @@ def demo(
 ) -> Path:  # of report.html
     "prepare → embed → pretrain → evaluate → report; what is already done is not done again."
     from c2vl_kit.data.catalog import get_dataset
-    from c2vl_kit.evaluate.probes import Results
+    from c2vl_kit.evaluate.scores import Results
 
     config, known = config_of(options), get_dataset(data).splits
     if split is not None and split not in known:
@@ -51,7 +51,7 @@ def demo(
     print(f"\n{plain_text(results._repr_markdown_())}\n\n{results.headline()}\nreport: {page}")
     return page
 
-# %% ../../nbs/app/05_demo.ipynb #71e64b2a
+# %% ../../nbs/app/05_demo.ipynb #3e488d7f
 def timed(
     number: int,  # 1 … 5
     name: str,  # of the part
@@ -65,7 +65,7 @@ def timed(
     print(f"      {time.perf_counter() - start:.1f} s", flush=True)
     return made
 
-
+# %% ../../nbs/app/05_demo.ipynb #71e64b2a
 def younger(
     file: Path,
     *sources: Path,  # what it was made from
@@ -73,7 +73,7 @@ def younger(
     "Was `file` made after all its sources?"
     return file.exists() and all(s.exists() and s.stat().st_mtime <= file.stat().st_mtime for s in sources)
 
-# %% ../../nbs/app/05_demo.ipynb #5fcc7384
+# %% ../../nbs/app/05_demo.ipynb #8b83d617
 def earlier_store(
     job: Job,
     data: str,  # data set that is asked for
@@ -86,7 +86,9 @@ def earlier_store(
     store = job.open_store()
     if store.dataset != data:
         raise InputError(f"{job.root} holds {store.dataset}, not {data}: choose another folder with --out")
-    made = next((p.settings for p in PromptStore(job.prompts)), {}) if size and job.prompts.is_file() else size
+    made = (
+        next((p.settings for p in PromptStore(job.prompts)), {}) if size and job.prompts.is_file() else size
+    )
     for name, wanted in size.items():
         if made.get(name, getattr(SimulatorConfig, name)) != wanted:
             raise InputError(f"{job.root} was simulated with other {name} than {wanted}: "
@@ -94,7 +96,7 @@ def earlier_store(
     print(f"      made before: {len(store):,} clips in {job.store}")
     return store
 
-
+# %% ../../nbs/app/05_demo.ipynb #5fcc7384
 def embedded(
     job: Job,
     store,  # Store

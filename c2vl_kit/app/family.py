@@ -24,10 +24,10 @@ from ..data.catalog import get_dataset, get_split
 from ..data.prepare import prepare
 from ..data.simulate import SimulatorConfig, simulate
 from ..data.store import Store
-from ..evaluate.probes import Results
+from ..evaluate.scores import Results
 from ..progress import clock
 from ..core import md_text
-from ..train.trainer import pick_device
+from ..train.config import pick_device
 
 # %% ../../nbs/app/01_family.ipynb #b63b4004
 FOLDS_BY = {"nw-ucla": "camera", "utd-mhad": "subject", "simulated": "subject"}
@@ -116,7 +116,7 @@ class FamilyTable:
         full = ["<details><summary>every view and figure</summary>", "", *in_full(self), "", "</details>"]
         return "\n".join([about_table(self), "", *methods, *grid(heads, judged), "", *full])
 
-# %% ../../nbs/app/01_family.ipynb #ec016cb5
+# %% ../../nbs/app/01_family.ipynb #84a4d5a7
 def collect(
     plan: Sequence[Work],  # the jobs
 ) -> FamilyTable:
@@ -136,7 +136,7 @@ def collect(
             "config": plan[0].config.to_dict(), "words": authors_of(plan[0].base)}
     return FamilyTable(head, tests, tuple(rows), tuple(judged(o, done, tests) for o in ORDERINGS))
 
-
+# %% ../../nbs/app/01_family.ipynb #ec016cb5
 def authors_of(
     base: Path,  # folder of the table
 ) -> str:
@@ -146,7 +146,7 @@ def authors_of(
     sources = ConceptSpace.load(base / "space").info.get("language", {}).get("sources")
     return ", ".join(sources or ["a source without a name"])
 
-# %% ../../nbs/app/01_family.ipynb #542ab072
+# %% ../../nbs/app/01_family.ipynb #083b5f08
 def figure_of(
     results: Results,
     protocol: str,  # such as "linear joint"
@@ -158,7 +158,7 @@ def figure_of(
     score = None if row is None else row.scores.table.get(test, {}).get(figure)
     return None if score is None else score.accuracy
 
-
+# %% ../../nbs/app/01_family.ipynb #542ab072
 def spread(
     values: Sequence[float | None],  # one per seed
 ) -> dict | None:  # None without any value
@@ -169,7 +169,7 @@ def spread(
     sd = float(np.std(found, ddof=1)) if len(found) > 1 else None
     return {"mean": float(np.mean(found)), "sd": sd, "seeds": len(found)}
 
-# %% ../../nbs/app/01_family.ipynb #855ea1d5
+# %% ../../nbs/app/01_family.ipynb #d74905fa
 def lines_of(
     results: Results,  # of one job
 ) -> dict[str, dict[str, tuple[str, str]]]:  # label -> column -> (protocol, figure)
@@ -187,7 +187,7 @@ def lines_of(
         lines["fused, fitted weights"] = {"linear": ("fused fitted", "last")}
     return lines
 
-
+# %% ../../nbs/app/01_family.ipynb #855ea1d5
 def member_rows(
     name: str,  # one of MEMBERS
     seeds: Mapping[int, Results],  # seed -> results
@@ -254,7 +254,7 @@ ORDERINGS = (
              ("ikem-6", "fused fitted"), ("ikem-6", "fused equal")),
 )
 
-# %% ../../nbs/app/01_family.ipynb #55354367
+# %% ../../nbs/app/01_family.ipynb #8a44eb19
 def verdict(
     differences: Sequence[float],  # better minus worse, one per seed
     slack: float = 0.0,  # added to each
@@ -267,7 +267,7 @@ def verdict(
     word = "seen" if d.mean() > sd else "reversed" if d.mean() < -sd else "not seen"
     return word if len(d) > 1 else f"{word} (one seed)"
 
-
+# %% ../../nbs/app/01_family.ipynb #55354367
 def judged(
     o: Ordering,
     done: Mapping,  # member -> seed -> results
@@ -284,7 +284,7 @@ def judged(
         out["tests"][t] = {"verdict": verdict(gaps, o.slack), **(spread(gaps) or {})}
     return out
 
-# %% ../../nbs/app/01_family.ipynb #8a8fe517
+# %% ../../nbs/app/01_family.ipynb #a3406bfd
 def cell(
     s: Mapping | None,  # of `spread`
     sign: str = "",  # "+" for differences
@@ -294,7 +294,7 @@ def cell(
         return ""
     return f"{100 * s['mean']:{sign}.1f}" + (f" ± {100 * s['sd']:.1f}" if (s.get("sd") or 0) > 1e-9 else "")
 
-
+# %% ../../nbs/app/01_family.ipynb #46623bc6
 def grid(
     heads: Sequence[str],
     rows: Sequence[Sequence[str]],
@@ -302,14 +302,14 @@ def grid(
     "A markdown table."
     return ["| " + " | ".join(map(md_text, line)) + " |" for line in (heads, ["---"] * len(heads), *rows)]
 
-
+# %% ../../nbs/app/01_family.ipynb #8a8fe517
 def shown_verdict(
     found: Mapping,  # of `judged`, one test
 ) -> str:
     "A verdict with its difference."
     return f"{found['verdict']} {cell(found, '+').replace('-', '−')}".strip()
 
-# %% ../../nbs/app/01_family.ipynb #0f22af77
+# %% ../../nbs/app/01_family.ipynb #95b0414c
 BY_METHOD = (  # heading -> line and column of the table in full
     {v: (v, "linear") for v in THREE}
     | {f"fused, {w}": (f"fused, {w} weights", "linear") for w in ("equal", "fitted")}
@@ -321,7 +321,7 @@ def named(*parts: str) -> str:
     "The parts that say something, with commas."
     return ", ".join(filter(None, parts))
 
-
+# %% ../../nbs/app/01_family.ipynb #0f22af77
 def by_method(
     table: FamilyTable,
     test: str,  # test set
@@ -367,7 +367,7 @@ def beaten(
             f"Above it with any of their figures stand {len(above)} of {len(methods)} "
             f"methods{': ' + '; '.join(above) if above else ''}.", ""]
 
-# %% ../../nbs/app/01_family.ipynb #980404e5
+# %% ../../nbs/app/01_family.ipynb #0b3e9227
 def in_full(
     table: FamilyTable,
 ) -> list[str]:  # lines of Markdown
@@ -382,7 +382,7 @@ def in_full(
     heads = [c.replace("|", ": ") for c in columns]
     return grid(["method", "view", "passes per clip", *heads, "training, s (quickest seed)"], rows)
 
-
+# %% ../../nbs/app/01_family.ipynb #980404e5
 def about_table(
     table: FamilyTable,
 ) -> str:  # Markdown
@@ -390,12 +390,14 @@ def about_table(
     c, h = table.head["config"], table.head
     seeds = max((s["seeds"] for r in table.rows for s in r["cells"].values()), default=0)
     one = any("+" in r["line"] for r in table.rows)
-    return (f"**{md_text(h['dataset'])}**, {md_text(h['split'])} `{h['split_hash']}`; seeds: {seeds}, mean ± "
-            f"standard deviation; ST-GCN of width {c['width']}, {c['dim']} numbers, {c['frames']} frames, "
-            f"{c['persons']} person; AdamW, learning rate {c['lr']:g}, batch {c['batch_size']}; budget: "
-            f"{c['budget']} passes of each clip through each trained encoder, half of them through the key "
-            "encoder of contrast methods, which so make half as many updates; learning rate and augmentation "
-            "were chosen for C2VL. "
-            f"The words of C2VL and MMCL are those of: {md_text(h['words'])}. There are no images, so MMCL is "
-            "refined and not aligned."
-            + (" †: one encoder reads all three views, so nothing is fused." if one else ""))
+    return (
+        f"**{md_text(h['dataset'])}**, {md_text(h['split'])} `{h['split_hash']}`; seeds: {seeds}, mean ± "
+        f"standard deviation; ST-GCN of width {c['width']}, {c['dim']} numbers, {c['frames']} frames, "
+        f"{c['persons']} person; AdamW, learning rate {c['lr']:g}, batch {c['batch_size']}; budget: "
+        f"{c['budget']} passes of each clip through each trained encoder, half of them through the key "
+        "encoder of contrast methods, which so make half as many updates; learning rate and augmentation "
+        "were chosen for C2VL. "
+        f"The words of C2VL and MMCL are those of: {md_text(h['words'])}. There are no images, so MMCL is "
+        "refined and not aligned."
+        + (" †: one encoder reads all three views, so nothing is fused." if one else "")
+    )

@@ -25,14 +25,16 @@ from ..core import Config, InputError, differences
 from ..data.loader import begin_worker
 from ..data.store import Store
 from ..evaluate.fusion import evaluate_views
-from ..evaluate.probes import Results, evaluate
+from ..evaluate.scores import Results
+from ..evaluate.probes import evaluate
 from ..methods import c2vl, crosclr, distil, ikem, mmcl, skeletonclr, supervised
 from ..models.zoo import Backbone
 from ..progress import clock
 from ..train.runs import Run
 from ..train.pretrain import pretrain
 from ..train.task import seeded
-from ..train.trainer import MAY_CHANGE, autocast, pick_device
+from ..train.guards import MAY_CHANGE
+from ..train.config import autocast, pick_device
 
 # %% ../../nbs/app/00_members.ipynb #b4c761e9
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Work:
         how = {"seed": self.seed, "by": c.folds_by, "device": c.device, "progress": False}
         return evaluate_views(run, store, self.split, self.folder / "views.json", **how)
 
-# %% ../../nbs/app/00_members.ipynb #6132a8a3
+# %% ../../nbs/app/00_members.ipynb #4dfd9276
 def run_job(
     work: Work,  # one member, one seed
 ) -> float:  # seconds of training, over all sittings
@@ -131,7 +133,7 @@ def run_job(
     (work.folder / "views.json").unlink(missing_ok=True)
     return seconds
 
-
+# %% ../../nbs/app/00_members.ipynb #6132a8a3
 def check_job(
     work: Work,  # a finished job
 ) -> float:  # seconds of training it took
@@ -148,7 +150,7 @@ def check_job(
                          f"{work.base / 'space'}: give another --out, or remove that folder")
     return made.info["train_seconds"]
 
-# %% ../../nbs/app/00_members.ipynb #765730d0
+# %% ../../nbs/app/00_members.ipynb #f9588646
 THREE = ("joint", "motion", "bone")
 
 
@@ -162,7 +164,7 @@ def words_of(
     made_of = ConceptSpace.load(work.base / "space").info.get("language", {}).get("prompts")
     return told if made_of == told.select(names=work.split.train).checksum else None
 
-
+# %% ../../nbs/app/00_members.ipynb #765730d0
 def untrained_job(work: Work) -> Results:
     "Fresh weights, and the references that need none."
     c, store = work.config, work.store()
@@ -172,7 +174,7 @@ def untrained_job(work: Work) -> Results:
     how = {"view": view, "device": c.device, "progress": False, "prompts": words_of(work)}
     return evaluate(net, store, work.split, work.folder / "views.json", work.seed, **how)
 
-# %% ../../nbs/app/00_members.ipynb #5b47f7a8
+# %% ../../nbs/app/00_members.ipynb #5b2f924b
 def supervised_job(work: Work) -> Results:
     "Labels, and nothing else."
     c, store = work.config, work.store()
@@ -180,7 +182,7 @@ def supervised_job(work: Work) -> Results:
     run = pretrain(supervised, store, work.split, work.folder / "run", config, progress=False)
     return work.evaluate(run, store)
 
-
+# %% ../../nbs/app/00_members.ipynb #7e194b7f
 def mmcl_job(work: Work) -> Results:
     "Refined by what the kinematic captioner says; without pictures, so without alignment."
     c, store, space = work.config, work.store(), work.space()
@@ -189,7 +191,7 @@ def mmcl_job(work: Work) -> Results:
     run = pretrain(mmcl, store, work.split, work.folder / "run", config, instruction=told, progress=False)
     return work.evaluate(run, store)
 
-
+# %% ../../nbs/app/00_members.ipynb #5b47f7a8
 def c2vl_job(work: Work) -> Results:
     "Three views, each alone."
     c, store, space, runs = work.config, work.store(), work.space(), {}
@@ -199,7 +201,7 @@ def c2vl_job(work: Work) -> Results:
         runs[view] = pretrain(c2vl, store, work.split, folder, config, space=space, progress=False)
     return work.evaluate(runs, store)
 
-# %% ../../nbs/app/00_members.ipynb #488d4a31
+# %% ../../nbs/app/00_members.ipynb #86663971
 def contrast_job(
     method,  # module of c2vl_kit.methods
     *views: str,  # what it trains
@@ -213,7 +215,7 @@ def contrast_job(
 
     return job
 
-
+# %% ../../nbs/app/00_members.ipynb #488d4a31
 def distil_job(
     teacher: str,  # name in MEMBERS
     *students: str,  # their views
@@ -257,7 +259,7 @@ MEMBERS = {
     "mmcl": Member("MMCL, refined by text, no image", mmcl_job),
 }
 
-# %% ../../nbs/app/00_members.ipynb #ac7c8e3a
+# %% ../../nbs/app/00_members.ipynb #bbfcd507
 def passes(
     member: Member,  # one of MEMBERS
     config: FamilyConfig,  # its budget
@@ -270,7 +272,7 @@ def passes(
     teacher = f", teacher {member.frozen} × {config.budget}" if member.frozen else ""
     return f"{member.encoders} × ({own}){teacher}"
 
-
+# %% ../../nbs/app/00_members.ipynb #ac7c8e3a
 def looks(
     member: str,  # one of MEMBERS
     config: FamilyConfig,  # its budget
@@ -302,7 +304,7 @@ def seconds_per_look(
         torch.set_num_threads(threads)
     return min(spent) / (3 * config.batch_size)
 
-# %% ../../nbs/app/00_members.ipynb #0bca70e1
+# %% ../../nbs/app/00_members.ipynb #3141c4f9
 def chosen(
     members: Sequence[str] | None = None,  # of MEMBERS; None: all
 ) -> list[str]:  # in the order of work
@@ -315,7 +317,7 @@ def chosen(
     first = lambda m: (m not in waited, -MEMBERS[m].encoders - MEMBERS[m].frozen)  # noqa: E731
     return sorted((m for m in MEMBERS if m in wanted), key=first)
 
-
+# %% ../../nbs/app/00_members.ipynb #0bca70e1
 def plan_jobs(
     base: Path,  # folder with store/ and space/
     split,  # Split
@@ -373,7 +375,7 @@ class Teller:
         self.over.set()
         self.thread.join()
 
-# %% ../../nbs/app/00_members.ipynb #87256d0a
+# %% ../../nbs/app/00_members.ipynb #445a0247
 def run_all(
     plan: Sequence[Work],  # from plan_jobs
     workers: int = 2,  # processes side by side; 0: this process, one job after the other
@@ -389,7 +391,7 @@ def run_all(
         else:
             run_in_processes(plan, workers, teller)
 
-
+# %% ../../nbs/app/00_members.ipynb #87256d0a
 def run_in_processes(
     plan: Sequence[Work],  # all jobs
     workers: int,  # processes side by side, at least 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core import InputError
-from ..evaluate.probes import REFERENCES, reference, trained_on
+from ..evaluate.scores import REFERENCES, reference, trained_on
 from ..train.runs import Run
 from ..train.runview import trained_elsewhere
 from .explorer import explorer_states

@@ -17,7 +17,7 @@ from html import escape
 
 import numpy as np
 
-from ..evaluate.probes import headline
+from ..evaluate.scores import headline
 from .explorer import explorer_fragment
 from .material import Material, Missing, result_rows
 from .pack import texts_of
