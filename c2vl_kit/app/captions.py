@@ -24,7 +24,7 @@ def caption_step(
     "Ask about every clip; goes on where it was stopped."
     from fnmatch import fnmatchcase
 
-    from c2vl_kit.concepts.answers import quality
+    from c2vl_kit.concepts.quality import quality
     from c2vl_kit.concepts.kinematic import caption
     from c2vl_kit.concepts.prompts import PromptStore
 

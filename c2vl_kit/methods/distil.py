@@ -26,7 +26,7 @@ from ..skeleton import Layout
 from ..train.runs import Run
 from ..train.runview import RunView, trained_elsewhere, weights_of
 from ..train.task import Progress, generator_for
-from ..train.trainer import TrainConfig
+from ..train.config import TrainConfig
 from ..train.views import Prepared, ViewConfig, ViewTask
 
 # %% ../../nbs/methods/04_distil.ipynb #aee47b6e

@@ -21,7 +21,7 @@ from ..models.zoo import Backbone
 from ..core import InputError
 from ..skeleton import Layout
 from ..train.task import Progress, generator_for
-from ..train.trainer import TrainConfig
+from ..train.config import TrainConfig
 from ..train.views import Prepared, ViewConfig, ViewTask
 
 # %% ../../nbs/methods/01_skeletonclr.ipynb #39c849d5
