@@ -47,7 +47,7 @@ class Places:
             twice = next(name for name, count in Counter(self.names).items() if count > 1)
             raise InputError(f"clip {twice!r} is on the map twice; give every clip once.")
 
-# %% ../../nbs/viz/06_concept_map.ipynb #d3602541
+# %% ../../nbs/viz/06_concept_map.ipynb #7f23f24c
 def _one_place(given, seed: int) -> Places:  # given: Places, ConceptSpace, Features, or (names, (N, D) array)
     "Positions of one space."
     if isinstance(given, Places):
@@ -61,7 +61,7 @@ def _one_place(given, seed: int) -> Places:  # given: Places, ConceptSpace, Feat
                          f"{x.shape}.")
     return Places(names, x) if x.shape[1] == 2 else Places(names, umap_2d(x, seed), x)
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #d3602541
 def places(
     spaces,  # a ConceptSpace, or a mapping of names to Places, ConceptSpace, Features or (names, array)
     seed: int = 0,  # of the UMAPs
@@ -124,14 +124,14 @@ def pack_positions(
         out[k, [row[name] for name in place.names]] = np.rint(unit.clip(0, 1) * 65534)
     return out.tobytes()
 
-# %% ../../nbs/viz/06_concept_map.ipynb #936c05bb
+# %% ../../nbs/viz/06_concept_map.ipynb #6dd796b1
 def _is_number(name: str, known: list) -> bool:
     "Fractions are quantities, and so are whole numbers of many kinds, but for classes, clusters and splits."
     kind = np.asarray(known or [""]).dtype.kind
     many = len(set(known)) > 32 and name not in ("class", "cluster", "split")
     return kind == "f" or (kind in "iu" and (name == "loss" or many))
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #936c05bb
 def as_column(
     name: str,             # what the column is called
     values,                # one per clip in the order of `names`, a mapping by clip name, or a Split
@@ -196,7 +196,7 @@ def few_moments(
     keep = there[np.unique(np.linspace(0, len(there) - 1, min(_MOMENTS, len(there))).round().astype(int))]
     return clip.replace(joints=clip.joints[keep], confidence=None, fps=clip.fps * len(keep) / clip.T)
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #1ba6004d
 def hover_cards(
     clips,                 # None, a Store or mapping by name, or clips
     names: Sequence[str],  # N clips
@@ -236,7 +236,7 @@ def serve_cards(
         widget.asks = True
         widget.observe(answer, "asked")
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #26022659
 def loader_of(
     clips,  # a Store or mapping by name, or clips, or None
 ) -> Callable[[str], Clip] | None:
@@ -283,7 +283,7 @@ def map_state(
         "height": int(height), "group": group, "asks": False, "asked": [], "fetched": {}, "fetched_data": b"",
         "library": 0}
 
-# %% ../../nbs/viz/06_concept_map.ipynb #c6541199
+# %% ../../nbs/viz/06_concept_map.ipynb #4ae3ac1c
 def _blocks(made: Sequence[tuple[dict, np.ndarray]]) -> tuple[list[dict], bytes]:
     "Columns behind one another, each on a multiple of four bytes."
     facts, blocks, at = [], [], 0
@@ -294,7 +294,7 @@ def _blocks(made: Sequence[tuple[dict, np.ndarray]]) -> tuple[list[dict], bytes]
         at += len(blocks[-1])
     return facts, b"".join(blocks)
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #66d1b029
 def _clusters(place: Places, k: int, seed: int) -> dict[str, str]:  # clip name -> "cluster 1" …
     "k-means of a space's vectors, or of its positions where it has none."
     from sklearn.cluster import KMeans
@@ -304,7 +304,7 @@ def _clusters(place: Places, k: int, seed: int) -> dict[str, str]:  # clip name 
     found = KMeans(k, n_init=3, random_state=seed).fit_predict(np.asarray(x, np.float64))
     return {name: f"cluster {c + 1}" for name, c in zip(place.names, found)}
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #c6541199
 def _place_note(place: Places, labels) -> str:
     "The number beside the picture, where vectors and classes are known and the pairs are not too many."
     if place.note or place.x is None or len(place.names) > 10_000 or not isinstance(labels, Mapping):
@@ -365,7 +365,7 @@ class _MapMethods:
         "The map as a small page inside a notebook, for readers on the web."
         return InlinePage(map_page(self.state(), heading=False), height or self.height + 130, "concept map")
 
-# %% ../../nbs/viz/06_concept_map.ipynb #0da3a5b4
+# %% ../../nbs/viz/06_concept_map.ipynb #30506c91
 def _proposed(the_map, proposal: Mapping):
     "The column to colour by, or an InputError where the map has no such column."
     known = [c["name"] for c in the_map.columns]
@@ -373,13 +373,13 @@ def _proposed(the_map, proposal: Mapping):
         raise InputError(f"the map has no column {proposal['value']!r}; it has {', '.join(known) or 'none'}.")
     return proposal["value"]
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #151f6535
 @functools.cache
 def _map_class():
     instead, guard = "map_page(map_state(space), path)", (("colour_by",), _proposed)
     return widget_class(ConceptMap, "concept_map", (_MapMethods,), _TRAITS, instead, guard)
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #0da3a5b4
 def ConceptMap(
     spaces,  # a ConceptSpace, or a mapping of names to Places, ConceptSpace, Features or (names, array)
     labels=None, clusters=None, split=None, loss=None, epoch=None,  # see `map_state`

@@ -43,7 +43,7 @@ def clips_on_map(
             for i in np.unique(np.linspace(0, len(rest) - 1, room).round().astype(int))} if room else set()
     return [n for n in store.names if n in some or n in first]
 
-
+# %% ../../nbs/viz/09_explorer.ipynb #ac5912ac
 def light_clip(
     clip: Clip,
     frames: int,  # at most
@@ -160,7 +160,7 @@ def explorer_states(
     player = _player(clips, batch, frames) | shared
     return ({"heatmap": targets} if targets else {}) | {"concept_map": map_, "player": player}
 
-# %% ../../nbs/viz/09_explorer.ipynb #3b15e53f
+# %% ../../nbs/viz/09_explorer.ipynb #d35baade
 def _spaces(run, store, space, names, seed) -> dict:  # name of a space -> Places
     "Words, and skeletons before and after training; InputError where there is nothing to map."
     if len(names) < 5:
@@ -175,7 +175,7 @@ def _spaces(run, store, space, names, seed) -> dict:  # name of a space -> Place
                          "so there is nothing to map.")
     return parts
 
-
+# %% ../../nbs/viz/09_explorer.ipynb #3b15e53f
 def _player(clips: Mapping[str, Clip], batch, frames: int) -> dict:
     "The recorded batch first and whole, the others thinned; their facts are about the recording."
     recorded = set(batch)
@@ -199,7 +199,7 @@ def explorer_fragment(
                       how in states.items())
     return f'{_LAYOUT}<div class="c2vl-three">{parts}</div>'
 
-
+# %% ../../nbs/viz/09_explorer.ipynb #95098169
 def explorer_page(
     states: Mapping[str, Mapping],   # see `explorer_states`
     path: str | Path | None = None,  # where to write the page; None = nowhere

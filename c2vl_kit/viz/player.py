@@ -143,7 +143,7 @@ class PlayerMethods(ClipLibrary):
             return filmstrip(clip, moments, meta["prompts"] or None, width, by)
         return side_by_side([c for c, _ in shown], [m["title"] for _, m in shown], moments, width, by)
 
-# %% ../../nbs/viz/04_player.ipynb #15468ef5
+# %% ../../nbs/viz/04_player.ipynb #38a3e181
 def _proposed(player, proposal: Mapping):
     "What is assigned to a trait, or an InputError where the player could not show it."
     name, value = proposal["trait"].name, proposal["value"]
@@ -157,7 +157,7 @@ def _proposed(player, proposal: Mapping):
         one_of(value, choices[name], name)
     return value
 
-
+# %% ../../nbs/viz/04_player.ipynb #15468ef5
 @functools.cache
 def _player_class():
     guard = ("colour_by", "shown", "align", "scale", "front"), _proposed
