@@ -39,7 +39,7 @@ class LiveView:
             raise InputError(f"clip {lost[0]!r} has no label: give a label for every clip that is watched")
         self.clips, self.labels, self.every, self._pace = clips, labels, max(1, every), _Pace(clock)
         self.series, self.epoch, self.epochs = {}, 0, 0
-        self.note, self._widget = "waiting for the first epoch", None
+        self.note, self._shown = "waiting for the first epoch", None
 
     def __call__(self, trainer, record: dict) -> None:  # the trainer; the numbers of the epoch
         "One epoch is done; `knn` may be added to its numbers."
@@ -54,8 +54,10 @@ class LiveView:
         keys |= {"knn": None} if any("knn" in line for line in lines) else {}
         self.series = {k: [line.get(k, float("nan")) for line in lines] for k in keys}
         self.note = self._pace.note(trainer, self.epoch, self.epochs)
-        if self._widget is not None:
-            self._widget.value = self._repr_html_()
+        if self._shown is not None:
+            from IPython.display import HTML
+
+            self._shown.update(HTML(self._repr_html_()))
 
     def _repr_html_(self) -> str:
         panels = "".join(live_panel(k.replace("_", " "), v) for k, v in self.series.items())
@@ -64,11 +66,10 @@ class LiveView:
                 f"<div style='display:flex;flex-wrap:wrap;gap:8px;margin-top:6px'>{panels}</div></div>")
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
-        from ipywidgets import HTML
+        from IPython.display import HTML, display
 
-        self._widget = self._widget or HTML(self._repr_html_())
-        display(self._widget)
+        same = self._shown.display_id if self._shown else True  # wherever it was shown, it grows
+        self._shown = display(HTML(self._repr_html_()), display_id=same)
 
 # %% ../../nbs/viz/10_live.ipynb #b064555b
 class _Pace:
