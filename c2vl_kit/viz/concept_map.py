@@ -156,8 +156,8 @@ def as_column(
     words = ["" if v is None else str(v) for v in values]
     levels = levels_of(np.array([w for w in words if w] or [""]))
     code = {w: i for i, w in enumerate(levels)} | {"": NOWHERE}
-    return {"name": name, "kind": "category", "levels": levels}, np.array([code[w] for w in words],
-                                                                          dtype="<u2")
+    codes = np.array([code[w] for w in words], dtype="<u2")
+    return {"name": name, "kind": "category", "levels": levels}, codes
 
 # %% ../../nbs/viz/06_concept_map.ipynb #e2e1f508
 def pack_words(
@@ -248,24 +248,22 @@ def map_state(
     spaces,  # a ConceptSpace, or a mapping of names to Places, ConceptSpace, Features or (names, array)
     labels=None,
     clusters=None,  # columns "class" and "cluster": one per clip, or by name; clusters may be a number
-    split=None, loss=None,
-    epoch=None,  # columns "split", "loss" and "epoch": one per clip, or by name; a Split
+    split=None, loss=None, epoch=None,  # columns of that name: one per clip, or by name; a Split
     columns: Mapping | None = None,  # more columns by name
-    prompts=None,        # mapping name -> texts, or a PromptStore
-    clips=None,          # clips for the hover cards: a Store, a mapping by name, or a list
+    prompts=None,  # mapping name -> texts, or a PromptStore
+    clips=None,  # clips for the hover cards: a Store, a mapping by name, or a list
     *, colour_by: str | None = None, align: bool = True, seed: int = 0, height: int = 440, size: float = 0.0,
-    group: str = "",
-    prompt_mb: float = 12.0, card_mb: float = 2.0,
+    group: str = "", prompt_mb: float = 12.0, card_mb: float = 2.0,
 ) -> dict[str, Any]:  # plain values and bytes
     "All that a concept map shows; raises InputError where something cannot be shown."
     spaces = places(spaces, seed)
     names = list(dict.fromkeys(name for p in spaces.values() for name in p.names))
     if not 0 < len(names) <= MOST:
         raise InputError(f"a map holds 1 to {MOST:,} clips, got {len(names):,}; give a sample of them.")
-    clusters = _clusters(next(iter(spaces.values())), clusters, seed) if isinstance(clusters,
-                                                                                    int) else clusters
-    given = {"class": labels, "cluster": clusters, "split": split, "loss": loss,
-             "epoch": epoch} | dict(columns or {})
+    if isinstance(clusters, int):
+        clusters = _clusters(next(iter(spaces.values())), clusters, seed)
+    given = {"class": labels, "cluster": clusters, "split": split, "loss": loss, "epoch": epoch}
+    given |= dict(columns or {})
     made = [as_column(str(name), values, names) for name, values in given.items() if values is not None]
     facts, blocks = _blocks(made)
     colour_by = colour_by or (facts[0]["name"] if facts else "")
@@ -275,13 +273,11 @@ def map_state(
     return {
         "names": names, "spaces": [{"name": k, "note": _place_note(p, labels)} for k, p in spaces.items()],
         "positions": pack_positions(spaces, names, align), "columns": facts, "values": blocks,
-        **pack_words(prompts, names, prompt_mb),
-        **hover_cards(clips, names, card_mb), "colour_by": colour_by, "hidden": {}, "query": "",
-        "selection": [], "picked": [],
-        "hovered": "", "at": 0.0, "playing": False, "view": {}, "tool": "move", "show_names": True,
-        "size": float(size),
-        "height": int(height), "group": group, "asks": False, "asked": [], "fetched": {}, "fetched_data": b"",
-        "library": 0}
+        **pack_words(prompts, names, prompt_mb), **hover_cards(clips, names, card_mb),
+        "colour_by": colour_by, "hidden": {}, "query": "", "selection": [], "picked": [], "hovered": "",
+        "at": 0.0, "playing": False, "view": {}, "tool": "move", "show_names": True, "size": float(size),
+        "height": int(height), "group": group, "asks": False, "asked": [], "fetched": {},
+        "fetched_data": b"", "library": 0}
 
 # %% ../../nbs/viz/06_concept_map.ipynb #4ae3ac1c
 def _blocks(made: Sequence[tuple[dict, np.ndarray]]) -> tuple[list[dict], bytes]:
@@ -339,8 +335,8 @@ class _MapMethods:
     "What every map can do; traits of the same names as the state's entries are what it shows."
 
     def state(self) -> dict[str, Any]:  # what is shown now
-        return {name: getattr(self, name) for name in _TRAITS} | {"playing": False, "asks": False,
-                                                                  "asked": [], "hovered": ""}
+        own = {"playing": False, "asks": False, "asked": [], "hovered": ""}
+        return {name: getattr(self, name) for name in _TRAITS} | own
 
     def show(self, space: str):  # name of a space
         "Move the clips to where they lie in another space."

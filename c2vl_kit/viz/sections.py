@@ -77,7 +77,7 @@ def figure_svg(
     data = base64.b64encode(pixels.getvalue()).decode()
     return f"<img class='paper' alt='{escape(alt, quote=True)}' src='data:image/png;base64,{data}'>"
 
-# %% ../../nbs/viz/12_sections.ipynb #5f9f453a
+# %% ../../nbs/viz/12_sections.ipynb #880251c8
 def percent(
     score: Mapping,  # with "accuracy", 0 … 1
 ) -> str:
@@ -129,7 +129,7 @@ def headline_html(
     notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in m.strangers)
     return f"<p class='lead'>{escape(headline(m.results) or none)}</p>{notes}<div class='tiles'>{cells}</div>"
 
-# %% ../../nbs/viz/12_sections.ipynb #ab140c31
+# %% ../../nbs/viz/12_sections.ipynb #73662381
 def _score_tiles(rows) -> list[tuple[str, str]]:  # (number, words) of what was learnt
     tiles = []
     for r in rows:
@@ -144,7 +144,8 @@ def results_section(
     m: Material,
 ) -> str:  # HTML
     "The table, every row with a bar, and underneath what the numbers hang on."
-    rows = result_rows(m.need("results", "This run has no results yet: evaluate it, and make the report again."))
+    none = "This run has no results yet: evaluate it, and make the report again."
+    rows = result_rows(m.need("results", none))
     found = {t for r in rows for t in r["scores"]}
     tests = sorted(found, key=lambda t: ("official", "clean", t).index(t))
     sizes = {t: next(r["scores"][t]["clips"] for r in rows if t in r["scores"]) for t in tests}
@@ -170,7 +171,7 @@ def _row(r, tests) -> str:  # one row of the table, a bar under each number
     ours = " class=ours" if r["ours"] else ""
     return f"<tr{ours}><th scope='row'>{escape(r['words'])}{figure}</th>{cells}</tr>"
 
-# %% ../../nbs/viz/12_sections.ipynb #5cb0501b
+# %% ../../nbs/viz/12_sections.ipynb #673eccaa
 def _hang_on(m) -> str:  # seeds, split and store of the figures
     entry, config = m.results[0], m.run.config
     split = config.get("split") or {}
@@ -195,7 +196,7 @@ def clip_section(
     return (f"<p>{what}. {_words_about(m, m.answers(clip.name))}</p>"
             f"<figure><div class='halves'>{picture}</div></figure>{_said(m, clip)}")
 
-# %% ../../nbs/viz/12_sections.ipynb #dadcd86e
+# %% ../../nbs/viz/12_sections.ipynb #e4f04296
 def _said(m, clip) -> str:  # the sentences of the moments drawn, as a list
     if not m.answers(clip.name):
         why = m.missing.get("prompts") or "No description of this clip was found beside the run."
@@ -212,7 +213,7 @@ def _words_about(m, texts) -> str:  # how many sentences, and what they give awa
     said = (f"{len(texts)} sentences describe it, one per moment; pre-training sees them and never the class."
             if texts else "")
     if m.leakage:
-        shares = (f"{100 * share:.1f} % of the {escape(test)} test clips" for test, share in m.leakage.items())
+        shares = (f"{100 * share:.1f} % of the {escape(t)} test clips" for t, share in m.leakage.items())
         said += (" From the sentences alone, without any skeleton, a bag-of-words classifier names the class "
                  f"of {' and '.join(shares)}.")
     return said
@@ -234,7 +235,8 @@ def _halves(strip, width=960) -> str:
     head, body = inline_svg(strip.svg, strip.alt, "clip-").split("</title>", 1)
     box = re.compile(r"viewBox=(['\"])0 0 \S+ (\S+)\1")
     tall = box.search(head)[2]
-    left, right = (box.sub(f"viewBox='{x} 0 {width // 2} {tall}'", head) + "</title>" for x in (0, width // 2))
+    half = width // 2
+    left, right = (box.sub(f"viewBox='{x} 0 {half} {tall}'", head) + "</title>" for x in (0, half))
     drawing = f"<g id='clip-all'>{body.removesuffix('</svg>')}</g></svg>"
     return f"{left}{drawing}{right}<use href='#clip-all'/></svg>"
 
@@ -258,7 +260,8 @@ def map_section(
     store = m.need("store", "The store was not found beside the run, so the map cannot be coloured.")
     space = space.subset([n for n in space.names if n in store])
     if len(space) < 5:
-        raise Missing(f"The concept space shares {len(space)} clips with the store, which is too few for a map.")
+        raise Missing(f"The concept space shares {len(space)} clips with the store, "
+                      "which is too few for a map.")
     labels = store.labels[store.rows(space.names)]
     classes = np.array([store.label_names[i] if i >= 0 else "no label" for i in labels])
     xy = space.umap()
@@ -270,8 +273,8 @@ def map_section(
     for i, (how, fig) in enumerate(figures.items()):
         alt = f"UMAP of the concept space, {len(space)} clips, coloured by {how}"
         pictures += f"<div class='paper'>{figure_svg(fig, alt, f'map{i}-', themed=False)}</div>"
-    note = ("Each point is a clip, placed by its description: near means similar words. Class colours are for "
-            "the reader; nothing was trained on them. Where training and test clips cover the same ground, "
+    note = ("Each point is a clip, placed by its description: near means similar words. Class colours are "
+            "for the reader; nothing was trained on them. Where training and test clips cover the same ground, "
             "the words carry over.")
     return f"<figure><div class='two'>{pictures}</div><figcaption>{note}</figcaption></figure>"
 
@@ -356,7 +359,7 @@ def confusion_section(
     figure = f"<figure><div{wide}>{picture}</div><figcaption>{note}</figcaption></figure>"
     return f"<div class='sides'>{figure}<div>{_worst(counts, names)}</div></div>"
 
-# %% ../../nbs/viz/12_sections.ipynb #2d5490be
+# %% ../../nbs/viz/12_sections.ipynb #2d175cc2
 def _worst(counts, names, most=5) -> str:  # the largest confusions in words; "" where there is none
     off = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     np.fill_diagonal(off, 0)
@@ -386,7 +389,8 @@ def neighbours_section(
         query = f"<div class='query'>{_one(m, name, f'q{q}-')}</div>"
         out.append(f"<div class='near'>{query}<ol>{near}</ol></div>")
     return ("<p>First a clip, then those whose descriptions lie nearest to its own in the concept space. The "
-            "soft targets treat them as partly right; the tag says whether they deserve it.</p>" + "".join(out))
+            "soft targets treat them as partly right; the tag says whether they deserve it.</p>"
+            + "".join(out))
 
 # %% ../../nbs/viz/12_sections.ipynb #33cb2a00
 def _one(m, name, prefix, like=None, cosine=None) -> str:

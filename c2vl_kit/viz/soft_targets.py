@@ -391,8 +391,8 @@ class _HeatMethods:
     "What every heat-map can do; traits of the same names as the state's entries are what it shows."
 
     def state(self) -> dict[str, Any]:  # what is shown now
-        return {name: getattr(self, name) for name in _TRAITS} | {"playing": False, "asks": False,
-                                                                  "asked": [], "cell": {}}
+        own = {"playing": False, "asks": False, "asked": [], "cell": {}}
+        return {name: getattr(self, name) for name in _TRAITS} | own
 
     def play(self): self.playing = True
     def pause(self): self.playing = False
