@@ -246,7 +246,7 @@ def test_watch_interrupt_go_on_explore(browser, lab):  # noqa: F811
         assert "*" in tab.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-InputPrompt").inner_text()
         seen = tab.locator(".c2vl-training").inner_text()
         assert "of 1000" in seen and "interrupt whenever you like" in seen and "clips a second" in seen
-        panels = tab.locator(".c2vl-training svg").evaluate_all("all => all.map((e) => e.getAttribute('aria-label').split(':')[0])")
+        panels = tab.locator(".c2vl-training svg").evaluate_all("all => all.map((e) => e.getAttribute('aria-label').split(' from ')[0])")
         assert {"loss", "alpha", "knn", "scale language"} <= set(panels)
         picture(tab, "jupyterlab-live")
         tab.keyboard.press("Escape")

@@ -47,7 +47,7 @@ class Places:
             twice = next(name for name, count in Counter(self.names).items() if count > 1)
             raise InputError(f"clip {twice!r} is on the map twice; give every clip once.")
 
-# %% ../../nbs/viz/06_concept_map.ipynb #d3602541
+# %% ../../nbs/viz/06_concept_map.ipynb #7f23f24c
 def _one_place(given, seed: int) -> Places:  # given: Places, ConceptSpace, Features, or (names, (N, D) array)
     "Positions of one space."
     if isinstance(given, Places):
@@ -61,7 +61,7 @@ def _one_place(given, seed: int) -> Places:  # given: Places, ConceptSpace, Feat
                          f"{x.shape}.")
     return Places(names, x) if x.shape[1] == 2 else Places(names, umap_2d(x, seed), x)
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #d3602541
 def places(
     spaces,  # a ConceptSpace, or a mapping of names to Places, ConceptSpace, Features or (names, array)
     seed: int = 0,  # of the UMAPs
@@ -124,14 +124,14 @@ def pack_positions(
         out[k, [row[name] for name in place.names]] = np.rint(unit.clip(0, 1) * 65534)
     return out.tobytes()
 
-# %% ../../nbs/viz/06_concept_map.ipynb #936c05bb
+# %% ../../nbs/viz/06_concept_map.ipynb #6dd796b1
 def _is_number(name: str, known: list) -> bool:
     "Fractions are quantities, and so are whole numbers of many kinds, but for classes, clusters and splits."
     kind = np.asarray(known or [""]).dtype.kind
     many = len(set(known)) > 32 and name not in ("class", "cluster", "split")
     return kind == "f" or (kind in "iu" and (name == "loss" or many))
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #936c05bb
 def as_column(
     name: str,             # what the column is called
     values,                # one per clip in the order of `names`, a mapping by clip name, or a Split
@@ -156,8 +156,8 @@ def as_column(
     words = ["" if v is None else str(v) for v in values]
     levels = levels_of(np.array([w for w in words if w] or [""]))
     code = {w: i for i, w in enumerate(levels)} | {"": NOWHERE}
-    return {"name": name, "kind": "category", "levels": levels}, np.array([code[w] for w in words],
-                                                                          dtype="<u2")
+    codes = np.array([code[w] for w in words], dtype="<u2")
+    return {"name": name, "kind": "category", "levels": levels}, codes
 
 # %% ../../nbs/viz/06_concept_map.ipynb #e2e1f508
 def pack_words(
@@ -196,7 +196,7 @@ def few_moments(
     keep = there[np.unique(np.linspace(0, len(there) - 1, min(_MOMENTS, len(there))).round().astype(int))]
     return clip.replace(joints=clip.joints[keep], confidence=None, fps=clip.fps * len(keep) / clip.T)
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #1ba6004d
 def hover_cards(
     clips,                 # None, a Store or mapping by name, or clips
     names: Sequence[str],  # N clips
@@ -236,7 +236,7 @@ def serve_cards(
         widget.asks = True
         widget.observe(answer, "asked")
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #26022659
 def loader_of(
     clips,  # a Store or mapping by name, or clips, or None
 ) -> Callable[[str], Clip] | None:
@@ -248,24 +248,22 @@ def map_state(
     spaces,  # a ConceptSpace, or a mapping of names to Places, ConceptSpace, Features or (names, array)
     labels=None,
     clusters=None,  # columns "class" and "cluster": one per clip, or by name; clusters may be a number
-    split=None, loss=None,
-    epoch=None,  # columns "split", "loss" and "epoch": one per clip, or by name; a Split
+    split=None, loss=None, epoch=None,  # columns of that name: one per clip, or by name; a Split
     columns: Mapping | None = None,  # more columns by name
-    prompts=None,        # mapping name -> texts, or a PromptStore
-    clips=None,          # clips for the hover cards: a Store, a mapping by name, or a list
+    prompts=None,  # mapping name -> texts, or a PromptStore
+    clips=None,  # clips for the hover cards: a Store, a mapping by name, or a list
     *, colour_by: str | None = None, align: bool = True, seed: int = 0, height: int = 440, size: float = 0.0,
-    group: str = "",
-    prompt_mb: float = 12.0, card_mb: float = 2.0,
+    group: str = "", prompt_mb: float = 12.0, card_mb: float = 2.0,
 ) -> dict[str, Any]:  # plain values and bytes
     "All that a concept map shows; raises InputError where something cannot be shown."
     spaces = places(spaces, seed)
     names = list(dict.fromkeys(name for p in spaces.values() for name in p.names))
     if not 0 < len(names) <= MOST:
         raise InputError(f"a map holds 1 to {MOST:,} clips, got {len(names):,}; give a sample of them.")
-    clusters = _clusters(next(iter(spaces.values())), clusters, seed) if isinstance(clusters,
-                                                                                    int) else clusters
-    given = {"class": labels, "cluster": clusters, "split": split, "loss": loss,
-             "epoch": epoch} | dict(columns or {})
+    if isinstance(clusters, int):
+        clusters = _clusters(next(iter(spaces.values())), clusters, seed)
+    given = {"class": labels, "cluster": clusters, "split": split, "loss": loss, "epoch": epoch}
+    given |= dict(columns or {})
     made = [as_column(str(name), values, names) for name, values in given.items() if values is not None]
     facts, blocks = _blocks(made)
     colour_by = colour_by or (facts[0]["name"] if facts else "")
@@ -275,15 +273,13 @@ def map_state(
     return {
         "names": names, "spaces": [{"name": k, "note": _place_note(p, labels)} for k, p in spaces.items()],
         "positions": pack_positions(spaces, names, align), "columns": facts, "values": blocks,
-        **pack_words(prompts, names, prompt_mb),
-        **hover_cards(clips, names, card_mb), "colour_by": colour_by, "hidden": {}, "query": "",
-        "selection": [], "picked": [],
-        "hovered": "", "at": 0.0, "playing": False, "view": {}, "tool": "move", "show_names": True,
-        "size": float(size),
-        "height": int(height), "group": group, "asks": False, "asked": [], "fetched": {}, "fetched_data": b"",
-        "library": 0}
+        **pack_words(prompts, names, prompt_mb), **hover_cards(clips, names, card_mb),
+        "colour_by": colour_by, "hidden": {}, "query": "", "selection": [], "picked": [], "hovered": "",
+        "at": 0.0, "playing": False, "view": {}, "tool": "move", "show_names": True, "size": float(size),
+        "height": int(height), "group": group, "asks": False, "asked": [], "fetched": {},
+        "fetched_data": b"", "library": 0}
 
-# %% ../../nbs/viz/06_concept_map.ipynb #c6541199
+# %% ../../nbs/viz/06_concept_map.ipynb #4ae3ac1c
 def _blocks(made: Sequence[tuple[dict, np.ndarray]]) -> tuple[list[dict], bytes]:
     "Columns behind one another, each on a multiple of four bytes."
     facts, blocks, at = [], [], 0
@@ -294,7 +290,7 @@ def _blocks(made: Sequence[tuple[dict, np.ndarray]]) -> tuple[list[dict], bytes]
         at += len(blocks[-1])
     return facts, b"".join(blocks)
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #66d1b029
 def _clusters(place: Places, k: int, seed: int) -> dict[str, str]:  # clip name -> "cluster 1" …
     "k-means of a space's vectors, or of its positions where it has none."
     from sklearn.cluster import KMeans
@@ -304,7 +300,7 @@ def _clusters(place: Places, k: int, seed: int) -> dict[str, str]:  # clip name 
     found = KMeans(k, n_init=3, random_state=seed).fit_predict(np.asarray(x, np.float64))
     return {name: f"cluster {c + 1}" for name, c in zip(place.names, found)}
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #c6541199
 def _place_note(place: Places, labels) -> str:
     "The number beside the picture, where vectors and classes are known and the pairs are not too many."
     if place.note or place.x is None or len(place.names) > 10_000 or not isinstance(labels, Mapping):
@@ -339,8 +335,8 @@ class _MapMethods:
     "What every map can do; traits of the same names as the state's entries are what it shows."
 
     def state(self) -> dict[str, Any]:  # what is shown now
-        return {name: getattr(self, name) for name in _TRAITS} | {"playing": False, "asks": False,
-                                                                  "asked": [], "hovered": ""}
+        own = {"playing": False, "asks": False, "asked": [], "hovered": ""}
+        return {name: getattr(self, name) for name in _TRAITS} | own
 
     def show(self, space: str):  # name of a space
         "Move the clips to where they lie in another space."
@@ -365,7 +361,7 @@ class _MapMethods:
         "The map as a small page inside a notebook, for readers on the web."
         return InlinePage(map_page(self.state(), heading=False), height or self.height + 130, "concept map")
 
-# %% ../../nbs/viz/06_concept_map.ipynb #0da3a5b4
+# %% ../../nbs/viz/06_concept_map.ipynb #30506c91
 def _proposed(the_map, proposal: Mapping):
     "The column to colour by, or an InputError where the map has no such column."
     known = [c["name"] for c in the_map.columns]
@@ -373,13 +369,13 @@ def _proposed(the_map, proposal: Mapping):
         raise InputError(f"the map has no column {proposal['value']!r}; it has {', '.join(known) or 'none'}.")
     return proposal["value"]
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #151f6535
 @functools.cache
 def _map_class():
     instead, guard = "map_page(map_state(space), path)", (("colour_by",), _proposed)
     return widget_class(ConceptMap, "concept_map", (_MapMethods,), _TRAITS, instead, guard)
 
-
+# %% ../../nbs/viz/06_concept_map.ipynb #0da3a5b4
 def ConceptMap(
     spaces,  # a ConceptSpace, or a mapping of names to Places, ConceptSpace, Features or (names, array)
     labels=None, clusters=None, split=None, loss=None, epoch=None,  # see `map_state`

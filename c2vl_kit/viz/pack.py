@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from ..core import InputError, unmasked
 from ..data.transforms import join_tracks
+from ..drawing import viewpoint
 from ..skeleton import Clip, Layout, facing, interpolate_missing
 
 # %% ../../nbs/viz/02_pack.ipynb #0a2c9277
@@ -30,10 +31,10 @@ def filled(
     seen = np.where(mask, SEEN, np.where(there, GUESSED, NOTHING)).astype(np.uint8)
     return np.where((seen > 0)[..., None], x, 0).astype(np.float64), seen
 
-
+# %% ../../nbs/viz/02_pack.ipynb #25d0b1af
 def to_int16(
-    x: np.ndarray,     # values; NaN where there is none
-    lo, hi,            # the range that is kept, numbers or (3,) arrays
+    x: np.ndarray,  # values; NaN where there is none
+    lo, hi,  # the range that is kept, numbers or (3,) arrays
 ) -> np.ndarray:  # int16 of the same shape: -32767 is lo, 32767 is hi, -32768 is "none"
     "Numbers in 65,535 steps."
     wide = np.where(np.asarray(hi) > lo, np.asarray(hi) - lo, 1.0)
@@ -47,47 +48,40 @@ def layout_facts(
     "What the browser needs to know of a layout."
     side = {l: "left" for l, _ in layout.pairs} | {r: "right" for _, r in layout.pairs}
     part = {v: name for name, joints in layout.parts.items() for v in joints}
-    ends = [end for s in ("left", "right")
-            for limb in ("hand", "foot") if layout.answers(end := f"{s} {limb}")]
+    ends = [f"{s} {limb}" for s in ("left", "right") for limb in ("hand", "foot")]
     return {"name": layout.name, "joints": list(layout.joints), "parents": list(layout.parents),
             "centre": layout.centre,
             "head": layout.point("head")[0] if layout.answers("head") else -1,
-            "tips": sorted({layout.point(end)[0] for end in ends}),
+            "tips": sorted({layout.point(end)[0] for end in ends if layout.answers(end)}),
             "side": [side.get(v, "trunk") for v in range(layout.V)],
             "part": [part[v] for v in range(layout.V)]}
 
-
+# %% ../../nbs/viz/02_pack.ipynb #a0e81c35
 def front_of(
     clip: Clip,
 ) -> list[float]:  # unit (x, z): where the first viewer stands
     "Before the first body; for two bodies apart, across the line between them."
     hips = clip.joints[:, :2, list(clip.layout.middle)].mean(axis=2)[..., [0, 2]]
-    front = facing(clip.joints, clip.layout)
-    front = np.array([0.0, -1.0]) if front is None else front  # without an answer: a camera at the origin
-    both = ~np.isnan(hips).any(axis=(1, 2)) if clip.M > 1 else np.zeros(clip.T, dtype=bool)
-    if both.any() and np.hypot(*(apart := (hips[both, 1] - hips[both, 0]).mean(axis=0))) > 0.3:
-        across = np.array([-apart[1], apart[0]]) / np.hypot(*apart)
-        front = across if across @ front + 1e-6 * across[1] >= 0 else -across
+    front = viewpoint(facing(clip.joints, clip.layout), hips, turn=0)
     return [round(float(x), 6) for x in front]
 
 # %% ../../nbs/viz/02_pack.ipynb #adf9ebfa
 def clip_facts(
-    clip: Clip,               # as it was recorded
+    clip: Clip,  # as it was recorded
     frames: int | None = None,  # how many of its frames are shown; None = all
 ) -> str:  # class, who, how long and how fast
     "The line under a title."
-    words = [clip.label_name or "",
-             *(f"{f} {getattr(clip, f)}" for f in ("subject", "camera") if getattr(clip, f) is not None),
+    known = {field: getattr(clip, field) for field in ("subject", "camera")}
+    words = [clip.label_name or "", *(f"{field} {n}" for field, n in known.items() if n is not None),
              f"{clip.seconds:.2f} s at {clip.fps:g} fps",
              f"{frames} of {clip.T} frames" if frames and frames < clip.T else ""]
     return " · ".join(word for word in words if word)
 
-
+# %% ../../nbs/viz/02_pack.ipynb #9e2b7f65
 def pack_clips(
-    clips: Sequence[Clip],                       # clips of any layouts and lengths
-    titles: Sequence[str] | None = None,         # one per clip; None = the clips' names
-    prompts: Sequence[Sequence[str]]
-    | None = None,  # texts evenly spread over each clip, an empty list for none
+    clips: Sequence[Clip],  # clips of any layouts and lengths
+    titles: Sequence[str] | None = None,  # one per clip; None = the clips' names
+    prompts: Sequence[Sequence[str]] | None = None,  # texts spread over each clip, an empty list for none
     facts: Sequence[str] | None = None,  # a line under each title; None = from the clips, see `clip_facts`
 ) -> dict[str, Any]:  # "metas" and "layouts" (plain lists and numbers) and "data" (bytes)
     "Clips as the browser takes them; raises InputError for a clip that cannot be drawn."
@@ -95,8 +89,8 @@ def pack_clips(
     for i, clip in enumerate(clips):
         x, seen = filled(clip.check())
         known = x[seen > 0]
-        middle, step = (known.max(0) + known.min(0)) / 2, max(float(np.ptp(known, axis=0).max()),
-                                                              1e-9) / 65534
+        middle, size = (known.max(0) + known.min(0)) / 2, float(np.ptp(known, axis=0).max())
+        step = max(size, 1e-9) / 65534
         if clip.layout not in layouts:
             layouts.append(clip.layout)
         block = np.rint((x - middle) / step).clip(-32767, 32767).astype("<i2").tobytes() + seen.tobytes()
@@ -104,8 +98,7 @@ def pack_clips(
         metas.append({"name": str(clip.name), "title": str(titles[i]) if titles else str(clip.name),
                       "T": clip.T, "M": clip.M, "V": clip.V, "fps": float(clip.fps), "at": at, "step": step,
                       "offset": middle.tolist(), "layout": layouts.index(clip.layout),
-                      "front": front_of(clip),
-                      "facts": facts[i] if facts else clip_facts(clip),
+                      "front": front_of(clip), "facts": facts[i] if facts else clip_facts(clip),
                       "prompts": list(prompts[i]) if prompts else []})
         at += len(blocks[-1])
     return {"metas": metas, "layouts": [layout_facts(layout) for layout in layouts], "data": b"".join(blocks)}
@@ -115,15 +108,14 @@ def pack_clips(
 class Scalar:
     "Numbers that can colour a clip."
     values: np.ndarray  # (T, M, V), or (T, V) or (V,) for all bodies and moments; NaN where there is none
-    unit: str = ""      # shown beside the number, e.g. "m/s"
-    limits: tuple[float,
-                  float] | None = None  # ends of the colour bar; None = the smallest and the largest number
+    unit: str = ""  # shown beside the number, e.g. "m/s"
+    limits: tuple[float, float] | None = None  # ends of the colour bar; None = smallest and largest number
 
-
+# %% ../../nbs/viz/02_pack.ipynb #805564d6
 def for_joints(
-    scalar,      # a Scalar or an array
+    scalar,  # a Scalar or an array
     clip: Clip,  # the clip that it colours
-    name: str,   # what it is called, for the error
+    name: str,  # what it is called, for the error
 ) -> np.ndarray:  # (T, M, V) float64
     "Numbers for every joint of `clip`; raises InputError where the shapes do not fit."
     x = unmasked(getattr(scalar, "values", scalar)).astype(np.float64)
@@ -131,8 +123,8 @@ def for_joints(
     try:
         return np.broadcast_to(wide, (clip.T, clip.M, clip.V))
     except ValueError:
-        raise InputError(f"{name!r} has shape {x.shape} and clip {clip.name!r} needs (T, M, V) = "
-                         f"{(clip.T, clip.M, clip.V)}; "
+        shape = (clip.T, clip.M, clip.V)
+        raise InputError(f"{name!r} has shape {x.shape} and clip {clip.name!r} needs (T, M, V) = {shape}; "
                          "give one number for each frame, body and joint.") from None
 
 # %% ../../nbs/viz/02_pack.ipynb #83b617b6
@@ -144,9 +136,9 @@ def joint_speed(
     step = np.gradient(x, axis=0) if clip.T > 1 else np.zeros_like(x)
     return Scalar(np.linalg.norm(step, axis=-1) * clip.fps, "m/s")
 
-
+# %% ../../nbs/viz/02_pack.ipynb #fdaba502
 def joint_error(
-    clip: Clip,       # the clip to judge
+    clip: Clip,  # the clip to judge
     reference: Clip,  # what it should be: the same frames, bodies and joints
 ) -> Scalar:  # (T, M, V) metres
     "How far every joint is from where it should be; raises InputError when the clips do not match."
@@ -173,37 +165,42 @@ def of_clip(
 
 # %% ../../nbs/viz/02_pack.ipynb #be73507a
 def pack_scalars(
-    clips: Sequence[Clip],      # the player's clips
+    clips: Sequence[Clip],  # the player's clips
     scalars: Mapping[str, Any],  # name -> Scalar or array, a list in the clips' order, or a mapping by name
 ) -> dict[str, Any]:  # "scalars" (plain) and "values" (bytes)
     "Colourings as the browser takes them; raises InputError on a bad name or shape."
-    scalars, plain, blocks = dict(scalars), [], []
+    scalars, plain, data = dict(scalars), [], b""
     if any(c.confidence is not None for c in clips):
         seen = [None if c.confidence is None else Scalar(c.confidence) for c in clips]
         scalars.setdefault("confidence", seen)
     for name, given in scalars.items():
         if name in COLOURINGS:
-            raise InputError(f"a scalar cannot be called {name!r}, which is a colouring of its own; give it "
-                             f"another name.")
+            raise InputError(f"a scalar cannot be called {name!r}, which is a colouring of its own; "
+                             "give it another name.")
         entries = {i: e for i, c in enumerate(clips) if (e := of_clip(given, i, c)) is not None}
         values = {i: for_joints(e, clips[i], name) for i, e in entries.items()}
-        known = np.concatenate([v[np.isfinite(v)] for v in values.values()] or [np.zeros(0)])
-        ends = [float(known.min()),
-                float(known.max())] if len(known) else [0.0, 1.0]  # limits are for the eye alone
-        lo, hi = next((e.limits for e in entries.values() if getattr(e, "limits", None)), ends)
-        if both := lo < 0 < hi:
-            lo, hi = -max(-lo, hi), max(-lo, hi)
-        at = {str(i): sum(map(len, blocks)) + 2 * sum(v.size for j, v in values.items() if j < i)
-              for i in values}
-        blocks += [to_int16(v, *ends).tobytes() for _, v in sorted(values.items())]
+        ends, colours = _colour_bar(entries.values(), values.values())
+        at = {}
+        for i, v in values.items():
+            at[str(i)] = len(data)
+            data += to_int16(v, *ends).tobytes()
         unit = next((e.unit for e in entries.values() if getattr(e, "unit", "")), "")
-        plain.append({"name": str(name), "unit": unit, "lo": float(lo), "hi": float(hi), "ends": ends,
-                      "scale": "diverging" if both else "viridis", "clips": at})
-    return {"scalars": plain, "values": b"".join(blocks)}
+        plain.append({"name": str(name), "unit": unit, "ends": ends, "clips": at, **colours})
+    return {"scalars": plain, "values": data}
+
+# %% ../../nbs/viz/02_pack.ipynb #ad550056
+def _colour_bar(entries: Iterable, values: Iterable[np.ndarray]) -> tuple[list[float], dict]:
+    "Range of the numbers, and ends and kind of the colour bar; limits are for the eye alone."
+    known = np.concatenate([v[np.isfinite(v)] for v in values] or [np.zeros(0)])
+    ends = [float(known.min()), float(known.max())] if len(known) else [0.0, 1.0]
+    lo, hi = next((e.limits for e in entries if getattr(e, "limits", None)), ends)
+    if both := lo < 0 < hi:
+        lo, hi = -max(-lo, hi), max(-lo, hi)
+    return ends, {"lo": float(lo), "hi": float(hi), "scale": "diverging" if both else "viridis"}
 
 # %% ../../nbs/viz/02_pack.ipynb #99fb9b2b
 def texts_of(
-    prompts,               # None, mapping name -> texts or one text, or a PromptStore
+    prompts,  # None, mapping name -> texts or one text, or a PromptStore
     names: Sequence[str],  # N clips
 ) -> list[list[str]]:  # texts of each by moment, "" where it has none; [] where nothing was said at all
     "What was said of each clip, moment by moment."
@@ -212,16 +209,16 @@ def texts_of(
     said: dict[str, dict[int, list[str]]] = {n: {} for n in names}
     for p in prompts if hasattr(prompts, "__iter__") else [prompts]:
         if not hasattr(p, "moment"):
-            raise InputError(f"prompts are a mapping of clip name to texts, or a PromptStore, got "
-                             f"{type(prompts).__name__}.")
+            raise InputError("prompts are a mapping of clip name to texts, or a PromptStore, "
+                             f"got {type(prompts).__name__}.")
         if p.clip in said:
             said[p.clip].setdefault(p.moment, []).extend([p.answer] if p.answer.strip() else [])
     return [[" · ".join(m.get(i, ())) for i in range(max(m) + 1)] if any(m.values()) else []
             for m in map(said.get, names)]
 
-
+# %% ../../nbs/viz/02_pack.ipynb #978ee27b
 def texts_at_clips(
-    prompts,                # also: texts of the only clip, or one list per clip
+    prompts,  # also: texts of the only clip, or one list per clip
     clips: Sequence[Clip],  # the player's clips
 ) -> list[list[str]]:  # as `texts_of`
     "The same for clips at hand; raises InputError where prompts belong to no clip in particular."
@@ -251,7 +248,7 @@ def one_of(
         raise InputError(f"unknown {what} {value!r}; choose one of {', '.join(map(str, choices))}.")
     return value
 
-
+# %% ../../nbs/viz/02_pack.ipynb #0090934a
 def camera_of(
     view: str | Mapping,  # a name of VIEWS, or some of the settings
 ) -> dict:  # yaw and pitch in degrees, zoom, pan in shares of the picture
@@ -263,6 +260,34 @@ def camera_of(
     for key in view:
         one_of(key, camera, "camera setting")
     return {**camera, **view}
+
+# %% ../../nbs/viz/02_pack.ipynb #5a02f760
+def player_state(
+    clips: Clip | Iterable[Clip],  # the clips a player knows
+    titles: Sequence[str] | None = None,  # see `SkeletonPlayer` for this and what follows
+    prompts=None, scalars: Mapping[str, Any] | None = None, shown: int | Sequence[int] | None = None, *,
+    view: str | Mapping = "three-quarter", colour_by: str = "side", speed: float = 1.0, loop: bool = True,
+    trails: int = 0, trail_joints: Sequence[int] = (), ghosts: int = 0, grid: bool = True,
+    follow: bool = False, smooth: bool = True, align: str = "seconds", scale: str = "auto",
+    front: str = "body", height: int = 360, group: str = "", facts: Sequence[str] | None = None,
+) -> dict[str, Any]:  # plain values, and bytes under "data" and "values"
+    "All that a player shows; raises InputError where something cannot be shown."
+    state = _library(clips, titles, prompts, scalars, facts)
+    n = len(state["metas"])
+    shown = range(n if n <= 4 else 1) if shown is None else [shown] if isinstance(shown, int) else shown
+    shown = list(shown)
+    if not shown or not all(0 <= i < n for i in shown):
+        raise InputError(f"shown = {shown} names clips that are not there; give numbers in 0..{n - 1}.")
+    if not speed > 0:
+        raise InputError(f"a player cannot run at speed {speed}; give a positive number, e.g. 0.25 … 4.")
+    one_of(colour_by, (*COLOURINGS, *(s["name"] for s in state["scalars"])), "colouring")
+    return state | {
+        "shown": shown, "camera": camera_of(view), "colour_by": colour_by, "speed": float(speed),
+        "loop": loop, "trails": int(trails), "trail_joints": list(trail_joints), "ghosts": int(ghosts),
+        "grid": grid, "follow": follow, "smooth": smooth, "hidden": [], "picked": {},
+        "align": one_of(align, ALIGN, "alignment"), "scale": one_of(scale, SCALES, "scale"),
+        "front": one_of(front, FRONTS, "front"), "height": int(height), "group": group,
+        "frame": 0, "playing": False, "wanted": [], "library": 0, "key": uuid.uuid4().hex}
 
 # %% ../../nbs/viz/02_pack.ipynb #f8790fe9
 _MOST_MB = 64
@@ -276,44 +301,11 @@ def _library(clips, titles, prompts, scalars, facts) -> dict[str, Any]:  # the e
     titles = [titles] if isinstance(titles, str) else titles
     if titles is not None and len(titles) != len(clips):
         raise InputError(f"got {len(titles)} titles for {len(clips)} clips; give one for each.")
-    clips = clips if scalars else list(map(join_tracks,
-                                           clips))  # numbers of your own belong to the bodies as they are
-    packed = pack_clips(clips, titles, texts_at_clips(prompts, clips), facts) | pack_scalars(clips,
-                                                                                             scalars or {})
+    if not scalars:  # numbers of your own belong to the bodies as they are
+        clips = list(map(join_tracks, clips))
+    packed = pack_clips(clips, titles, texts_at_clips(prompts, clips), facts)
+    packed |= pack_scalars(clips, scalars or {})
     if (size := len(packed["data"]) / 1e6) > _MOST_MB:
-        raise InputError(f"{len(clips)} clips take {size:.0f} MB and a player holds {_MOST_MB}; give fewer "
-                         f"clips, "
-                         "and loader=store.__getitem__ for the others.")
+        raise InputError(f"{len(clips)} clips take {size:.0f} MB and a player holds {_MOST_MB}; "
+                         "give fewer clips, and loader=store.__getitem__ for the others.")
     return packed
-
-# %% ../../nbs/viz/02_pack.ipynb #5a02f760
-def player_state(
-    clips: Clip | Iterable[Clip],  # the clips a player knows
-    titles: Sequence[str] | None = None,  # see `SkeletonPlayer` for this and what follows
-    prompts=None, scalars: Mapping[str, Any] | None = None, shown: int | Sequence[int] | None = None, *,
-    view: str | Mapping = "three-quarter", colour_by: str = "side", speed: float = 1.0, loop: bool = True,
-    trails: int = 0,
-    trail_joints: Sequence[int] = (), ghosts: int = 0, grid: bool = True, follow: bool = False,
-    smooth: bool = True,
-    align: str = "seconds", scale: str = "auto", front: str = "body", height: int = 360, group: str = "",
-    facts: Sequence[str] | None = None,
-) -> dict[str, Any]:  # plain values, and bytes under "data" and "values"
-    "All that a player shows; raises InputError where something cannot be shown."
-    state = _library(clips, titles, prompts, scalars, facts)
-    n = len(state["metas"])
-    shown = list(range(n if n <= 4 else 1)) if shown is None else [shown] if isinstance(shown,
-                                                                                        int) else list(shown)
-    if not shown or not all(0 <= i < n for i in shown):
-        raise InputError(f"shown = {shown} names clips that are not there; give numbers in 0..{n - 1}.")
-    if not speed > 0:
-        raise InputError(f"a player cannot run at speed {speed}; give a positive number, e.g. 0.25 … 4.")
-    one_of(colour_by, (*COLOURINGS, *(s["name"] for s in state["scalars"])), "colouring")
-    return state | {
-        "shown": shown, "camera": camera_of(view), "colour_by": colour_by, "speed": float(speed),
-        "loop": loop, "trails": int(trails),
-        "trail_joints": list(trail_joints), "ghosts": int(ghosts), "grid": grid, "follow": follow,
-        "smooth": smooth,
-        "hidden": [], "picked": {}, "align": one_of(align, ALIGN, "alignment"),
-        "scale": one_of(scale, SCALES, "scale"),
-        "front": one_of(front, FRONTS, "front"), "height": int(height), "group": group,
-        "frame": 0, "playing": False, "wanted": [], "library": 0, "key": uuid.uuid4().hex}

@@ -106,10 +106,9 @@ _TRAITS = dict(
 class PlayerMethods(ClipLibrary):
     "Start, stop, look, show, and the ways out of the notebook."
 
-    def state(self) -> dict[str,
-                            Any]:  # what is shown now, as `player_state` makes it, with a clock of its own
-        return {name: getattr(self, name) for name in _TRAITS} | {"playing": False, "wanted": [],
-                                                                  "key": uuid.uuid4().hex}
+    def state(self) -> dict[str, Any]:  # what is shown now, as of `player_state`, with a clock of its own
+        own = {"playing": False, "wanted": [], "key": uuid.uuid4().hex}
+        return {name: getattr(self, name) for name in _TRAITS} | own
 
     def play(self): self.playing = True
     def pause(self): self.playing = False
@@ -143,7 +142,7 @@ class PlayerMethods(ClipLibrary):
             return filmstrip(clip, moments, meta["prompts"] or None, width, by)
         return side_by_side([c for c, _ in shown], [m["title"] for _, m in shown], moments, width, by)
 
-# %% ../../nbs/viz/04_player.ipynb #15468ef5
+# %% ../../nbs/viz/04_player.ipynb #38a3e181
 def _proposed(player, proposal: Mapping):
     "What is assigned to a trait, or an InputError where the player could not show it."
     name, value = proposal["trait"].name, proposal["value"]
@@ -157,7 +156,7 @@ def _proposed(player, proposal: Mapping):
         one_of(value, choices[name], name)
     return value
 
-
+# %% ../../nbs/viz/04_player.ipynb #15468ef5
 @functools.cache
 def _player_class():
     guard = ("colour_by", "shown", "align", "scale", "front"), _proposed
@@ -170,20 +169,17 @@ def SkeletonPlayer(
     titles: Sequence[str] | None = None,  # one per clip; None = the clips' names
     prompts=None,  # texts of the one clip, one list per clip, a mapping by name, or a PromptStore
     scalars: Mapping[str, Any] | None = None,  # name -> Scalar or (T, M, V) array, or one per clip
-    shown: int | Sequence[int]
-    | None = None,  # which stand side by side; None = all up to four, else the first
-    loader: Callable[[str], Clip]
-    | None = None,  # gives clips by name that the player lacks, e.g. store.__getitem__
+    shown: int | Sequence[int] | None = None,  # which stand side by side; None = all up to four, else one
+    loader: Callable[[str], Clip] | None = None,  # gives clips the player lacks, e.g. store.__getitem__
     **how,  # what the picture looks like, see `player_state`: view, colour_by, speed, loop, height …
 ):  # a widget: play, pause, look, show, load, to_html, inline, to_gif, to_mp4, filmstrip
     "Play skeleton clips; raises InputError where something given cannot be shown."
     clips = [clips] if isinstance(clips, Clip) else list(clips)
-    prompts = prompts if prompts is None or isinstance(prompts,
-                                                       Mapping) or hasattr(prompts,
-                                                                           "names") else list(prompts)
+    if not (prompts is None or isinstance(prompts, Mapping) or hasattr(prompts, "names")):
+        prompts = list(prompts)
     widget = _player_class()(**player_state(clips, titles, prompts, scalars, shown, **how))
-    widget._clips, widget._given, widget._loader = clips, by_clip_name(clips, titles, prompts,
-                                                                       scalars), loader
+    widget._clips, widget._loader = clips, loader
+    widget._given = by_clip_name(clips, titles, prompts, scalars)
     if loader is not None:
         widget.observe(lambda change: change["new"] and widget._fetch(change["new"]), "wanted")
     return widget

@@ -16,8 +16,7 @@ from ..concepts.space import ConceptSpace, umap_2d
 from ..core import InputError
 
 # %% ../../nbs/viz/05_plots.ipynb #191ba0ab
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
-           "#66727f")  # Okabe–Ito, for a white ground
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#66727f")  # Okabe–Ito
 _MARKERS = "osD^vPX*<>ph"
 
 
@@ -50,7 +49,7 @@ def as_words(
                          "give one per clip, in the order of the names")
     return np.array([str(v) for v in values])
 
-
+# %% ../../nbs/viz/05_plots.ipynb #5b52b3f5
 def levels_of(
     column: np.ndarray,  # (N,) str
 ) -> list[str]:  # what stands in the legend
@@ -63,12 +62,11 @@ def split_groups(
     names: Sequence[str],  # N clip names
 ) -> list[str]:  # N words: "train", "test", "test, also in training", "neither"
     "Which side of a split each clip is on."
-    train, official = set(split.train), set(split.tests.get("official")
-                                            or [n for names in split.tests.values() for n in names])
-    clean = set(split.tests.get("clean", official))
-    side = (lambda n: "train" if n in train else "test" if n in clean else "test, also in training"
-            if n in official else "neither")
-    return [side(name) for name in names]
+    tests, train = split.tests, set(split.train)
+    official = set(tests.get("official") or [n for names in tests.values() for n in names])
+    clean = set(tests.get("clean", official))
+    tested = lambda n: "test, also in training" if n in official else "neither"
+    return ["train" if n in train else "test" if n in clean else tested(n) for n in names]
 
 # %% ../../nbs/viz/05_plots.ipynb #00960686
 def neighbour_share(
@@ -82,7 +80,7 @@ def neighbour_share(
         return float("nan")
     x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
     hits = 0
-    for start in range(0, len(x), 1024):  # a block of rows at a time, so that 50,000 clips fit in memory
+    for start in range(0, len(x), 1024):
         cosine = x[start : start + 1024] @ x.T
         cosine[np.arange(len(cosine)), np.arange(start, start + len(cosine))] = -np.inf
         hits += (labels[cosine.argmax(1)] == labels[start : start + 1024]).sum()
@@ -129,49 +127,6 @@ def shorten(
     "Cut a long class name."
     return name if len(name) <= most else name[:most - 1].rstrip() + "…"
 
-# %% ../../nbs/viz/05_plots.ipynb #81c842c3
-def _points(
-    ax,  # matplotlib Axes
-    xy: np.ndarray,  # (N, 2)
-    column: np.ndarray,  # (N,) str
-    looks: Mapping[str, tuple[str, str, bool]],  # word → colour, marker, filled?
-):
-    "Scatter, one series per word; no axes, since a UMAP's axes mean nothing."
-    size = float(np.clip(15000 / len(xy), 10, 42))
-    for word, (colour, marker, filled) in looks.items():
-        here = column == word
-        ax.scatter(*xy[here].T, s=size, marker=marker, facecolors=colour if filled else "none",
-                   edgecolors="none" if filled else colour, linewidths=0.8, alpha=0.8,
-                   label=f"{shorten(word)} ({here.sum()})", rasterized=True)
-    ax.set(xticks=[], yticks=[])
-    ax.margins(0.06)
-    ax.spines[:].set_color("#d5dbe1")
-
-
-
-def _name_clusters(
-    ax,  # matplotlib Axes, points already drawn
-    xy: np.ndarray,  # (N, 2)
-    column: np.ndarray,  # (N,) str
-    levels: Sequence[str],  # words to write
-    panel: float,  # panel width, inches
-):
-    "Write each class's name at its medoid, or beside it with a thin line where names would overlap."
-    from matplotlib.patheffects import withStroke
-
-    points = 8 if len(levels) <= 16 else 7
-    low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
-    home = (np.stack([medoid(xy[column == word]) for word in levels]) - low) / (high - low)
-    words = [shorten(word) for word in levels]
-    size = np.array([[(0.56 * len(word) + 0.8) * points, 1.45 * points] for word in words]) / 72 / panel
-    above = home + [0, 0.03]  # beside the points, not on them
-    for word, spot, at in zip(words, home, spread_labels(above, size), strict=True):
-        if np.abs(spot - at).max() > 0.045:
-            ax.plot(*zip(spot, at, strict=True), transform=ax.transAxes, color="#66727f", lw=0.5, zorder=3)
-        ax.text(*at, word, transform=ax.transAxes, ha="center", va="center", fontsize=points, color="#1d2733",
-                zorder=4,
-                path_effects=[withStroke(linewidth=2.4, foreground="white", alpha=0.9)])
-
 # %% ../../nbs/viz/05_plots.ipynb #84994806
 def map_figure(
     xy: np.ndarray,  # (N, 2) positions
@@ -204,14 +159,55 @@ def map_figure(
         fig.suptitle("\n".join(filter(None, (title, note))), fontsize=10, x=0.01, ha="left")
     return fig
 
+# %% ../../nbs/viz/05_plots.ipynb #39f70a4b
+def _points(
+    ax,  # matplotlib Axes
+    xy: np.ndarray,  # (N, 2)
+    column: np.ndarray,  # (N,) str
+    looks: Mapping[str, tuple[str, str, bool]],  # word → colour, marker, filled?
+):
+    "Scatter, one series per word; no axes, since a UMAP's axes mean nothing."
+    size = float(np.clip(15000 / len(xy), 10, 42))
+    for word, (colour, marker, filled) in looks.items():
+        here = column == word
+        ax.scatter(*xy[here].T, s=size, marker=marker, facecolors=colour if filled else "none",
+                   edgecolors="none" if filled else colour, linewidths=0.8, alpha=0.8,
+                   label=f"{shorten(word)} ({here.sum()})", rasterized=True)
+    ax.set(xticks=[], yticks=[])
+    ax.margins(0.06)
+    ax.spines[:].set_color("#d5dbe1")
 
+# %% ../../nbs/viz/05_plots.ipynb #81c842c3
+def _name_clusters(
+    ax,  # matplotlib Axes, points already drawn
+    xy: np.ndarray,  # (N, 2)
+    column: np.ndarray,  # (N,) str
+    levels: Sequence[str],  # words to write
+    panel: float,  # panel width, inches
+):
+    "Write each class's name at its medoid, or beside it with a thin line where names would overlap."
+    from matplotlib.patheffects import withStroke
+
+    points = 8 if len(levels) <= 16 else 7
+    low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
+    home = (np.stack([medoid(xy[column == word]) for word in levels]) - low) / (high - low)
+    words = [shorten(word) for word in levels]
+    size = np.array([[(0.56 * len(word) + 0.8) * points, 1.45 * points] for word in words]) / 72 / panel
+    above = home + [0, 0.03]  # beside the points, not on them
+    for word, spot, at in zip(words, home, spread_labels(above, size), strict=True):
+        if np.abs(spot - at).max() > 0.045:
+            ax.plot(*zip(spot, at, strict=True), transform=ax.transAxes, color="#66727f", lw=0.5, zorder=3)
+        halo = [withStroke(linewidth=2.4, foreground="white", alpha=0.9)]
+        ax.text(*at, word, transform=ax.transAxes, ha="center", va="center", fontsize=points,
+                color="#1d2733", zorder=4, path_effects=halo)
+
+# %% ../../nbs/viz/05_plots.ipynb #b3a71e9f
 def _split_looks(
     levels: Sequence[str],  # words of the split column
 ) -> dict[str, tuple[str, str, bool]]:  # word → colour, marker, filled?
     "Training quiet, test loud, drawn in that order; any other grouping takes the class looks."
     known = {"neither": ("#BBBBBB", "o", False), "train": ("#7FA7C9", "o", True),
-             "test": ("#d55e00", "^", True),
-             "test, also in training": ("#1d2733", "X", True)}
+             "test": ("#d55e00", "^", True), "test, also in training": ("#1d2733", "X", True)}
     if set(levels) <= set(known):
         return {word: look for word, look in known.items() if word in levels}
     return {word: mark(i) for i, word in enumerate(levels)}
@@ -230,7 +226,16 @@ def umap_figure(
     xy = space.umap(seed) if xy is None else xy
     return _with_share(space.names, space.fused("concat"), xy, labels, groups, title, stacked)
 
+# %% ../../nbs/viz/05_plots.ipynb #3e58aef2
+def _with_share(names, x, xy, labels, groups, title, stacked):  # -> matplotlib Figure
+    "The map with the line that says what the picture cannot."
+    labels = as_words(labels, names, "labels")
+    groups = None if groups is None else as_words(groups, names, "groups")
+    note = (f"UMAP of {len(names):,} clips, axes without unit\nnearest other clip (cosine, full space) "
+            f"is of the same class for {neighbour_share(x, labels):.0%}")
+    return map_figure(np.asarray(xy), labels, groups, title, note, stacked=stacked)
 
+# %% ../../nbs/viz/05_plots.ipynb #8bba9186
 def skeleton_map(
     features,  # evaluate.features.Features: .names and .x (N, D)
     labels: Sequence | Mapping,  # class per clip: in the order of features.names, or by name
@@ -244,30 +249,19 @@ def skeleton_map(
     xy = umap_2d(features.x, seed) if xy is None else xy
     return _with_share(features.names, features.x, xy, labels, groups, title, stacked)
 
-
-def _with_share(names, x, xy, labels, groups, title, stacked):  # -> matplotlib Figure
-    "The map with the line that says what the picture cannot."
-    labels = as_words(labels, names, "labels")
-    groups = None if groups is None else as_words(groups, names, "groups")
-    note = (f"UMAP of {len(names):,} clips, axes without unit\n"
-            f"nearest other clip (cosine, full space) is of the same class for "
-            f"{neighbour_share(x, labels):.0%}")
-    return map_figure(np.asarray(xy), labels, groups, title, note, stacked=stacked)
-
 # %% ../../nbs/viz/05_plots.ipynb #374713a4
 INK, MUTED, RULE = "#1d2733", "#66727f", "#d5dbe1"  # text, secondary text, thin lines
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe-Ito
-HEAT = "viridis"    # perceptually uniform, the same picture for people with and without colour blindness
-LIGHT, DARK = "#fefefe", "#010101"    # on top of a heat-map: never part of a theme
+HEAT = "viridis"  # perceptually uniform, the same picture for people with and without colour blindness
+LIGHT, DARK = "#fefefe", "#010101"  # on top of a heat-map: never part of a theme
 
 _STYLE = {
     "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8,
-    "legend.fontsize": 8, "text.color": INK, "axes.labelcolor": MUTED, "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "axes.edgecolor": RULE, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlecolor": INK, "grid.color": RULE, "grid.linewidth": 0.6, "figure.facecolor": "white",
-    "axes.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False, "text.parse_math": False,
+    "legend.fontsize": 8, "legend.frameon": False, "text.color": INK, "text.parse_math": False,
+    "axes.labelcolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED, "axes.edgecolor": RULE,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left",
+    "axes.titlecolor": INK, "axes.facecolor": "none", "grid.color": RULE, "grid.linewidth": 0.6,
+    "figure.facecolor": "white", "savefig.facecolor": "none",
     "lines.linewidth": 1.6, "lines.solid_capstyle": "round", "svg.fonttype": "none",
 }
 
@@ -280,13 +274,12 @@ def figure_style(
 
 # %% ../../nbs/viz/05_plots.ipynb #0208bba4
 PANELS = {"loss": "loss (nats)", "alpha": "α, share of the soft target", "scale": "logit scale 1/τ",
-          "acc": "in-batch accuracy",
-          "lr": "learning rate"}
+          "acc": "in-batch accuracy", "lr": "learning rate"}
 
 # %% ../../nbs/viz/05_plots.ipynb #d8d3694d
 def history_series(
     history: Sequence[Mapping],  # log lines, each with "epoch" and numbers; lines of one epoch are averaged
-    panel: str,                  # a key of PANELS: the fragment that the log's keys must contain
+    panel: str,  # a key of PANELS: the fragment that the log's keys must contain
 ) -> dict[str, tuple[list, list]]:  # key -> (epochs, values)
     "Collect the curves of one panel from a run's log; non-numbers and NaN are left out."
     out: dict[str, dict] = {}
@@ -301,18 +294,18 @@ def history_series(
 
 # %% ../../nbs/viz/05_plots.ipynb #e6137c55
 def curves(
-    history: Sequence[Mapping],                    # log lines of a run, each with "epoch"
+    history: Sequence[Mapping],  # log lines of a run, each with "epoch"
     panels=("loss", "alpha", "scale", "acc"),  # which panels, keys of PANELS; what the log lacks is left out
-    columns: int = 2,                              # panels side by side
-    size: tuple[float, float] = (3.4, 2.1),        # inches of one panel
+    columns: int = 2,  # panels side by side
+    size: tuple[float, float] = (3.4, 2.1),  # inches of one panel
 ):  # -> matplotlib Figure
     "Loss, α, logit scale and in-batch accuracy over the epochs, one panel each."
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
     found = {p: s for p in panels if (s := history_series(history, p))}
     if not found:
-        raise InputError(f"the run's log holds no numbers for {', '.join(panels)}; train for at least one "
-                         f"epoch first.")
+        raise InputError(f"the run's log holds no numbers for {', '.join(panels)}; "
+                         "train for at least one epoch first.")
     columns = min(columns, len(found))
     rows = -(-len(found) // columns)
     with figure_style():
@@ -334,14 +327,12 @@ def _lines(axis, series, zero):
     "Draw the curves of one panel; from zero up, unless only differences matter."
     for i, (key, (x, y)) in enumerate(series.items()):
         colour = PALETTE[i % len(PALETTE)]
-        axis.plot(x, y, color=colour, marker="o" if len(x) < 3 else "", ms=4,
-                  ls=("-", "--", ":", "-.")[i % 4],
-                  label=key.replace("_", " "))
+        dash, dots = ("-", "--", ":", "-.")[i % 4], "o" if len(x) < 3 else ""
+        axis.plot(x, y, color=colour, marker=dots, ms=4, ls=dash, label=key.replace("_", " "))
         axis.plot(x[-1:], y[-1:], "o", color=colour, ms=4)
         if len(series) == 1:
-            axis.annotate(f"{y[-1]:.3g}", (x[-1], y[-1]), (5, 0), textcoords="offset points", va="center",
-                          color=INK,
-                          fontsize=8)
+            axis.annotate(f"{y[-1]:.3g}", (x[-1], y[-1]), (5, 0), textcoords="offset points",
+                          va="center", color=INK, fontsize=8)
     low, high = min(min(y) for _, y in series.values()), max(max(y) for _, y in series.values())
     low = min(low, 0) if zero else low - .15 * (high - low)
     axis.set_ylim(low, high + .18 * (high - low) if high > low else low + 1)
@@ -352,9 +343,9 @@ def _lines(axis, series, zero):
 
 # %% ../../nbs/viz/05_plots.ipynb #940fd0be
 def confusion(
-    matrix,                  # (K, K) counts, rows true, columns predicted
-    names: Sequence[str],    # K class names
-    width: float = 5.4,      # inches
+    matrix,  # (K, K) counts, rows true, columns predicted
+    names: Sequence[str],  # K class names
+    width: float = 5.4,  # inches
 ):  # -> matplotlib Figure
     "Draw a confusion matrix, normalised by row, with the recall of each class on the diagonal."
     from matplotlib.colors import PowerNorm
@@ -362,8 +353,8 @@ def confusion(
     counts = np.asarray(matrix, dtype=np.float64)
     k = len(names)
     if counts.shape != (k, k) or (counts < 0).any():
-        raise InputError(f"a confusion matrix for {k} classes must be {k} × {k} counts, got shape "
-                         f"{counts.shape}.")
+        raise InputError(f"a confusion matrix for {k} classes must be {k} × {k} counts, "
+                         f"got shape {counts.shape}.")
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = 8 if k <= 12 else 5.8
     with figure_style():

@@ -28,17 +28,15 @@ def framed(
 ) -> np.ndarray:  # a copy
     "The picture with the box drawn in."
     out, (h, w) = picture.copy(), picture.shape[:2]
-    left, top, right, bottom = (int(np.clip(v, 0, most)) for v,
-                                most in zip(box, (w - 1, h - 1, w - 1, h - 1)))
+    left, top, right, bottom = np.clip(box, 0, (w - 1, h - 1, w - 1, h - 1)).astype(int)
     line = max(1, line * w // 640)
-    for rows, columns in ((slice(top, top + line), slice(left, right)),
-                          (slice(max(bottom - line, 0), bottom), slice(left, right)),
-                          (slice(top, bottom), slice(left, left + line)),
-                          (slice(top, bottom), slice(max(right - line, 0), right))):
-        out[rows, columns] = (213, 94, 0)
+    for rows in (slice(top, top + line), slice(max(bottom - line, 0), bottom)):
+        out[rows, left:right] = (213, 94, 0)
+    for columns in (slice(left, left + line), slice(max(right - line, 0), right)):
+        out[top:bottom, columns] = (213, 94, 0)
     return out
 
-
+# %% ../../nbs/viz/07_prompt_card.ipynb #4c03d8b8
 def pictures_html(
     frames: VideoFrames | None,  # the clip's video
     clip,
@@ -59,31 +57,30 @@ def words_html(
 ) -> str:  # HTML
     "Questions and answers about one clip, the moment's first."
     here = [p for p in prompts.select(names=[name]) if p.clip == name]
-    now = "".join(f"<dt>{escape(p.question or 'question unknown')}</dt><dd>{answer_html(p.answer)}</dd>"
-                  for p in here if p.moment == moment)
+    asked = lambda question: escape(question or "question unknown")
+    now = "".join(f"<dt>{asked(p.question)}</dt><dd>{answer_html(p.answer)}</dd>"
+                  for p in here if p.moment == moment) or "<dd>nothing was answered about this moment</dd>"
     questions = dict.fromkeys(p.question for p in here)
-    lists = "".join(f"<h5>{escape(q or 'question unknown')}</h5><ol>{_listed(here, q, moment)}</ol>"
-                    for q in questions)
+    lists = "".join(f"<h5>{asked(q)}</h5><ol>{_listed(here, q, moment)}</ol>" for q in questions)
     who = ", ".join(dict.fromkeys(p.source for p in here))
-    return (f"<dl>{now or '<dd>nothing was answered about this moment</dd>'}</dl><p class='pc-note'>answered "
-            f"by {escape(who)}</p>"
+    return (f"<dl>{now}</dl><p class='pc-note'>answered by {escape(who)}</p>"
             f"<details><summary>all {len(here)} answers, by moment</summary>{lists}</details>")
 
-
+# %% ../../nbs/viz/07_prompt_card.ipynb #af14c395
 def _listed(here, question: str, moment: int) -> str:
     "The answers to one question, numbered by moment, the one in question marked."
     found = sorted((p for p in here if p.question == question), key=lambda p: p.moment)
     now = lambda p: " class=pc-now" if p.moment == moment else ""
     return "".join(f"<li value='{p.moment}'{now(p)}>{answer_html(p.answer)}</li>" for p in found)
 
-
+# %% ../../nbs/viz/07_prompt_card.ipynb #efd3063d
 def answer_html(
     text: str,
 ) -> str:  # HTML
     "An answer as text, with its faults named."
     faults = ", ".join(answer_faults(text))
-    return (escape(text)
-            or "<i>(no words)</i>") + (f" <small class='pc-fault'>{escape(faults)}</small>" if faults else "")
+    mark = f" <small class='pc-fault'>{escape(faults)}</small>" if faults else ""
+    return (escape(text) or "<i>(no words)</i>") + mark
 
 # %% ../../nbs/viz/07_prompt_card.ipynb #417af199
 def neighbours_html(
@@ -104,16 +101,51 @@ def neighbours_html(
                     f"{filmstrip_svg(clip, 5, 420)}<p>{escape(said)}</p></li>")
     return f"<ol class='pc-near'>{''.join(rows)}</ol>"
 
-
+# %% ../../nbs/viz/07_prompt_card.ipynb #e2e038de
 def _same(prompts: PromptStore, name: str, other: str, moment: int) -> str:
     "What was said about another clip where this one was asked its first question."
-    here, there = ({(p.question, p.moment): p.answer for p in prompts.select(names=[n])} if n in prompts
-                   else {}
-                   for n in (name, other))
+    answers = lambda n: prompts.select(names=[n]) if n in prompts else ()
+    here, there = ({(p.question, p.moment): p.answer for p in answers(n)} for n in (name, other))
     asked = next((q for q, m in here if m == moment), None)
     return there.get((asked, moment)) or "nothing was answered about this moment"
 
 # %% ../../nbs/viz/07_prompt_card.ipynb #4d8fbbb8
+@dataclass(frozen=True)
+class PromptCard:
+    "A card that a notebook shows; `html` is self-contained."
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+# %% ../../nbs/viz/07_prompt_card.ipynb #bdae4880
+def prompt_card(
+    store,  # Store of the clips
+    prompts: PromptStore,  # what was said
+    space: ConceptSpace,  # where it put them
+    name: str,  # the clip
+    moment: int = 8,  # which of its moments, from 0
+    frames: VideoFrames | None = None,  # its video; None: no pictures
+    neighbours: int = 3,  # nearest clips to show
+) -> PromptCard:  # InputError for an unknown clip or a moment nobody was asked about
+    "A moment's frame, crop, question, answers and neighbours together."
+    clip = store[name]
+    asked = sorted({p.moment for p in prompts.select(names=[name])}) if name in prompts else []
+    if moment not in asked:
+        span = f", {asked[0]} to {asked[-1]}" if asked else "; caption it first"
+        raise InputError(f"there is no answer about moment {moment} of {name}: "
+                         f"it was asked about {len(asked)} moments{span}")
+    when = moment_frames(clip.T, asked[-1] + 1)[moment] / clip.fps
+    head = f"{escape(name)}, moment {moment} of {asked[0]} to {asked[-1]}, at {when:.2f} s"
+    pictures, words = pictures_html(frames, clip, moment), words_html(prompts, name, moment)
+    near = neighbours_html(store, prompts, space, name, moment, neighbours)
+    return PromptCard(f"{_STYLE}<div class='prompt-card'><h4>{head}</h4>"
+                      f"{filmstrip_svg(join_tracks(clip), 8, 940)}"
+                      f"<div class='pc-two'><div>{pictures}</div><div>{words}</div></div>"
+                      f"<h4>Described most alike</h4>{near}</div>")
+
+# %% ../../nbs/viz/07_prompt_card.ipynb #cb1c0fc5
 _STYLE = """<style>.prompt-card{font:14px/1.45 system-ui,sans-serif;max-width:980px;border:1px solid #c9cdd2;\
 border-radius:10px;padding:12px 16px;
 background:#fff;color:#222}.prompt-card .pc-two{display:flex;flex-wrap:wrap;gap:20px}
@@ -129,39 +161,3 @@ background:#fff;color:#222}.prompt-card .pc-two{display:flex;flex-wrap:wrap;gap:
 gap:16px;padding:0;list-style-position:inside;margin:6px 0}
 .prompt-card .pc-near p{margin:4px 0}.prompt-card .pc-near span{color:#5a5a5a}
 .prompt-card li{overflow-wrap:anywhere}</style>"""
-
-
-@dataclass(frozen=True)
-class PromptCard:
-    "A card that a notebook shows; `html` is self-contained."
-
-    html: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-
-def prompt_card(
-    store,  # Store of the clips
-    prompts: PromptStore,  # what was said
-    space: ConceptSpace,  # where it put them
-    name: str,  # the clip
-    moment: int = 8,  # which of its moments, from 0
-    frames: VideoFrames | None = None,  # its video; None: no pictures
-    neighbours: int = 3,  # nearest clips to show
-) -> PromptCard:  # InputError for an unknown clip or a moment nobody was asked about
-    "A moment's frame, crop, question, answers and neighbours together."
-    clip, asked = store[name], sorted({p.moment
-                                       for p in prompts.select(names=[name])}) if name in prompts else []
-    if moment not in asked:
-        raise InputError(f"there is no answer about moment {moment} of {name}: it was asked about "
-                         f"{len(asked)} moments"
-                         + (f", {asked[0]} to {asked[-1]}" if asked else "; caption it first"))
-    when = moment_frames(clip.T, asked[-1] + 1)[moment] / clip.fps
-    head = f"{escape(name)}, moment {moment} of {asked[0]} to {asked[-1]}, at {when:.2f} s"
-    pictures, words = pictures_html(frames, clip, moment), words_html(prompts, name, moment)
-    return PromptCard(f"{_STYLE}<div "
-                      f"class='prompt-card'><h4>{head}</h4>{filmstrip_svg(join_tracks(clip), 8, 940)}"
-                      f"<div class='pc-two'><div>{pictures}</div><div>{words}</div></div>"
-                      f"<h4>Described most "
-                      f"alike</h4>{neighbours_html(store, prompts, space, name, moment, neighbours)}</div>")

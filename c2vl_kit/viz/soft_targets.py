@@ -133,7 +133,7 @@ def clip_order(
     from scipy.cluster.hierarchy import leaves_list
     return leaves_list(tree)
 
-
+# %% ../../nbs/viz/08_soft_targets.ipynb #8f3fa121
 def clip_tree(
     record: TargetRecord,  # what the run recorded
 ):  # scipy's linkage, or None where there is nothing to cluster
@@ -241,7 +241,7 @@ def kept_epochs(
     keep = int(max(2, min(E, most_mb * 1e6 // max(1, each))))
     return np.unique(np.linspace(0, E - 1, min(keep, E)).round().astype(int))
 
-
+# %% ../../nbs/viz/08_soft_targets.ipynb #d878d08a
 def pack_targets(
     records: Sequence[TargetRecord],
     epochs: np.ndarray,  # which of the recorded ones
@@ -274,7 +274,7 @@ def change_range(
     moves = moves[moves > 1e-6] if (moves > 1e-6).any() else moves
     return float(f"{max(1e-3, np.percentile(moves, 99.5)):.1g}")
 
-
+# %% ../../nbs/viz/08_soft_targets.ipynb #0c778023
 def cluster_words(
     record: TargetRecord,
     k: int,  # clusters, at most
@@ -330,7 +330,7 @@ def heatmap_state(
         "picked": [], "height": int(height), "group": group,
         "asks": False, "asked": [], "fetched": {}, "fetched_data": b"", "library": 0}
 
-# %% ../../nbs/viz/08_soft_targets.ipynb #c6124806
+# %% ../../nbs/viz/08_soft_targets.ipynb #7e75b53a
 def _class_words(labels, label_names, names) -> list[str]:  # one word per clip, or an empty list
     "Classes as words, from numbers with names, words, or a mapping by clip name."
     if labels is None:
@@ -342,7 +342,7 @@ def _class_words(labels, label_names, names) -> list[str]:  # one word per clip,
     return [str(label_names[v]) if label_names is not None and not isinstance(v, str) else str(v)
             for v in values]
 
-
+# %% ../../nbs/viz/08_soft_targets.ipynb #b28d183d
 def _orders(record, classes, clusters) -> dict[str, list[int]]:
     "How the clips may stand."
     by_class = {"class": clip_order(record,
@@ -350,14 +350,14 @@ def _orders(record, classes, clusters) -> dict[str, list[int]]:
     by_cluster = {"cluster": clip_order(record).tolist()} if clusters else {}
     return {**by_class, **by_cluster, "record": list(range(len(record.names)))}
 
-
+# %% ../../nbs/viz/08_soft_targets.ipynb #e60bf63d
 def _epoch_at(epoch: int, count: int) -> int:  # position of an epoch on the slider, negative from the end
     if not -count <= epoch < count:
         raise InputError(f"the slider has {count} epochs, so epoch = {epoch} is none of them; "
                          f"give 0 to {count - 1}, or -1 for the last.")
     return int(epoch % count)
 
-
+# %% ../../nbs/viz/08_soft_targets.ipynb #c6124806
 def _known_kinds(kinds, blocks) -> list[str]:
     "Kinds that can be shown, in the usual order."
     found = [k for k in KINDS if k in kinds and k in blocks]
@@ -391,8 +391,8 @@ class _HeatMethods:
     "What every heat-map can do; traits of the same names as the state's entries are what it shows."
 
     def state(self) -> dict[str, Any]:  # what is shown now
-        return {name: getattr(self, name) for name in _TRAITS} | {"playing": False, "asks": False,
-                                                                  "asked": [], "cell": {}}
+        own = {"playing": False, "asks": False, "asked": [], "cell": {}}
+        return {name: getattr(self, name) for name in _TRAITS} | own
 
     def play(self): self.playing = True
     def pause(self): self.playing = False
@@ -406,7 +406,7 @@ class _HeatMethods:
         return InlinePage(heatmap_page(self.state(), heading=False), height or self.height + 140,
                           "soft targets")
 
-# %% ../../nbs/viz/08_soft_targets.ipynb #b01baae6
+# %% ../../nbs/viz/08_soft_targets.ipynb #e1072f41
 def _proposed(heatmap, proposal: Mapping):
     "What is assigned to a trait, or an InputError where the heat-map could not show it."
     name, value = proposal["trait"].name, proposal["value"]
@@ -419,14 +419,14 @@ def _proposed(heatmap, proposal: Mapping):
         raise InputError(f"clips cannot be sorted by {value!r}; choose one of {', '.join(heatmap.orders)}.")
     return value
 
-
+# %% ../../nbs/viz/08_soft_targets.ipynb #ea1ad99e
 @functools.cache
 def _heatmap_class():
     guard = ("kinds", "which", "sort"), _proposed
     instead = "heatmap_page(heatmap_state(run), path)"
     return widget_class(SoftTargetHeatmap, "heatmap", (_HeatMethods,), _TRAITS, instead, guard)
 
-
+# %% ../../nbs/viz/08_soft_targets.ipynb #b01baae6
 def SoftTargetHeatmap(
     records,  # TargetRecord, mapping of a title to TargetRecord, or a run that recorded targets
     labels=None, label_names: Sequence[str] | None = None, clusters=None, prompts=None,

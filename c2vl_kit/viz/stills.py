@@ -16,7 +16,7 @@ from .pack import GUESSED, one_of
 
 # %% ../../nbs/viz/03_stills.ipynb #c0079ce0
 def bounds(
-    x: np.ndarray,     # (T, M, V, 3) metres
+    x: np.ndarray,  # (T, M, V, 3) metres
     seen: np.ndarray,  # (T, M, V), 0 where nothing is
 ) -> dict:  # centre (3,), half [across, up], floor; metres
     "The room that the bodies of a clip take."
@@ -27,13 +27,13 @@ def bounds(
     least = 0.02 * max(across, tall) + 1e-6
     return {"centre": centre, "half": [max(across, least), max(float(tall), least)], "floor": float(lo[1])}
 
-
+# %% ../../nbs/viz/03_stills.ipynb #ecdb413c
 def project(
-    points: np.ndarray,   # (..., 3) metres, y up
-    camera: Mapping,      # yaw and pitch in degrees, zoom, pan
-    scene: Mapping,       # centre, half, and (x, z) front: where the viewer stands at yaw 0
+    points: np.ndarray,  # (..., 3) metres, y up
+    camera: Mapping,  # yaw and pitch in degrees, zoom, pan
+    scene: Mapping,  # centre, half, and (x, z) front: where the viewer stands at yaw 0
     box: tuple[float, float, float, float],  # left, top, width, height of the picture, pixels
-    fit: Sequence[float] | None = None,      # [across, up] that must fit; None = the scene's half
+    fit: Sequence[float] | None = None,  # [across, up] that must fit; None = the scene's half
 ) -> np.ndarray:  # (..., 4): pixels right, pixels down, metres towards the viewer, pixels per metre there
     "Where a camera puts points: the twin of `Camera` in core.js."
     yaw, pitch = np.radians([camera["yaw"], camera["pitch"]])
@@ -63,7 +63,7 @@ def unpack_clip(
     seen = np.frombuffer(state["data"], np.uint8, n, meta["at"] + n * 6).reshape(shape)
     return raw * meta["step"] + np.array(meta["offset"]), seen
 
-
+# %% ../../nbs/viz/03_stills.ipynb #e495116a
 def clock_of(
     state: Mapping,  # what a player shows
 ) -> tuple[float, int]:  # frames per second, number of frames
@@ -74,7 +74,7 @@ def clock_of(
         return fps, max(m["T"] for m in metas)
     return fps, max(int(np.ceil(m["T"] * fps / m["fps"] - 1e-6)) for m in metas)
 
-
+# %% ../../nbs/viz/03_stills.ipynb #eb6d1a01
 def frame_at(
     state: Mapping,  # what a player shows
     at: int,  # number of the clip
@@ -85,7 +85,7 @@ def frame_at(
     g = f * (meta["T"] - 1) / max(1, frames - 1) if state["align"] == "stretch" else f * meta["fps"] / fps
     return int(min(meta["T"] - 1, np.floor(g + 1e-6)))
 
-
+# %% ../../nbs/viz/03_stills.ipynb #dcebf0d3
 def scenes_of(
     state: Mapping,  # what a player shows
 ) -> tuple[list[dict], list[float] | None]:  # one room per shown clip; what must fit in all
@@ -94,8 +94,8 @@ def scenes_of(
     front = state["metas"][state["shown"][0]]["front"] if state["front"] == "body" else (0, 1)
     sizes = [np.hypot(*s["half"]) for s in scenes]
     same = state["scale"] == "same" or (state["scale"] == "auto" and max(sizes) < 2.5 * min(sizes))
-    return [s | {"front": front} for s in scenes], [max(s["half"][c] for s in scenes)
-                                                    for c in (0, 1)] if same else None
+    fit = [max(s["half"][c] for s in scenes) for c in (0, 1)] if same else None
+    return [s | {"front": front} for s in scenes], fit
 
 # %% ../../nbs/viz/03_stills.ipynb #6f880efe
 _PAPER = {  # panel, ink, soft, line
@@ -109,6 +109,8 @@ _TINTS = {
              "right leg": "#F3C14B", "torso": "#8a949e",
              "persons": ("#56B4E9", "#F08A3C", "#2FC79A", "#E29BC4", "#F3C14B", "#9AD4F5")},
 }
+_TINT_OF = {"left arm": "left", "right arm": "right", "left leg": "left leg", "right leg": "right leg",
+            "head": "trunk", "trunk": "torso"}
 
 # %% ../../nbs/viz/03_stills.ipynb #910ed26d
 def colours_of(
@@ -117,33 +119,78 @@ def colours_of(
     theme: str,  # "light" or "dark"
 ) -> Callable[[int], np.ndarray]:  # frame -> (M, V, 3) colours in 0..1
     "Colours of every joint of one clip, as the player paints them."
+    from matplotlib.colors import to_rgb
+
+    meta, tints, by = state["metas"][at], _TINTS[theme], state["colour_by"]
+    if scalar := next((s for s in state["scalars"] if s["name"] == by), None):
+        shades = _by_number(state, at, scalar)
+        return lambda t: shades[t]
+    layout, bodies = state["layouts"][meta["layout"]], range(meta["M"])
+    if by == "person":
+        flat = np.array([[to_rgb(tints["persons"][m % 6])] * meta["V"] for m in bodies])
+        return lambda t: flat
+    names = layout["side"] if by == "side" else [_TINT_OF.get(p, "trunk") for p in layout["part"]]
+    own, paper = np.array([to_rgb(tints[n]) for n in names]), np.array(to_rgb(_PAPER[theme][0]))
+    flat = np.stack([own if m == 0 else own * 0.55 + 0.45 * paper for m in bodies])
+    return lambda t: flat
+
+# %% ../../nbs/viz/03_stills.ipynb #4ccc4c2b
+def _by_number(state: Mapping, at: int, scalar: Mapping) -> np.ndarray:  # (T, M, V, 3) colours of one clip
     from matplotlib import colormaps
     from matplotlib.colors import to_rgb
-    meta, tints, by = state["metas"][at], _TINTS[theme], state["colour_by"]
-    T, M, V, layout = meta["T"], meta["M"], meta["V"], state["layouts"][meta["layout"]]
-    scalar = next((s for s in state["scalars"] if s["name"] == by), None)
-    if scalar:
-        raw = (np.frombuffer(state["values"], "<i2", T * M * V, scalar["clips"][str(at)])
-               if str(at) in scalar["clips"]
-               else np.full(T * M * V, -32768))
-        raw = raw.reshape(T, M, V)
-        first, last = scalar["ends"]
-        values = first + (raw + 32767.0) / 65534 * (last - first)
-        place = (values - scalar["lo"]) / (scalar["hi"] - scalar["lo"] or 1)
-        shades = colormaps["RdBu_r" if scalar["scale"] == "diverging" else "viridis"](place.clip(0, 1))[...,
-                                                                                                        :3]
-        shades[raw == -32768] = to_rgb("#9a9a9a")
-        return lambda t: shades[t]
-    if by == "person":
-        flat = np.array([[to_rgb(tints["persons"][m % 6])] * V for m in range(M)])
-    else:
-        parts = {"left arm": "left", "right arm": "right", "left leg": "left leg", "right leg": "right leg",
-                 "head": "trunk", "trunk": "torso"}
-        own = np.array([to_rgb(tints[s] if by == "side" else tints[parts.get(p, "trunk")])
-                        for s, p in zip(layout["side"], layout["part"])])
-        flat = np.stack([own if m == 0 else own * 0.55 + 0.45 * np.array(to_rgb(_PAPER[theme][0]))
-                         for m in range(M)])
-    return lambda t: flat
+
+    meta, place = state["metas"][at], scalar["clips"].get(str(at))
+    shape = (meta["T"], meta["M"], meta["V"])
+    raw = np.full(shape, -32768)  # "none"
+    if place is not None:
+        raw = np.frombuffer(state["values"], "<i2", raw.size, place).reshape(shape)
+    (first, last), low, high = scalar["ends"], scalar["lo"], scalar["hi"]
+    values = first + (raw + 32767.0) / 65534 * (last - first)
+    paint = colormaps["RdBu_r" if scalar["scale"] == "diverging" else "viridis"]
+    shades = paint(((values - low) / (high - low or 1)).clip(0, 1))[..., :3]
+    shades[raw == -32768] = to_rgb("#9a9a9a")
+    return shades
+
+# %% ../../nbs/viz/03_stills.ipynb #742a6bbc
+def picture_stream(
+    state: Mapping,  # what a player shows
+    fps: float,  # pictures per second of film
+    size: tuple[int, int],  # width and height, pixels
+    theme: str,  # "light" or "dark"
+) -> Iterator[np.ndarray]:  # (height, width, 3) uint8
+    "Draw a player's clips picture by picture."
+    figure, axes, boxes, soft = _figure(state, size, theme)
+    rate, frames = clock_of(state)
+    (scenes, fit), shown, paper = scenes_of(state), state["shown"], _PAPER[theme][0]
+    bodies = [unpack_clip(state, i) for i in shown]
+    paints = [colours_of(state, i, theme) for i in shown]
+    lines, dots, words = _empty_marks(axes, boxes, size, soft)
+    for f in np.arange(0, frames, rate * state["speed"] / fps):
+        draw = [], [], [], [], [], [], []
+        for k, i in enumerate(shown):
+            t = frame_at(state, i, f)
+            pixels = project(bodies[k][0][t], state["camera"], scenes[k], boxes[k], fit)
+            _body_marks(state, i, pixels, bodies[k][1][t], paints[k](t), paper, draw)
+            if texts := state["metas"][i]["prompts"]:
+                now = min(len(texts) - 1, int((t + 0.5) / state["metas"][i]["T"] * len(texts)))
+                words[k].set_text(_wrapped(texts[now], boxes[k][2] / 6))
+        segments, shades, widths, at, fills, edges, areas = draw
+        lines.set(segments=segments, color=shades, linewidth=widths)
+        places = np.array(at).reshape(-1, 2)
+        dots.set(offsets=places, facecolor=fills, edgecolor=edges, sizes=areas, linewidth=1)
+        with warnings.catch_warnings():  # an emoji that the font lacks is a box, not a reason to stop
+            warnings.filterwarnings("ignore", "Glyph")
+            figure.canvas.draw()
+        yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+
+# %% ../../nbs/viz/03_stills.ipynb #0d799260
+def _empty_marks(axes, boxes, size, soft) -> tuple:  # bones, joints, and a text for each panel
+    from matplotlib.collections import LineCollection
+
+    lines = axes.add_collection(LineCollection([], capstyle="round", zorder=2))
+    look = {"color": soft, "fontsize": 8, "va": "top", "parse_math": False}
+    words = [axes.text(left + 8, size[1] - 34, "", **look) for left, *_ in boxes]
+    return lines, axes.scatter([], [], zorder=3), words
 
 # %% ../../nbs/viz/03_stills.ipynb #fc1363af
 def _figure(state: Mapping, size: tuple[int, int], theme: str):
@@ -152,9 +199,8 @@ def _figure(state: Mapping, size: tuple[int, int], theme: str):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise InputError("GIF and MP4 are drawn by matplotlib, which is not installed; pip install "
-                         "matplotlib, "
-                         "or use to_html().") from None
+        raise InputError("GIF and MP4 are drawn by matplotlib, which is not installed; "
+                         "pip install matplotlib, or use to_html().") from None
     wide, tall = size
     panel, ink, soft, line = _PAPER[one_of(theme, _PAPER, "theme")]
     figure = Figure(figsize=(wide / 100, tall / 100), dpi=100, facecolor=panel)
@@ -162,32 +208,37 @@ def _figure(state: Mapping, size: tuple[int, int], theme: str):
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, wide), ylim=(tall, 0))
     axes.axis("off")
-    n, said = len(state["shown"]), any(state["metas"][i]["prompts"] for i in state["shown"])
-    boxes = [(k * wide / n, 26.0, wide / n, tall - 26.0 - (44 if said else 4)) for k in range(n)]
-    for i, (left, *_) in zip(state["shown"], boxes):
-        axes.text(left + 8, 17, _cut(state["metas"][i]["title"], wide / n / 7.5), color=ink, fontsize=8.5,
-                  parse_math=False)
+    metas = [state["metas"][i] for i in state["shown"]]
+    across, said = wide / len(metas), any(m["prompts"] for m in metas)
+    boxes = [(k * across, 26.0, across, tall - 26.0 - (44 if said else 4)) for k in range(len(metas))]
+    for meta, (left, *_) in zip(metas, boxes):
+        title = _cut(meta["title"], across / 7.5)
+        axes.text(left + 8, 17, title, color=ink, fontsize=8.5, parse_math=False)
     if state["grid"]:
-        from matplotlib.collections import LineCollection
-        from matplotlib.transforms import Bbox, TransformedBbox
-        scenes, fit = scenes_of(state)
-        for scene, box in zip(scenes, boxes):
-            ground = LineCollection(_ground(scene, state["camera"], box, fit), colors=line, linewidths=0.8,
-                                    zorder=0)
-            axes.add_collection(ground).set_clip_box(TransformedBbox(Bbox.from_bounds(*box), axes.transData))
+        _draw_grounds(axes, state, boxes, line)
     return figure, axes, boxes, soft
 
-# %% ../../nbs/viz/03_stills.ipynb #9f1314c8
+# %% ../../nbs/viz/03_stills.ipynb #52d8e745
+def _draw_grounds(axes, state: Mapping, boxes, line: str) -> None:  # colour of the lines
+    from matplotlib.collections import LineCollection
+    from matplotlib.transforms import Bbox, TransformedBbox
+
+    scenes, fit = scenes_of(state)
+    for scene, box in zip(scenes, boxes):
+        grid = _ground(scene, state["camera"], box, fit)
+        ground = axes.add_collection(LineCollection(grid, colors=line, linewidths=0.8, zorder=0))
+        ground.set_clip_box(TransformedBbox(Bbox.from_bounds(*box), axes.transData))
+
+# %% ../../nbs/viz/03_stills.ipynb #14165189
 def _cut(text: str, most: float) -> str:  # at most `most` characters, on one line
     text = " ".join(str(text).split())
     return text if len(text) <= most else text[: max(1, int(most) - 1)] + "…"
 
-
-def _ground(scene: Mapping, camera: Mapping, box,
-            fit) -> list[np.ndarray]:  # lines of the ground, (2, 2) pixels each
-    reach = max(0.5, np.ceil(scene["half"][0] * 2.4) / 2)
-    cell = (reach / 10 if reach > 16 else 1.0 if reach > 4 else scene["half"][0] / 2
-            if scene["half"][0] < 0.4 else 0.5)
+# %% ../../nbs/viz/03_stills.ipynb #9f1314c8
+def _ground(scene: Mapping, camera: Mapping, box, fit) -> list[np.ndarray]:  # lines, (2, 2) pixels each
+    wide = scene["half"][0]
+    reach = max(0.5, np.ceil(wide * 2.4) / 2)
+    cell = reach / 10 if reach > 16 else 1.0 if reach > 4 else wide / 2 if wide < 0.4 else 0.5
     n = int(np.ceil(reach / cell))
     (x0, _, z0), far = np.round(scene["centre"] / cell) * cell, n * cell
     ends = [[(x0 + a, z0 - far), (x0 + a, z0 + far)] for a in np.arange(-n, n + 1) * cell]
@@ -196,53 +247,17 @@ def _ground(scene: Mapping, camera: Mapping, box,
     points = np.stack([flat[..., 0], np.full(flat.shape[:2], scene["floor"]), flat[..., 1]], -1)
     return list(project(points, camera, scene, box, fit)[..., :2])
 
-# %% ../../nbs/viz/03_stills.ipynb #742a6bbc
-def picture_stream(
-    state: Mapping,             # what a player shows
-    fps: float,                 # pictures per second of film
-    size: tuple[int, int],      # width and height, pixels
-    theme: str,                 # "light" or "dark"
-) -> Iterator[np.ndarray]:  # (height, width, 3) uint8
-    "Draw a player's clips picture by picture."
-    from matplotlib.collections import LineCollection
-    figure, axes, boxes, soft = _figure(state, size, theme)
-    rate, frames = clock_of(state)
-    (scenes, fit), shown, paper = scenes_of(state), state["shown"], _PAPER[theme][0]
-    bodies = [unpack_clip(state, i) for i in shown]
-    paints = [colours_of(state, i, theme) for i in shown]
-    lines = axes.add_collection(LineCollection([], capstyle="round", zorder=2))
-    dots = axes.scatter([], [], zorder=3)
-    words = [axes.text(left + 8, size[1] - 34, "", color=soft, fontsize=8, va="top", parse_math=False)
-             for left, *_ in boxes]
-    for f in np.arange(0, frames, rate * state["speed"] / fps):
-        draw = [], [], [], [], [], [], []
-        for k, i in enumerate(shown):
-            t = frame_at(state, i, f)
-            pixels = project(bodies[k][0][t], state["camera"], scenes[k], boxes[k], fit)
-            _body_marks(state, i, pixels, bodies[k][1][t], paints[k](t), paper, draw)
-            texts = state["metas"][i]["prompts"]
-            if texts:
-                now = texts[min(len(texts) - 1, int((t + 0.5) / state["metas"][i]["T"] * len(texts)))]
-                words[k].set_text(_wrapped(now, boxes[k][2] / 6))
-        segments, shades, widths, at, fills, edges, areas = draw
-        lines.set(segments=segments, color=shades, linewidth=widths)
-        dots.set(offsets=np.array(at).reshape(-1, 2), facecolor=fills, edgecolor=edges, sizes=areas,
-                 linewidth=1)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore",
-                                    "Glyph")  # an emoji that the font lacks is a box, not a reason to stop
-            figure.canvas.draw()
-        yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
-
-# %% ../../nbs/viz/03_stills.ipynb #dc8966a8
+# %% ../../nbs/viz/03_stills.ipynb #ff676cb0
 def _wrapped(text: str, width: float) -> str:  # two lines at most
-    words, lines = str(text).split(), [""]
-    for word in words:
-        lines = [*lines[:-1],
-                 f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < int(width) else [*lines, word]
+    lines = [""]
+    for word in str(text).split():
+        if len(lines[-1]) + len(word) < int(width):
+            lines[-1] = f"{lines[-1]} {word}".strip()
+        else:
+            lines.append(word)
     return "\n".join(_cut(line, width) for line in lines[:2]) + ("…" if len(lines) > 2 else "")
 
-
+# %% ../../nbs/viz/03_stills.ipynb #dc8966a8
 def _body_marks(state, i, at, seen, colours, paper, draw) -> None:
     "Bones and joints of one moment, those behind first; guessed joints are hollow and their bones thin."
     layout = state["layouts"][state["metas"][i]["layout"]]
@@ -261,17 +276,10 @@ def _body_marks(state, i, at, seen, colours, paper, draw) -> None:
         areas.append((max(thick * 1.4, 0.12 * at[m, v, 3] * (v == layout["head"])) * 0.72) ** 2)
 
 # %% ../../nbs/viz/03_stills.ipynb #bb857d8a
-def _named(path: str | Path, ending: str, what: str) -> Path:
-    path = Path(path)
-    if path.suffix != ending:
-        raise InputError(f"{what} is saved as {ending}, got {path.name!r}; change the file's ending.")
-    return path
-
-
 def save_gif(
-    state: Mapping,       # what a player shows
-    path: str | Path,     # file that ends in .gif
-    fps: float = 15,      # pictures per second
+    state: Mapping,  # what a player shows
+    path: str | Path,  # file that ends in .gif
+    fps: float = 15,  # pictures per second
     size: tuple[int, int] = (480, 400),  # width and height, pixels
     theme: str = "light",  # "light" or "dark"
 ) -> Path:  # the same path; whole or not there
@@ -280,27 +288,32 @@ def save_gif(
     pictures = list(picture_stream(state, fps, size, theme))
     from PIL import Image
     images = [Image.fromarray(p).quantize(64) for p in pictures]
-    ends = np.rint(np.arange(len(images)
-                             + 1) * 100 / fps).astype(int) * 10  # a GIF counts hundredths; the sum is right
+    ends = np.rint(np.arange(len(images) + 1) * 100 / fps).astype(int) * 10  # a GIF counts hundredths
+    how = {"save_all": True, "append_images": images[1:], "loop": 0, "optimize": False}
     with whole_file(path) as aside:
-        images[0].save(aside, "GIF", save_all=True, append_images=images[1:], duration=np.diff(ends).tolist(),
-                       loop=0,
-                       optimize=False)
+        images[0].save(aside, "GIF", duration=np.diff(ends).tolist(), **how)
+    return path
+
+# %% ../../nbs/viz/03_stills.ipynb #06b78c73
+def _named(path: str | Path, ending: str, what: str) -> Path:
+    path = Path(path)
+    if path.suffix != ending:
+        raise InputError(f"{what} is saved as {ending}, got {path.name!r}; change the file's ending.")
     return path
 
 # %% ../../nbs/viz/03_stills.ipynb #a0bd63c1
 def save_mp4(
-    state: Mapping,       # what a player shows
-    path: str | Path,     # file that ends in .mp4
-    fps: int = 30,        # pictures per second
+    state: Mapping,  # what a player shows
+    path: str | Path,  # file that ends in .mp4
+    fps: int = 30,  # pictures per second
     size: tuple[int, int] = (640, 480),  # width and height, even numbers of pixels
     theme: str = "light",  # "light" or "dark"
 ) -> Path:  # the same path; whole or not there
     "Film a player's clips as H.264; raises InputError where the package av is not installed."
     path = _named(path, ".mp4", "a film")
     if size[0] % 2 or size[1] % 2:
-        raise InputError(f"a film needs an even number of pixels each way, got {size[0]} × {size[1]}; round "
-                         f"them up.")
+        raise InputError(f"a film needs an even number of pixels each way, got {size[0]} × {size[1]}; "
+                         "round them up.")
     try:
         import av
     except ImportError:

@@ -17,19 +17,17 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
-from ..core import InputError, write_whole
-from ..core import clean_text
+from ..core import InputError, clean_text, write_whole
 
 # %% ../../nbs/viz/00_widget.ipynb #05bd2d9a
 STATIC = Path(__file__).resolve().parents[1] / "static" if "__file__" in globals() else Path("static")
 
 
-_LEADING = re.compile(r"\A/\*.*?\*/\s*|^[ \t]+",
-                      re.DOTALL | re.MULTILINE)  # the comment on top, and indentation
+_LEADING = re.compile(r"\A/\*.*?\*/\s*|^[ \t]+", re.DOTALL | re.MULTILINE)  # comment on top, indentation
 
 
 def widget_source(
-    *kinds: str,        # names of files in static/, e.g. "player"
+    *kinds: str,  # names of files in static/, e.g. "player"
     live: bool = True,  # True: for one live widget; False: for a page, which mounts every widget it holds
 ) -> str:  # one ES module
     "The browser's half of a widget, as one text."
@@ -40,7 +38,7 @@ def widget_source(
         "mountOffline({ " + ", ".join(f'"{kind}": {name}' for kind, name in renders.items()) + " });")
     return "\n".join([*parts, last])
 
-
+# %% ../../nbs/viz/00_widget.ipynb #be33069f
 def widget_style(
 ) -> str:  # CSS
     "The style sheet of all widgets."
@@ -58,15 +56,19 @@ def state_json(
     text = json.dumps(dict(state), default=plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 
-
+# %% ../../nbs/viz/00_widget.ipynb #56297712
 def widget_fragment(
-    kind: str,                  # which widget: the name of its file in static/
-    state: Mapping[str, Any],   # what it shows: strings, numbers, lists, dictionaries, bytes
+    kind: str,  # which widget: the name of its file in static/
+    state: Mapping[str, Any],  # what it shows: strings, numbers, lists, dictionaries, bytes
 ) -> str:  # HTML: the place where the widget is drawn, and what it shows
     "One widget inside a page; the page also needs `widget_scripts`."
     at = f"c2vl-{uuid.uuid4().hex[:12]}"
     return (f'<div data-c2vl-widget="{escape(kind, quote=True)}" data-state="{at}"></div>\n'
             f'<script type="application/json" id="{at}">{state_json(state)}</script>')
+
+# %% ../../nbs/viz/00_widget.ipynb #2ca162c3
+def _module(kinds) -> str:  # the text whose digest stands in the policy
+    return f"\n{widget_source(*kinds, live=False)}\n"
 
 # %% ../../nbs/viz/00_widget.ipynb #b1f16f42
 def widget_scripts(
@@ -75,7 +77,7 @@ def widget_scripts(
     "Style and module that bring the widgets of a page to life, once for the whole page."
     return f'<style>\n{widget_style()}</style>\n<script type="module">{_module(kinds)}</script>'
 
-
+# %% ../../nbs/viz/00_widget.ipynb #6c2181d5
 def widget_policy(
     *kinds: str,  # every kind of widget in the page
 ) -> str:  # the content of a Content-Security-Policy
@@ -85,10 +87,6 @@ def widget_policy(
     return (f"default-src 'none'; {scripts}style-src 'unsafe-inline'; img-src data: blob:; "
             "base-uri 'none'; form-action 'none'")
 
-
-def _module(kinds) -> str:  # the text whose digest stands in the policy
-    return f"\n{widget_source(*kinds, live=False)}\n"
-
 # %% ../../nbs/viz/00_widget.ipynb #236bb6b7
 _PAGE_STYLE = ("body{margin:0 auto;padding:12px;max-width:1100px;font:15px/1.5 system-ui,sans-serif;"
                "color:#1d2733;background:#fff}h1{font-size:20px}"
@@ -96,10 +94,10 @@ _PAGE_STYLE = ("body{margin:0 auto;padding:12px;max-width:1100px;font:15px/1.5 s
 
 
 def widget_page(
-    body: str,               # HTML, e.g. of `widget_fragment`
-    kinds: Sequence[str],    # every kind of widget in it
-    title: str,              # title of the page; any text
-    heading: bool = True,    # whether the title also stands on the page
+    body: str,  # HTML, e.g. of `widget_fragment`
+    kinds: Sequence[str],  # every kind of widget in it
+    title: str,  # title of the page; any text
+    heading: bool = True,  # whether the title also stands on the page
     path: str | Path | None = None,  # where to write it; None = nowhere
 ) -> str:  # the page
     "A page that works with no kernel and no network."
@@ -134,8 +132,7 @@ def widget_class(
     ways: tuple[type, ...],  # classes that hold the methods
     traits: Mapping[str, type],  # what is shared with the browser: name -> plain type
     instead: str,  # the call that writes a page without a kernel, for the message
-    guard: tuple[tuple[str, ...], Callable]
-    | None = None,  # traits, and who validates what is proposed for them
+    guard: tuple[tuple[str, ...], Callable] | None = None,  # traits, and who validates their new values
 ) -> type:
     "Make a widget class; raises InputError where anywidget is missing."
     try:
@@ -145,8 +142,8 @@ def widget_class(
                          f"pip install anywidget, or write a page with {instead}.") from None
     from traitlets import Bool, Bytes, Dict, Float, Int, List, Unicode, validate
     kinds = {bool: Bool, bytes: Bytes, dict: Dict, float: Float, int: Int, list: List, str: Unicode}
-    return type(face.__name__, (*ways, anywidget.AnyWidget), {
-        "__doc__": face.__doc__, "__module__": face.__module__, "_esm": widget_source(kind),
-        "_css": widget_style(),
-        **({"_guard": validate(*guard[0])(guard[1])} if guard else {}),
-        **{name: kinds[kind]().tag(sync=True) for name, kind in traits.items()}})
+    body = {"__doc__": face.__doc__, "__module__": face.__module__,
+            "_esm": widget_source(kind), "_css": widget_style()}
+    body |= {"_guard": validate(*guard[0])(guard[1])} if guard else {}
+    body |= {name: kinds[of]().tag(sync=True) for name, of in traits.items()}
+    return type(face.__name__, (*ways, anywidget.AnyWidget), body)
