@@ -31,12 +31,11 @@ def read_results(
     except ValueError as why:
         raise InputError(f"{path} is no JSON ({why}); evaluate the run again.") from None
     entries, info = result_entries(data), data.get("info") or {} if isinstance(data, dict) else {}
-    facts = {"label_names": data.get("label_names"), "notes": info.get("notes"),
-             "leakage": info.get("leakage"),
-             "trained_on": info.get("trained_on")} if entries and info else {}
+    facts = {k: info.get(k) for k in ("notes", "leakage", "trained_on")} if entries and info else {}
+    facts |= {"label_names": data.get("label_names")} if facts else {}
     return [{**facts, **e} for e in entries]
 
-
+# %% ../../nbs/viz/11_material.ipynb #00c5d7d2
 def result_entries(
     data,  # what stands in results.json
 ) -> list[dict]:
@@ -78,20 +77,20 @@ def result_rows(
 class Missing(InputError):
     "Why a section has nothing to show."
 
-
+# %% ../../nbs/viz/11_material.ipynb #2b684de9
 @dataclass
 class Material:
     "What was found for one report."
-    run: Run                                     # settings, log, environment
+    run: Run  # settings, log, environment
     results: list[dict] = field(default_factory=list)  # one dictionary per protocol, see `read_results`
-    store: object = None                         # Store, or None
-    prompts: object = None                       # PromptStore or mapping of clip name -> texts, or None
-    space: object = None                         # ConceptSpace, or None
-    split: object = None                         # Split, or None
+    store: object = None  # Store, or None
+    prompts: object = None  # PromptStore or mapping of clip name -> texts, or None
+    space: object = None  # ConceptSpace, or None
+    split: object = None  # Split, or None
     targets: dict = field(default_factory=dict)  # modality -> TargetRecord
     explorer: dict = field(default_factory=dict)  # widget -> what it shows, see `explorer_states`
     leakage: dict = field(default_factory=dict)  # test set -> accuracy of a text-only probe, 0..1
-    clip: str | None = None                      # the clip to show; None: one is chosen
+    clip: str | None = None  # the clip to show; None: one is chosen
     missing: dict = field(default_factory=dict)  # what -> the sentence that says why it is not there
     strangers: list[str] = field(default_factory=list)  # a sentence on each part that belongs to other data
 
@@ -103,11 +102,17 @@ class Material:
             self.missing[what] = str(why) or type(why).__name__
             return None
 
+    def need(self, part: str, otherwise: str):  # field; sentence where no reason is known -> what it holds
+        "What was found; Missing says why it is not there."
+        if (found := getattr(self, part)) is None or not len(found):
+            raise Missing(self.missing.get(part) or otherwise)
+        return found
+
     def answers(self, name: str) -> list[str]:  # clip name -> what was said about it, in order of time
         "The texts of one clip; an empty list where there are none."
+        told = self.prompts
         try:
-            return list(self.prompts[name] if isinstance(self.prompts, Mapping)
-                        else self.prompts.answers(name))
+            return list(told[name] if isinstance(told, Mapping) else told.answers(name))
         except (AttributeError, KeyError, TypeError, InputError):
             return []
 
@@ -117,23 +122,22 @@ class Material:
 
 # %% ../../nbs/viz/11_material.ipynb #7c8c58f4
 def gather(
-    run_dir,       # run folder
-    store=None,    # Store or its folder; None: ../store beside the run, if it is there
+    run_dir,  # run folder
+    store=None,  # Store or its folder; None: ../store beside the run, if it is there
     prompts=None,  # PromptStore, its file, or mapping name -> texts; None: ../prompts.jsonl
-    space=None,    # ConceptSpace or its folder; None: ../space
+    space=None,  # ConceptSpace or its folder; None: ../space
     clip: str | None = None,  # the clip to show
     explore: int = 400,  # clips on the explorer's map at most; 0: no explorer, and no script on the page
 ) -> Material:
     "Find everything a report can show; raises InputError only where there is no run."
     run = Run.open(run_dir)
     m, job = Material(run, clip=clip), run.path.resolve().parent
-    for key, given, place in (("store", store, "store"), ("prompts", prompts, "prompts.jsonl"),
-                              ("space", space, "space")):
-        if given is None and (job / place).exists():
-            given = job / place
-        opened = m.attempt(key, lambda k=key, g=given: _open(k, g)) if isinstance(given,
-                                                                                  str | Path) else given
-        setattr(m, key, opened)
+    for key, given in {"store": store, "prompts": prompts, "space": space}.items():
+        beside = job / ("prompts.jsonl" if key == "prompts" else key)
+        given = beside if given is None and beside.exists() else given
+        if isinstance(given, str | Path):
+            given = m.attempt(key, lambda k=key, g=given: _open(k, g))
+        setattr(m, key, given)
     m.split = m.attempt("split", lambda: _split_of(m)) if m.store is not None else None
     if (run.path / "targets.safetensors").exists():
         m.targets = m.attempt("targets", lambda: read_targets(run.path)) or {}
@@ -143,26 +147,7 @@ def gather(
     m.explorer = m.attempt("explorer", lambda: _explored(m, explore)) or {}
     return m
 
-
-def strangers(
-    m: Material,
-) -> list[str]:  # one sentence each
-    "What lies here and belongs to other data than the run: the store, or the figures."
-    mine, said = trained_on(m.run), []
-    if m.store is not None and mine["store"] not in (None, m.store.checksum):
-        said.append(f"The store shown here, `{m.store.checksum[:12]}`, is not the one this run was trained "
-                    f"on, "
-                    f"`{str(mine['store'])[:12]}`.")
-    theirs = next((e["trained_on"] for e in m.results if isinstance(e.get("trained_on"), Mapping)), mine)
-    if theirs != mine:
-        said.append(f"The figures were made for a run trained on store `{str(theirs.get('store'))[:12]}`, "
-                    f"split "
-                    f"`{theirs.get('split')}`; this one was trained on `{str(mine['store'])[:12]}`, "
-                    f"`{mine['split']}`. "
-                    "Evaluate it again.")
-    return said
-
-# %% ../../nbs/viz/11_material.ipynb #df9f3c5a
+# %% ../../nbs/viz/11_material.ipynb #03e7f4a3
 def _open(key, path):
     "Open a store, prompts or a concept space."
     if key == "store":
@@ -174,21 +159,39 @@ def _open(key, path):
     from c2vl_kit.concepts.space import ConceptSpace
     return ConceptSpace.load(path)
 
-
-def _explored(m, most):
-    "States of the explorer's widgets; what is missing is not looked for a second time."
-    if most < 1 or m.store is None:
-        raise Missing("No explorer was asked for." if most < 1
-                      else "The explorer needs the store of the clips; it was not found beside the run.")
-    return explorer_states(m.run, m.store, m.prompts if m.prompts is not None else {}, m.space, most=most,
-                           frames=24)
-
-
+# %% ../../nbs/viz/11_material.ipynb #df9f3c5a
 def _split_of(m):
     "The split that the run was trained on; InputError where the store's split of that name is another one."
     from c2vl_kit.data.catalog import get_split
     split = get_split(m.store, (m.run.config.get("split") or {}).get("name"))
     if trained_on(m.run)["split"] not in (None, split.hash):
-        raise Missing(f"{trained_elsewhere(m.run, m.store, split)}, so nobody knows here which clips were "
-                      f"trained on.")
+        elsewhere = trained_elsewhere(m.run, m.store, split)
+        raise Missing(f"{elsewhere}, so nobody knows here which clips were trained on.")
     return split
+
+# %% ../../nbs/viz/11_material.ipynb #8762f1cc
+def _explored(m, most):
+    "States of the explorer's widgets; what is missing is not looked for a second time."
+    if most < 1:
+        raise Missing("No explorer was asked for.")
+    if m.store is None:
+        raise Missing("The explorer needs the store of the clips; it was not found beside the run.")
+    prompts = m.prompts if m.prompts is not None else {}
+    return explorer_states(m.run, m.store, prompts, m.space, most=most, frames=24)
+
+# %% ../../nbs/viz/11_material.ipynb #39f851e2
+def strangers(
+    m: Material,
+) -> list[str]:  # one sentence each
+    "What lies here and belongs to other data than the run: the store, or the figures."
+    mine, said = trained_on(m.run), []
+    short = lambda checksum: f"`{str(checksum)[:12]}`"
+    if m.store is not None and mine["store"] not in (None, m.store.checksum):
+        said.append(f"The store shown here, {short(m.store.checksum)}, is not the one this run was trained "
+                    f"on, {short(mine['store'])}.")
+    theirs = next((e["trained_on"] for e in m.results if isinstance(e.get("trained_on"), Mapping)), mine)
+    if theirs != mine:
+        said.append(f"The figures were made for a run trained on store {short(theirs.get('store'))}, split "
+                    f"`{theirs.get('split')}`; this one was trained on {short(mine['store'])}, "
+                    f"`{mine['split']}`. Evaluate it again.")
+    return said
