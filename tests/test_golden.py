@@ -108,7 +108,8 @@ def read_store(folder: Path, files: list[Path], reader: str, dataset: str):
 # method → how a tiny run of it is made: scene, run folder, settings that differ from TINY → run
 def c2vl_run(s, out: Path, **changes):
     changes |= {"views": changes.pop("stream", "joint")}
-    return kit.pretrain(kit.c2vl, s.store, s.split, out, kit.c2vl.small(loss={"intra": True, "alpha_max": 0.3}).replace(**TINY).replace(**changes), space=s.space, progress=False)
+    config = kit.c2vl.small(loss={"intra": True, "alpha_max": 0.3}).replace(**TINY).replace(**changes)
+    return kit.pretrain(kit.c2vl, s.store, s.split, out, config, space=s.space, progress=False)
 
 
 def contrast_run(module: str, s, out: Path, legacy: bool = False, **changes):

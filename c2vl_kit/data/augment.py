@@ -36,8 +36,9 @@ def check_settings(
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise InputError(f"augmentation {name} must lie between {low} and {high}, got {value!r}.")
     if settings["crop"] == 0 or 1 in (settings["scale"], settings["mask"]):
-        raise InputError("augmentation crop must be above 0 (1 switches it off), scale and mask below 1; got "
-                         f"crop={settings['crop']!r}, scale={settings['scale']!r}, mask={settings['mask']!r}.")
+        got = ", ".join(f"{k}={settings[k]!r}" for k in ("crop", "scale", "mask"))
+        raise InputError("augmentation crop must be above 0 (1 switches it off), scale and mask below 1; "
+                         f"got {got}.")
     gamma = settings["crosclr_crop"]
     if not isinstance(gamma, int) or gamma < 0 or gamma == 1:
         raise InputError(f"augmentation crosclr_crop must be 0 (off) or a whole number from 2 up, got "

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Compared', 'Config', 'Task', 'C2VLConfig', 'anchors', 'anchors_of_sources', 'softness', 'Adapter', 'concept_pull',
-           'ConceptTask', 'make_head', 'SoftTargetTask', 'C2VL', 'look_at', 'told', 'follow', 'Recorder', 'moments',
+           'ConceptTask', 'make_head', 'SoftTargetTask', 'told', 'C2VL', 'follow', 'look_at', 'Recorder', 'moments',
            'with_words', 'facts_of', 'checksum_of', 'KeepScaling', 'small', 'published']
 
 # %% ../../nbs/methods/00_c2vl.ipynb #853dc520
@@ -44,7 +44,7 @@ class C2VLConfig(ViewConfig):
     init_tau: float = 0.07  # temperature at the start
     learn_scale: bool = True  # learn the temperature
     max_scale: float = 100.0  # largest 1/τ
-    self_space: str = "anchors"  # S is made of the anchors, or of the space scaled "none" | "centre" | "whiten"
+    self_space: str = "anchors"  # S of the anchors, or of the space scaled "none" | "centre" | "whiten"
     pull: float = 0.0  # weight of the vision–language pull; above 0 each modality gets a trainable adapter
     weights: tuple[float, ...] = ()  # w of equation (6), one per modality; (): 1 each
     loss: SoftTargetConfig = field(default_factory=SoftTargetConfig)
@@ -125,8 +125,9 @@ def softness(
     for k, m in tables.items():
         got = perplexity((m[rows] @ m[rows].mT / tau).softmax(-1)).mean().item()
         if got < 1.1:
-            warnings.warn(f"{k}: a row of the self-similarity spreads over {got:.2f} of {size} clips, so `intra` asks "
-                          "for hard targets; set loss.perplexity (3 to 12), or loss.intra=False", stacklevel=2)
+            said = f"{k}: a row of the self-similarity spreads over {got:.2f} of {size} clips"
+            warnings.warn(f"{said}, so `intra` asks for hard targets; set loss.perplexity (3 to 12), "
+                          "or loss.intra=False", stacklevel=2)
     return None
 
 # %% ../../nbs/methods/00_c2vl.ipynb #fce043f4
@@ -168,7 +169,8 @@ class ConceptTask(ViewTask):
         tables, dim = anchors(space, config), self.encoder[self.views[0]].dim
         first = next(iter(space.values())) if isinstance(space, Mapping) else space
         if config.weights and len(config.weights) != len(tables):
-            raise InputError(f"weights must hold one number for each of {', '.join(tables)}, got {config.weights}")
+            named = ", ".join(tables)
+            raise InputError(f"weights must hold one number for each of {named}, got {config.weights}")
         self.heads = nn.ModuleDict({k: make_head(config.head, dim, m.shape[1]) for k, m in tables.items()})
         scale = (config.init_tau, config.max_scale, config.learn_scale)
         self.scales = nn.ModuleDict({k: LogitScale(*scale) for k in tables})
@@ -260,6 +262,21 @@ class SoftTargetTask(ConceptTask):
             self.teacher.eval()
         return self
 
+# %% ../../nbs/methods/00_c2vl.ipynb #fc48c2cb
+def told(
+    scales: nn.ModuleDict,  # modality -> scale
+    targets: dict[str, Targets],  # modality -> matrices
+) -> dict[str, torch.Tensor]:
+    "What is logged: the scale, how often the own description is nearest, and the target's share for it."
+    out = {}
+    for k, t in targets.items():
+        own = torch.arange(t.P.shape[1], device=t.P.device)
+        out[f"scale_{k}"] = scales[k]().detach()
+        out[f"accuracy_{k}"] = (t.P.argmax(2) == own).float().mean()
+        out[f"own_{k}"] = t.Y.diagonal(dim1=1, dim2=2).mean()
+        out[f"perplexity_{k}"] = perplexity(t.S[0]).mean()
+    return out
+
 # %% ../../nbs/methods/00_c2vl.ipynb #d0e5f727
 class C2VL(SoftTargetTask):
     "Skeletons against frozen concept vectors with progressively softened targets."
@@ -293,6 +310,19 @@ class C2VL(SoftTargetTask):
         "The share of S in the soft target at that epoch."
         return lam_at(progress.epoch, progress.epochs, self.config.loss)
 
+# %% ../../nbs/methods/00_c2vl.ipynb #f142e121
+@torch.no_grad()
+def follow(
+    teacher: nn.Module,  # changed in place
+    student: nn.Module,  # of the same shape
+    momentum: float,  # share of the old teacher, 0 … 1
+) -> None:
+    "Move a teacher's weights towards the student's; buffers are copied."
+    for t, s in zip(teacher.parameters(), student.parameters(), strict=True):
+        t.lerp_(s, 1 - momentum)
+    for t, s in zip(teacher.buffers(), student.buffers(), strict=True):
+        t.copy_(s)
+
 # %% ../../nbs/methods/00_c2vl.ipynb #a32dc599
 @torch.no_grad()
 def look_at(
@@ -310,34 +340,6 @@ def look_at(
         b.copy_(old)
     task.train(mode)
     return alpha, targets
-
-# %% ../../nbs/methods/00_c2vl.ipynb #fc48c2cb
-def told(
-    scales: nn.ModuleDict,  # modality -> scale
-    targets: dict[str, Targets],  # modality -> matrices
-) -> dict[str, torch.Tensor]:
-    "What is logged: the scale, how often the own description is nearest, and the target's share for it."
-    out = {}
-    for k, t in targets.items():
-        own = torch.arange(t.P.shape[1], device=t.P.device)
-        out[f"scale_{k}"] = scales[k]().detach()
-        out[f"accuracy_{k}"] = (t.P.argmax(2) == own).float().mean()
-        out[f"own_{k}"] = t.Y.diagonal(dim1=1, dim2=2).mean()
-        out[f"perplexity_{k}"] = perplexity(t.S[0]).mean()
-    return out
-
-# %% ../../nbs/methods/00_c2vl.ipynb #f142e121
-@torch.no_grad()
-def follow(
-    teacher: nn.Module,  # changed in place
-    student: nn.Module,  # of the same shape
-    momentum: float,  # share of the old teacher, 0 … 1
-) -> None:
-    "Move a teacher's weights towards the student's; buffers are copied."
-    for t, s in zip(teacher.parameters(), student.parameters(), strict=True):
-        t.lerp_(s, 1 - momentum)
-    for t, s in zip(teacher.buffers(), student.buffers(), strict=True):
-        t.copy_(s)
 
 # %% ../../nbs/methods/00_c2vl.ipynb #4e991de6
 class Recorder:

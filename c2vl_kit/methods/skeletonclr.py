@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEGACY', 'LEGACY_BACKBONE', 'Config', 'Task', 'MoCoConfig', 'make_heads', 'Seen', 'KeyTask', 'refuse_small_bank',
-           'small_config', 'small', 'published_config', 'published', 'MoCo']
+           'MoCo', 'small_config', 'small', 'published_config', 'published']
 
 # %% ../../nbs/methods/01_skeletonclr.ipynb #4209ba18
 from collections.abc import Mapping, Sequence
@@ -138,6 +138,38 @@ def refuse_small_bank(
             f"a bank of {queue} keys cannot hold a batch of {batch}: raise queue or lower train.batch_size"
         )
 
+# %% ../../nbs/methods/01_skeletonclr.ipynb #ecdd847c
+class MoCo(KeyTask):
+    "Every view against its own memory bank; with one view, SkeletonCLR."
+    method = "skeletonclr"
+
+    def loss(
+        self,
+        batch: Batch,  # x (N, 3, T, V, M), present (N, M), names
+        progress: Progress,  # where training stands
+        generator: torch.Generator,  # of the augmentations
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # sum over views; what is logged
+        "Look at the batch, then compare."
+        return self.compare(self.look(batch, progress, generator), progress)
+
+    def compare(self, seen: Seen, progress: Progress) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        "InfoNCE of every view; methods built on this one write their own."
+        parts = {
+            f"nce {v}": moco_loss(seen.z[v], seen.keys[v], self.bank[v], self.config.tau) for v in self.views
+        }
+        return sum(parts.values()), self.numbers(seen, parts)
+
+    def numbers(self, seen: Seen, parts: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        "What is logged: the loss's parts, the spread of the features, and how near a query is to its key."
+        spread = torch.stack([f.detach().float().std(0).mean() for f in seen.features.values()])
+        near = [
+            torch.cosine_similarity(seen.z[v].detach().float(), seen.keys[v].float()).mean() for v in seen.z
+        ]
+        return {k: p.detach() for k, p in parts.items()} | {
+            "feature_std": spread.mean(),
+            "near": torch.stack(near).mean(),
+        }
+
 # %% ../../nbs/methods/01_skeletonclr.ipynb #900eb3fd
 LEGACY = dict(reinit_keys=True, shared_head=True, repeat_augment=True)
 LEGACY_BACKBONE = dict(partition="legacy-hop1", persons="legacy")
@@ -181,35 +213,3 @@ def published(legacy: bool = False, **changes) -> MoCoConfig:  # published quirk
 
 Config = MoCoConfig  # the names that every method has
 Task = MoCo
-
-# %% ../../nbs/methods/01_skeletonclr.ipynb #ecdd847c
-class MoCo(KeyTask):
-    "Every view against its own memory bank; with one view, SkeletonCLR."
-    method = "skeletonclr"
-
-    def loss(
-        self,
-        batch: Batch,  # x (N, 3, T, V, M), present (N, M), names
-        progress: Progress,  # where training stands
-        generator: torch.Generator,  # of the augmentations
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # sum over views; what is logged
-        "Look at the batch, then compare."
-        return self.compare(self.look(batch, progress, generator), progress)
-
-    def compare(self, seen: Seen, progress: Progress) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        "InfoNCE of every view; methods built on this one write their own."
-        parts = {
-            f"nce {v}": moco_loss(seen.z[v], seen.keys[v], self.bank[v], self.config.tau) for v in self.views
-        }
-        return sum(parts.values()), self.numbers(seen, parts)
-
-    def numbers(self, seen: Seen, parts: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        "What is logged: the loss's parts, the spread of the features, and how near a query is to its key."
-        spread = torch.stack([f.detach().float().std(0).mean() for f in seen.features.values()])
-        near = [
-            torch.cosine_similarity(seen.z[v].detach().float(), seen.keys[v].float()).mean() for v in seen.z
-        ]
-        return {k: p.detach() for k, p in parts.items()} | {
-            "feature_std": spread.mean(),
-            "near": torch.stack(near).mean(),
-        }
