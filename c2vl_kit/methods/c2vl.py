@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Compared', 'Config', 'Task', 'C2VLConfig', 'anchors', 'anchors_of_sources', 'facts_of', 'checksum_of', 'softness',
            'Adapter', 'concept_pull', 'ConceptTask', 'make_head', 'SoftTargetTask', 'told', 'C2VL', 'follow', 'look_at',
-           'Recorder', 'moments', 'with_words', 'KeepScaling', 'small', 'published']
+           'Recorder', 'moments', 'KeepScaling', 'with_words', 'small', 'published']
 
 # %% ../../nbs/methods/00_c2vl.ipynb #853dc520
 import copy
@@ -416,25 +416,6 @@ def moments(
     step = max(every, -(-epochs // (most - 1)))
     return sorted({*range(0, epochs, step), epochs})
 
-# %% ../../nbs/methods/00_c2vl.ipynb #135dcab9
-def with_words(
-    task: type[C2VL],  # the method
-    split,  # Split: its training names are used, nothing else
-    space: ConceptSpace | Mapping[str, ConceptSpace],  # vectors of all training clips
-    recorder: Recorder,  # writes down what the loss asked for
-) -> Prepared:
-    "The training clips that have words, and a task made with their vectors."
-    spaces = space if isinstance(space, Mapping) else {"": space}
-    silent = {n for s in spaces.values() for n in s.silent}
-    names = tuple(n for n in split.train if n not in silent)
-    if left := len(split.train) - len(names):
-        said = f"{left} of {len(split.train)} training clips have empty answers alone, and are not trained on"
-        warnings.warn(said, stacklevel=4)
-    concepts = {k: s.subset(names) for k, s in spaces.items()} if spaces is space else space.subset(names)
-    facts = {"space": {"checksum": checksum_of(concepts), **facts_of(concepts)}}
-    callbacks = (recorder, KeepScaling(concepts))
-    return Prepared(names, lambda layout, config: task(layout, concepts, config), facts, callbacks)
-
 # %% ../../nbs/methods/00_c2vl.ipynb #7ded5fa2
 class KeepScaling:
     "Writes down how the words were scaled, for new sentences; a callback of the trainer."
@@ -459,6 +440,25 @@ class KeepScaling:
 
     def __call__(self, trainer, record: dict) -> None:
         "Nothing to do after an epoch."
+
+# %% ../../nbs/methods/00_c2vl.ipynb #135dcab9
+def with_words(
+    task: type[C2VL],  # the method
+    split,  # Split: its training names are used, nothing else
+    space: ConceptSpace | Mapping[str, ConceptSpace],  # vectors of all training clips
+    recorder: Recorder,  # writes down what the loss asked for
+) -> Prepared:
+    "The training clips that have words, and a task made with their vectors."
+    spaces = space if isinstance(space, Mapping) else {"": space}
+    silent = {n for s in spaces.values() for n in s.silent}
+    names = tuple(n for n in split.train if n not in silent)
+    if left := len(split.train) - len(names):
+        said = f"{left} of {len(split.train)} training clips have empty answers alone, and are not trained on"
+        warnings.warn(said, stacklevel=4)
+    concepts = {k: s.subset(names) for k, s in spaces.items()} if spaces is space else space.subset(names)
+    facts = {"space": {"checksum": checksum_of(concepts), **facts_of(concepts)}}
+    callbacks = (recorder, KeepScaling(concepts))
+    return Prepared(names, lambda layout, config: task(layout, concepts, config), facts, callbacks)
 
 # %% ../../nbs/methods/00_c2vl.ipynb #c0ad8282
 def small(**changes) -> C2VLConfig:  # settings to change, as in C2VLConfig.replace
