@@ -406,9 +406,7 @@ def sha256_of(
 class Config:
     "Base of frozen dataclasses that hold settings: to JSON and back, changed copies, differences."
 
-    def to_dict(self) -> dict:  # plain values, ready for JSON
-        "The settings as plain values."
-        return dataclasses.asdict(self)
+    to_dict = dataclasses.asdict  # the settings as plain values, ready for JSON
 
     @classmethod
     def from_dict(cls, values: Mapping):  # settings as read from JSON; missing ones keep their default

@@ -27,16 +27,20 @@ def caption_step(
     from c2vl_kit.concepts.quality import quality
     from c2vl_kit.concepts.kinematic import caption
     from c2vl_kit.concepts.prompts import PromptStore
+    from c2vl_kit.concepts.wordsets import SOURCE, copy_words
 
     store, file = job.open_store(), Path(captions or job.prompts)
     names = [n for n in store.names if only is None or fnmatchcase(n, only)]
     if not names:
         raise InputError(f"--only {only} fits none of the {len(store):,} clips, "
                          f"which have names such as {store.names[0]}")
-    captioners = _captioners(given, file.with_name(f"{file.stem}-ledger.jsonl"))
-    if others := {p.source for p in PromptStore(file) if p.answer.strip()} - {c.source for c in captioners}:
+    published = _who(given) == "published"
+    captioners = [] if published else _captioners(given, file.with_name(f"{file.stem}-ledger.jsonl"))
+    sources = {SOURCE} if published else {c.source for c in captioners}
+    if others := {p.source for p in PromptStore(file) if p.answer.strip()} - sources:
         raise InputError(f"{file} holds answers of {min(others)!r}: give another file with --captions, "
                          "so that two captioners do not mix")
+    prompts = copy_words(store, file, names) if published else None
     for captioner in captioners:
         try:
             prompts = caption(store, file, captioner, names, progress)
@@ -54,6 +58,7 @@ def caption_step(
 _SEES = ("video", "pattern", "pixels", "tokens", "temperature", "seed")  # for whoever looks at pictures
 ASKS = {  # who is asked → the options that mean something there
     "kinematic": ("question", "moments"),
+    "published": (),
     "model": ("question", "moments", *_SEES, "device", "batch_size"),
     "server": (
         "question",
@@ -74,16 +79,16 @@ def _who(
 ) -> str:  # a key of ASKS; InputError for options that do not fit
     "Whom --captioner names."
     name = given.get("captioner") or "kinematic"
-    who = "server" if "://" in name else "kinematic" if name == "kinematic" else "model"
+    who = "server" if "://" in name else name if name in ("kinematic", "published") else "model"
     for option, value in given.items():
         if value is not None and option != "captioner" and option not in ASKS[who]:
-            called = {"model": "a model", "server": "a server", "kinematic": "kinematic"}
-            fits = " or ".join(called[k] for k, v in ASKS.items() if option in v)
+            called = {"model": "a model", "server": "a server"}
+            fits = " or ".join(called.get(k, k) for k, v in ASKS.items() if option in v)
             raise InputError(f"--{option.replace('_', '-')} means nothing to --captioner {name}: "
                              f"leave it out, or ask {fits}")
     if who == "server" and not given.get("model"):
         raise InputError(f"--model is missing: name the model that {name} should answer with")
-    if who != "kinematic" and not given.get("video"):
+    if who in ("model", "server") and not given.get("video"):
         raise InputError(f"--video is missing: {name} looks at pictures, so name the folder with the clips' "
                          "videos")
     return who

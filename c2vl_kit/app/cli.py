@@ -141,8 +141,8 @@ SIMULATED = Group({
 
 # %% ../../nbs/app/07_cli.ipynb #b21b6a8c
 CAPTIONER = Group({
-    "--captioner": option("NAME", "kinematic, a model (hub name or folder), or a server's address "
-                          "(default: kinematic)"),
+    "--captioner": option("NAME", "kinematic, published (the kit's sentences for nw-ucla and utd-mhad), "
+                          "a model (hub name or folder), or a server's address (default: kinematic)"),
     "--question": option("KEY", "c2vl, motion, pose, mmcl, part:NAME, or words of your own; may be repeated",
                          action="append"),
     "--moments": option("N", "moments per clip to ask about (default: 16)", int),

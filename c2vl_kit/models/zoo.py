@@ -34,14 +34,17 @@ _CHOICES = {"partition": PARTITIONS, "persons": ("masked", "legacy"), "direction
 _MOST = {"width": 65_536, "dim": 65_536, "layers": 1_000, "slots": 1_000}
 
 
-def _check_backbone(b: "Backbone") -> None:
-    if b.name not in _MODELS:
-        raise InputError(f"unknown backbone {b.name!r}: choose one of {', '.join(_MODELS)}")
-    known = _MODELS[b.name][1]
-    for key, value in b.given().items():
+def _check_backbone(
+    name: str,  # a key of _MODELS
+    given: dict,  # option -> value
+) -> None:
+    if name not in _MODELS:
+        raise InputError(f"unknown backbone {name!r}: choose one of {', '.join(_MODELS)}")
+    known = _MODELS[name][1]
+    for key, value in given.items():
         if key not in known:
             has = ", ".join(known)
-            raise InputError(f"backbone {b.name!r} has no option {key!r} (got {value!r}): it has {has}")
+            raise InputError(f"backbone {name!r} has no option {key!r} (got {value!r}): it has {has}")
         if key in _CHOICES and value not in _CHOICES[key]:
             raise InputError(f"{key} of a backbone must be one of {', '.join(_CHOICES[key])}, got {value!r}")
         if key in _MOST and (type(value) is not int or value < 1):
@@ -69,7 +72,7 @@ class Backbone(Config):
     direction: str | None = None  # "both" | "legacy", of the GRU
 
     def __post_init__(self):
-        _check_backbone(self)
+        _check_backbone(self.name, self.given())
 
     def given(self) -> dict:  # option -> value
         "The options that are set, without the name."
