@@ -225,6 +225,7 @@ def main() -> int:
     p.add_argument("--root", help="folder with the raw recordings")
     p.add_argument("--base", type=Path, default=BASE, help="folder for stores and vectors")
     p.add_argument("--most", type=int, default=10**6, help="stop after so many jobs")
+    p.add_argument("--part", default="0/1", help="take every n-th job, such as 1/2: two processes share a study with 0/2 and 1/2")
     p.add_argument("--minutes", type=float, default=1e6, help="start no job after so many minutes")
     args = p.parse_args()
     if args.what == "list":
@@ -241,7 +242,8 @@ def main() -> int:
     torch.set_num_threads(1)
     os.environ.setdefault("C2VL_QUIET", "1")
     tower, began, done = TextTower.load("auto"), time.time(), 0
-    for job in STUDIES[args.study]():
+    part, parts = (int(x) for x in args.part.split("/"))
+    for job in [j for i, j in enumerate(STUDIES[args.study]()) if i % parts == part]:
         path = OUT / args.study / f"{key_of(job)}.json"
         if path.exists() or not (args.base / job["data"] / "store").exists():
             continue
