@@ -55,6 +55,7 @@ def made(folder):
     from c2vl_kit.concepts.server import Usage
     from c2vl_kit.concepts.space import ConceptSpace
     from c2vl_kit.concepts.study import Coherence
+    from c2vl_kit.evaluate.zeroshot import Naming, Ranks
     from c2vl_kit.concepts.towers import ImageTower, TextTower
     from c2vl_kit.data.guards import Overlap, ZeroShot
     from c2vl_kit.data.splits import Split
@@ -103,6 +104,7 @@ def made(folder):
         "TargetRecord": TargetRecord(("a",), (1,), (0.1,), {EVIL: np.ones((1, 1, 1))}, EVIL), "ClipSet": ClipSet.load(
             built, built.names, frames=4, progress=False), "PromptStore": prompts, "ConceptSpace": space,
         "Quality": Quality(1, 1, 1, 2.0, {EVIL: 1}, {EVIL: EVIL}, EVIL), "Coherence": Coherence(((EVIL, 2, 0.5, EVIL, 0.1),)),
+        "Naming": Naming((EVIL,), np.ones((1, 2)), np.array([0]), (EVIL, "b")), "Ranks": Ranks(np.array([1]), np.array([2])),
         "Run": run, "Simulated": sims, "Diagnosis": Diagnosis((Finding(EVIL, EVIL, EVIL),)),
         "Bvh": Bvh(Path(EVIL), (EVIL, None), (0, 0), np.eye(3)[:2], ((), ()), np.zeros((2, 0)), 30.0),
         "AsfSkeleton": AsfSkeleton(Path(EVIL), ("root", EVIL), (0, 0), 2 * np.eye(3)[:2], np.stack([np.eye(3)] * 2),

@@ -37,25 +37,25 @@ def trained(data, folder, words, **changes):
 
 
 def test_the_wanted_perplexity_is_what_the_loss_sees(data, tmp_path):
-    run = trained(data, tmp_path / "run", data[2], loss={"perplexity": 4.0, "inter": False, "alpha_max": 0.5})
+    run = trained(data, tmp_path / "run", data[2], loss={"intra": True, "perplexity": 4.0, "inter": False, "alpha_max": 0.5})
     seen = [r["perplexity_language"] for r in run.history()]
     assert all(3.0 < p < 5.0 for p in seen)
 
 
 def test_a_hard_soft_target_is_warned_of(data, tmp_path):
     with pytest.warns(UserWarning, match="spreads over 1.0. of 8 clips"):
-        trained(data, tmp_path / "run", data[2], concept_scaling="whiten", loss={"tau_s": 0.03, "alpha_max": 0.5})
+        trained(data, tmp_path / "run", data[2], concept_scaling="whiten", loss={"intra": True, "tau_s": 0.03, "alpha_max": 0.5})
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("loss", [{"alpha_max": 0.0}, {"intra": False}, {"perplexity": 3.0}])
+@pytest.mark.parametrize("loss", [{"alpha_max": 0.0}, {"intra": False}, {"intra": True, "perplexity": 3.0}])
 def test_no_warning_where_nothing_is_wrong(loss, data, tmp_path):
     trained(data, tmp_path / "run", data[2], loss=loss)
 
 
 def test_self_similarity_of_another_scaling(data):
     store, _, rules, _ = data
-    base = c2vl.small(**TINY).replace(loss={"perplexity": 3.0, "alpha_max": 0.5})
+    base = c2vl.small(**TINY).replace(loss={"intra": True, "perplexity": 3.0, "alpha_max": 0.5})
     same, other = (c2vl.C2VL(store.layout, rules, base.replace(self_space=kind)) for kind in ("anchors", "centre"))
     assert same.tau_s["language"] != other.tau_s["language"]
     named = list(store.names[:4])
