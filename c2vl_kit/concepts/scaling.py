@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .vectors import NamedVectors, off_mean, unit_rows
+from .vectors import NamedVectors, off_mean, principal, unit_rows
 from ..core import InputError
 
 SCALINGS = ("none", "centre", "whiten")
@@ -47,6 +47,5 @@ def fit_scaling(
     mean, off = x.mean(0, dtype=np.float64), off_mean(space, space, modality)[1]
     if kind == "centre":
         return Scaling(mean)
-    size, directions = np.linalg.svd(off, full_matrices=False)[1:]
-    count = min(keep, int((size > 1e-6 * size[0]).sum()))
-    return Scaling(mean, directions[:count].T / size[:count] ** power)
+    directions, spread = principal(off, keep)
+    return Scaling(mean, directions.T / spread**power)

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MODALITIES', 'ROUNDING', 'NamedVectors', 'check_distinct', 'first_few', 'unit_rows', 'checked_vectors', 'rows_of',
            'check_halves', 'halves_of', 'fuse', 'one_half', 'nearest', 'cosines', 'row_near', 'query_vector',
-           'TargetVectors', 'all_alike', 'long_enough', 'off_mean', 'along_principal', 'drawn', 'dealt_from']
+           'TargetVectors', 'all_alike', 'long_enough', 'off_mean', 'principal', 'along_principal', 'drawn',
+           'dealt_from']
 
 # %% ../../nbs/concepts/09_vectors.ipynb #d53cc090
 import hashlib
@@ -303,6 +304,16 @@ def off_mean(
         raise InputError(f"{why}: {fix} (concept_scaling='none')")
     return long_enough(space.names, x, f"{m} vectors minus the mean"), y
 
+# %% ../../nbs/concepts/09_vectors.ipynb #8015a375
+def principal(
+    off: np.ndarray,  # (B, D) vectors minus their mean
+    keep: int,  # directions kept, at most
+) -> tuple[np.ndarray, np.ndarray]:  # (k, D) directions, (k,) their spread, largest first
+    "The directions in which vectors differ, without those that are rounding."
+    size, directions = np.linalg.svd(off, full_matrices=False)[1:]
+    count = min(keep, int((size > 1e-6 * size[0]).sum()))
+    return directions[:count], size[:count]
+
 # %% ../../nbs/concepts/09_vectors.ipynb #01c9f57b
 def along_principal(
     space: NamedVectors,  # N clips
@@ -313,10 +324,9 @@ def along_principal(
 ) -> np.ndarray:  # (N, ≤ keep) float32, not normalised
     "One modality along the principal directions of its base."
     x, of_base = off_mean(space, base, m)
-    size, directions = np.linalg.svd(of_base, full_matrices=False)[1:]
-    count = min(keep, int((size > 1e-6 * size[0]).sum()))
-    x = long_enough(space.names, x @ directions[:count].T, f"{m} vectors along the directions that are kept")
-    return (x / size[:count] ** power).astype(np.float32)
+    directions, spread = principal(of_base, keep)
+    x = long_enough(space.names, x @ directions.T, f"{m} vectors along the directions that are kept")
+    return (x / spread**power).astype(np.float32)
 
 # %% ../../nbs/concepts/09_vectors.ipynb #04a12675
 def drawn(seed: int, modality: str, name: str, dim: int) -> np.ndarray:  # (dim,) float64

@@ -12,16 +12,12 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from .drawings import FOUR
 from .prompts import Prompt, PromptStore
 from ..core import InputError
 
 WORD_SETS = ("nw-ucla", "utd-mhad")
-QUESTIONS = {
-    "posture": "What is the person's posture?",
-    "arms": "What do the arms and hands do?",
-    "object": "What may the person hold or use?",
-    "purpose": "What is the person trying to do?",
-}
+QUESTIONS = dict(zip(("posture", "arms", "object", "purpose"), FOUR, strict=True))
 SOURCE = "large multimodal model, eight drawings a clip"
 
 # %% ../../nbs/concepts/19_wordsets.ipynb #bea51e13

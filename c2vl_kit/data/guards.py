@@ -127,16 +127,17 @@ class ZeroShot:
 # %% ../../nbs/data/06_guards.ipynb #00000015
 def zero_shot_split(
     store: Store,  # of a data set that the class split speaks of
-    name: str,  # e.g. "ntu60-55-5", "pku-46-5"
+    name: str | ClassSplit,  # e.g. "ntu60-55-5", "pku-46-5"; or classes of your own choice
     split: Split | str | None = None,  # who trains and who tests; None: the data set's default
 ) -> ZeroShot:
     "Cut an official split by class; `InputError` when the classes are another data set's."
-    if name not in CLASS_SPLITS or store.dataset not in CLASS_SPLITS[name].datasets:
+    classes = name if isinstance(name, ClassSplit) else CLASS_SPLITS.get(name)
+    if classes is None or store.dataset not in classes.datasets:
         fits = [n for n, c in CLASS_SPLITS.items() if store.dataset in c.datasets]
         others = sorted({d for c in CLASS_SPLITS.values() for d in c.datasets})
         fix = f"choose one of {', '.join(fits)}" if fits else f"there are class splits of {', '.join(others)}"
-        raise InputError(f"{store.dataset} has no class split named {name!r}; {fix}.")
-    classes = CLASS_SPLITS[name]
+        asked = classes.name if classes else name
+        raise InputError(f"{store.dataset} has no class split named {asked!r}; {fix}.")
     split = split if isinstance(split, Split) else get_split(store, split)
     label = dict(zip(store.names, store.labels.tolist()))
     train = tuple(n for n in split.train if label[n] in classes.seen)
@@ -150,4 +151,4 @@ def zero_shot_split(
             f"unseen classes; prepare more of {store.dataset}."
         )
     occur = tuple(len(set(ids) & set(label.values())) for ids in (classes.seen, classes.unseen))
-    return ZeroShot(classes, Split(split.dataset, f"{split.name}-{name}", train, tests), occur)
+    return ZeroShot(classes, Split(split.dataset, f"{split.name}-{classes.name}", train, tests), occur)
