@@ -47,7 +47,7 @@ def main() -> int:
     p.add_argument("--root", help="folder with the raw recordings")
     p.add_argument("--out", help="folder of the table (default runs/family-DATA)")
     p.add_argument("--seeds", type=int, default=3)
-    p.add_argument("--budget", type=int, help="passes of each clip through each trained encoder, query and key counted (default 40)")
+    p.add_argument("--budget", type=int, help="epochs of C2VL; the others get as many (--set equal=cost: as much work)")
     p.add_argument("--members", help=f"comma separated; default all: {','.join(MEMBERS)}")
     p.add_argument("--workers", type=int, default=2, help="processes side by side, one core each; 0: this process")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, e.g. amp=off or lr=0.001")

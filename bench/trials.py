@@ -10,8 +10,6 @@ the project, so that nothing is lost with a machine. A job on `side="held-…"` 
 tested on the rest of it; only `side="test"` looks at the test lists, once, with settings chosen before.
 """
 import argparse
-import hashlib
-import json
 import os
 import shutil
 import statistics
@@ -22,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from studies import EPOCHS, LMM, OUT, RULES, STUDIES, finished, jobs_of, key_of
 
 from c2vl_kit.app.family import open_data
 from c2vl_kit.concepts.kinematic import caption
@@ -32,81 +31,45 @@ from c2vl_kit.concepts.wordsets import QUESTIONS, read_words
 from c2vl_kit.core import InputError, write_json_atomic
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.loader import ClipSet
-from c2vl_kit.data.splits import Split, holdout
+from c2vl_kit.data.guards import zero_shot_split
+from c2vl_kit.data.lists import ClassSplit
+from c2vl_kit.data.splits import Split
 from c2vl_kit.data.store import Store
 from c2vl_kit.evaluate.features import extract
+from c2vl_kit.evaluate.groups import name_by_groups
 from c2vl_kit.evaluate.probes import linear_probe, retrieval
-from c2vl_kit.evaluate.zeroshot import name_by_words, name_clips
-from c2vl_kit.methods import c2vl, crosclr, simclr, skeletonclr
+from c2vl_kit.evaluate.zeroshot import generalised, name_by_words, name_clips
+from c2vl_kit.methods import c2vl, crosclr, simclr, skeletonclr, supervised
 from c2vl_kit.train.pretrain import pretrain
 from c2vl_kit.train.runview import RunView, how_prepared
 
-METHODS = {"c2vl": c2vl, "simclr": simclr, "skeletonclr": skeletonclr, "crosclr": crosclr}
-EPOCHS = {"nw-ucla": 40, "utd-mhad": 60}
-GROUPS = {"nw-ucla": "camera", "utd-mhad": "subject"}
-RULES, LMM = "rules", "lmm"
-OUT, BASE = Path("nbs/results/jobs"), Path("runs/trials")
-
-
-# ---------------------------------------------------------------- studies
-
-def soft(**loss) -> dict:
-    "Settings of the soft target as flat changes; the share grows along a line."
-    return {f"loss.{k}": v for k, v in loss.items()}
-
-
-FORMS = {
-    "hard": soft(alpha_max=0.0),
-    "inter": soft(intra=False, alpha_max=0.3),
-    "inter .6": soft(intra=False, alpha_max=0.6),
-    "intra 4": soft(inter=False, alpha_max=0.5, perplexity=4.0),
-    "intra 8": soft(inter=False, alpha_max=0.5, perplexity=8.0),
-    "both 4": soft(alpha_max=0.5, perplexity=4.0),
-    "self-to-cross": soft(alpha_max=0.4, perplexity=4.0, schedule="self-to-cross"),
-    "cycle": soft(intra=False, cross="cycle", alpha_max=0.3),
-    "topk": soft(alpha_max=0.0, positives="topk"),
-    "confidence": soft(alpha_max=0.0, weight="confidence"),
-    "ema": soft(intra=False, alpha_max=0.6, teacher="ema"),
+METHODS = {"c2vl": c2vl, "simclr": simclr, "skeletonclr": skeletonclr, "crosclr": crosclr, "supervised": supervised}
+GROUPED_BY = {"nw-ucla": "camera", "utd-mhad": "subject"}
+UNSEEN = {"nw-ucla": 2, "utd-mhad": 5}  # classes left out in a draw
+BASE = Path("runs/trials")
+TRYING = "The person is trying to {}."
+PHRASES = {  # what the names of classes mean, in plain words; written before any clip was named with them
+    "nw-ucla": ("pick something up from the floor with one hand", "pick something up from the floor with both hands",
+                "drop something into a bin", "walk around", "sit down on a chair", "stand up from a chair", "put on a jacket",
+                "take off a jacket", "throw something", "carry something while walking"),
 }
-
-
-def softening_screen():
-    for seed in (0, 1):
-        for wrong in (0.4, 0.0):
-            for form, changes in FORMS.items():
-                for words in (LMM, RULES):
-                    yield {"data": "utd-mhad", "words": words, "form": form, "changes": changes, "wrong": wrong, "seed": seed,
-                           "side": f"held-{seed}"}
-
-
-def naming():
-    for seed in range(3):
-        for words in (LMM, f"{LMM}:purpose", f"{LMM}:arms,purpose", RULES):
-            yield {"data": "utd-mhad", "words": words, "form": "hard", "changes": FORMS["hard"], "wrong": 0.0, "seed": seed, "side": "test"}
-
-
-def opponents():
-    for seed in range(2):
-        for lr in (1e-3, 4e-3):
-            for tau in (0.1, 0.3):
-                yield {"data": "utd-mhad", "method": "simclr", "form": f"lr {lr} tau {tau}", "changes": {"train.lr": lr, "tau": tau},
-                       "seed": seed, "side": f"held-{seed}"}
-
-
-STUDIES = {"softening-screen": softening_screen, "naming": naming, "opponents": opponents}
 
 
 # ---------------------------------------------------------------- one job
 
-def key_of(job: dict) -> str:
-    return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:12]
-
-
 def split_of(job: dict, store: Store) -> Split:
-    split = get_split(store)
-    if job["side"] == "test":
+    split, (side, _, number) = get_split(store), job["side"].partition("-")
+    if side == "test":
         return split
-    return holdout(split, store, by=GROUPS[job["data"]], fraction=0.25, seed=int(job["side"].removeprefix("held-")))
+    if side == "unseen":
+        count = len(store.label_names)
+        drawn = np.random.default_rng([int(number), 5]).choice(count, UNSEEN[job["data"]], replace=False)
+        classes = ClassSplit(f"draw-{number}", (store.dataset,), count, tuple(sorted(drawn.tolist())), "drawn at random")
+        return zero_shot_split(store, classes, split).split
+    groups = store.column(GROUPED_BY[job["data"]])[store.rows(split.train)]
+    held = groups == np.unique(groups)[int(number)]
+    train, rest = (tuple(n for n, out in zip(split.train, held, strict=True) if out == side) for side in (False, True))
+    return Split(split.dataset, f"{split.name}-{job['side']}", train, {"validation": rest})
 
 
 def space_of(words: str, base: Path) -> ConceptSpace:
@@ -151,6 +114,32 @@ def figures(run, store: Store, split: Split) -> dict:
             for test, accuracies in scores.table.items() for value in [accuracies["last" if protocol == "linear" else "k=1"].accuracy]}
 
 
+def named_from_words(job: dict, run, store: Store, split: Split, words: ConceptSpace, scaling, tower: TextTower) -> dict:
+    "Label-free naming of the first test list; unseen classes among themselves, and among all."
+    test, found = next(iter(split.tests)), {}
+    label = dict(zip(store.names, np.asarray(store.labels).tolist(), strict=True))
+    tests = split.tests[test]
+    among = sorted({label[n] for n in tests}) if test == "unseen" else list(range(len(store.label_names)))
+    classes = [store.label_names[i] for i in among]
+    kinds = {"name": ("{}", store.label_names), "trying": (TRYING, store.label_names)}
+    for kind, (says, called) in (kinds | {"plain": (TRYING, PHRASES.get(job["data"], store.label_names))}).items():
+        phrases = {i: says.format(called[i]) for i in among}
+        named = name_clips(run, store, tests, phrases, tower)
+        alone = name_by_words(words, tests, [among.index(label[n]) for n in tests], list(phrases.values()), tower, scaling, classes)
+        found |= {f"naming {kind}": round(named.top(1), 4), f"naming {kind}, top 5": round(named.top(5), 4),
+                  f"naming {kind}, words alone": round(alone.accuracy, 4)}
+        if test == "unseen":
+            every = tests + split.tests["seen"]
+            of_all = name_clips(run, store, every, [says.format(c) for c in called], tower)
+            found |= {f"naming {kind}, among all, {k}": round(v, 4) for k, v in generalised(of_all, classes).items()}
+        else:
+            told = words.subset(tuple(n for n in split.train if n not in words.silent))
+            for prior in (None, "equal"):
+                grouped = name_by_groups(run, store, told, tests, list(phrases.values()), tower, prior)
+                found[f"naming {kind}, groups, prior {prior}"] = round(grouped.accuracy, 4)
+    return found
+
+
 def do(job: dict, base: Path, tower: TextTower | None) -> dict:
     began, store = time.process_time(), Store.open(base / job["data"] / "store", verify=False)
     split, folder = split_of(job, store), Path(tempfile.mkdtemp())
@@ -164,15 +153,7 @@ def do(job: dict, base: Path, tower: TextTower | None) -> dict:
         trained, found = time.process_time() - began, figures(run, store, split)
         log = {k: round(float(v), 4) for k, v in run.history()[-1].items() if k.startswith(("loss", "scale", "perplexity", "own"))}
         if given and tower is not None:
-            tests = split.tests[next(iter(split.tests))]
-            label = dict(zip(store.names, np.asarray(store.labels).tolist(), strict=True))
-            trying = [f"The person is trying to {c}." for c in store.label_names]
-            for kind, phrases in {"name": store.label_names, "trying": trying}.items():
-                named = name_clips(run, store, tests, phrases, tower)
-                top = name_by_words(whole, tests, [label[n] for n in tests], phrases, tower,
-                                    fit_scaling(clean, "language", configured(job).concept_scaling), store.label_names)
-                found |= {f"naming {kind}": round(named.top(1), 4), f"naming {kind}, top 5": round(named.top(5), 4),
-                          f"naming {kind}, words alone": round(top.accuracy, 4)}
+            found |= named_from_words(job, run, store, split, whole, fit_scaling(clean, "language", configured(job).concept_scaling), tower)
         return {"job": job, "figures": found, "log": log, "train": len(split.train), "split": split.hash, "store": store.checksum[:12],
                 "seconds": {"train": round(trained, 1), "all": round(time.process_time() - began, 1)}, "torch": torch.__version__}
     finally:
@@ -192,10 +173,6 @@ def prepare(data: str, root: str | None, base: Path) -> None:
     folder = base / data / "words" / RULES
     if not (folder / "space").exists():
         embed(store, folder, caption(store, folder / "prompts.jsonl"), tower)
-
-
-def finished(study: str) -> list[dict]:
-    return [json.loads(p.read_text()) for j in STUDIES[study]() if (p := OUT / study / f"{key_of(j)}.json").exists()]
 
 
 def show(study: str) -> str:
@@ -229,7 +206,7 @@ def main() -> int:
     p.add_argument("--minutes", type=float, default=1e6, help="start no job after so many minutes")
     args = p.parse_args()
     if args.what == "list":
-        print("\n".join(f"{s}: {len(finished(s))} of {len(list(jobs()))} done" for s, jobs in STUDIES.items()))
+        print("\n".join(f"{s}: {len(finished(s))} of {len(jobs_of(s)) or 'later'} done" for s in STUDIES))
         return 0
     if args.what == "prepare":
         prepare(args.data, args.root, args.base)

@@ -218,7 +218,7 @@ def test_unasked_a_meter_is_silent_in_a_log_file():
 
 
 @pytest.mark.parametrize("asked, word", [
-    (["--members", "untrained,simclr"], "simclr"), (["--seeds", "0"], "seeds"), (["--workers", "-1"], "workers"),
+    (["--members", "untrained,byol"], "byol"), (["--seeds", "0"], "seeds"), (["--workers", "-1"], "workers"),
     (["--budget", "1"], "budget"), (["--data", "kinetics"], "kinetics"),
 ])
 def test_a_bench_is_refused_before_a_store_is_built(tmp_path, asked, word):
@@ -238,7 +238,7 @@ def test_a_bench_says_its_plan_and_each_job(tmp_path, tiny_clips):
     assert [line for line in told if "begins" in line] == ["supervised seed 0 begins", "supervised seed 1 begins"]
     assert told[-1].endswith("2 of 2 jobs done")
     with pytest.raises(InputError, match=f"the family is {', '.join(MEMBERS)}"):
-        family("simulated", None, tmp_path / "no", 1, FAMILY, ["simclr"])
+        family("simulated", None, tmp_path / "no", 1, FAMILY, ["byol"])
     assert not (tmp_path / "no").exists()
 
 

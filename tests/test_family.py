@@ -82,7 +82,7 @@ def test_stopped_and_gone_on(tmp_path):
     base, script = toy(tmp_path / "toy"), tmp_path / "go.py"
     script.write_text(SCRIPT)
     root = Path(__file__).resolve().parents[1]
-    ask = [sys.executable, str(script), str(base), "24", "ikem-3,student-9ch"]
+    ask = [sys.executable, str(script), str(base), "12", "ikem-3,student-9ch"]
     run = subprocess.Popen(ask, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, start_new_session=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     saved = base / "jobs/ikem-3-s0/run/log.jsonl"
@@ -92,7 +92,7 @@ def test_stopped_and_gone_on(tmp_path):
     os.killpg(run.pid, signal.SIGKILL)  # nothing can be tidied up
     run.wait()
     assert not (base / "jobs/student-9ch-s0/results.json").exists()
-    config = TINY.replace(budget=24)
+    config = TINY.replace(budget=12)
     family("simulated", None, base, 1, config, ["ikem-3", "student-9ch"], workers=0, say=lambda line: None)
     whole = tmp_path / "whole"
     shutil.copytree(base / "store", whole / "store")
@@ -107,7 +107,7 @@ def test_stopped_and_gone_on(tmp_path):
     (["--set", "amp=true"], "amp must be of the kind of 'bf16', got True"),
     (["--set", "folds_by=3"], "folds_by must be a word, got 3"),
     (["--set", "speed=3"], "has no setting 'speed'"),
-    (["--budget", "0"], "the budget must be at least 2 passes"),
+    (["--budget", "0"], "the budget must be at least 1 epoch"),
 ))
 def test_bad_settings_of_the_bench_get_one_sentence(root, tmp_path, said, why):
     command = [sys.executable, str(root / "bench" / "family.py"), "--data", "simulated", "--out", str(tmp_path / "out"), *said]

@@ -237,7 +237,7 @@ BENCH = Group({
     "--root": option("DIR", "folder with the raw recordings", Path),
     "--out": option("DIR", "folder of the table (default: runs/family-NAME)", Path),
     "--seeds": option("N", "runs of each method (default: 3)", int, default=3),
-    "--budget": option("N", "passes of each clip through each encoder (default: 40)", int),
+    "--budget": option("N", "epochs of C2VL, and of the others (default: 40)", int),
     "--members": option("A,B", "only these methods"),
     "--workers": option("N", "processes side by side, one core each (default: 2)", int, default=2),
 })

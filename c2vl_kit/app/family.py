@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FOLDS_BY', 'ORDERINGS', 'BY_METHOD', 'family', 'open_data', 'FamilyTable', 'collect', 'authors_of', 'figure_of',
            'spread', 'lines_of', 'member_rows', 'Ordering', 'verdict', 'judged', 'cell', 'grid', 'shown_verdict',
-           'named', 'by_method', 'beaten', 'in_full', 'about_table']
+           'named', 'is_reference', 'by_method', 'beaten', 'in_full', 'about_table']
 
 # %% ../../nbs/app/01_family.ipynb #48dc5df1
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from ..data.catalog import get_dataset, get_split
 from ..data.prepare import prepare
 from ..data.simulate import SimulatorConfig, simulate
 from ..data.store import Store
-from ..evaluate.scores import Results
+from ..evaluate.scores import Results, interval
 from ..progress import clock
 from ..core import md_text
 from ..train.config import pick_device
@@ -58,7 +58,7 @@ def family(
     if cost := sum(looks(w.member, config) for w in plan if not w.done) * len(split.train):
         about = clock(cost * seconds_per_look(config, store.layout) / max(workers, 1))
         say(f"{len(split.train):,} training clips: about {about} of training on this machine")
-    words = {"c2vl", "mmcl"} & {*order}
+    words = {"c2vl", "random-words", "mmcl"} & {*order}
     if (base / "space" / "space.json").exists():  # somebody else's words are taken
         if words:
             load_fresh(base)  # refuses vectors of words that were changed since
@@ -204,7 +204,8 @@ def member_rows(
     if name == "untrained":
         words = ("own words", "shuffled words", "random vectors")
         rows = [row("majority class", "", "–", {"linear": ("majority", "last")}),
-                row("raw joints", "", "–", {"1-NN": ("raw joints 1-NN", "k=1")}),
+                row("raw joints", "", "–", {"linear": ("raw joints, linear", "last"),
+                                           "1-NN": ("raw joints 1-NN", "k=1")}),
                 *(row("prompts alone, no skeleton", w, "–", {"linear": ("prompts alone", w)})
                   for w in words)]
     rows += [row(member.title, line, passes(member, config), columns)
@@ -247,6 +248,10 @@ ORDERINGS = (
              ("students-3", "fused equal"), ("ikem-3", "fused equal")),
     Ordering("words beat instances: C2VL beats SkeletonCLR, joint", "implied by C2VL's design",
              ("c2vl", "linear joint"), ("skeletonclr", "linear joint")),
+    Ordering("words beat instances: C2VL beats SimCLR, joint", "implied by C2VL's design",
+             ("c2vl", "linear joint"), ("simclr", "linear joint")),
+    Ordering("words beat random vectors, joint", "implied by C2VL's design",
+             ("c2vl", "linear joint"), ("random-words", "linear joint")),
     Ordering("co-learning beats plain supervision",
              "MMCL's poster: 85.8 against 85.0 on NTU-120 xsub, joint (refinement alone: 85.6)",
              ("mmcl", "own classifier joint"), ("supervised", "own classifier joint")),
@@ -258,14 +263,12 @@ ORDERINGS = (
 def verdict(
     differences: Sequence[float],  # better minus worse, one per seed
     slack: float = 0.0,  # added to each
-) -> str:  # "seen", "not seen", "reversed", "no figures"
+) -> str:  # "seen", "not testable", "reversed", "no figures"
     "What differences over seeds say."
     if not len(differences):
         return "no figures"
-    d = np.asarray(differences, dtype=np.float64) + slack
-    sd = float(d.std(ddof=1)) if len(d) > 1 else 0.0
-    word = "seen" if d.mean() > sd else "reversed" if d.mean() < -sd else "not seen"
-    return word if len(d) > 1 else f"{word} (one seed)"
+    _, low, high = interval([d + slack for d in differences])
+    return "seen" if low > 0 else "reversed" if high < 0 else "not testable"  # NaN of one seed decides nothing
 
 # %% ../../nbs/app/01_family.ipynb #55354367
 def judged(
@@ -281,7 +284,8 @@ def judged(
         pairs = [(figure_of(better[s], o.better[1], t, "last"), figure_of(worse[s], o.worse[1], t, "last"))
                  for s in sorted({*better} & {*worse})]
         gaps = [a - b for a, b in pairs if a is not None and b is not None]
-        out["tests"][t] = {"verdict": verdict(gaps, o.slack), **(spread(gaps) or {})}
+        ends = [round(x, 4) for x in interval(gaps)[1:]] if len(gaps) > 1 else None
+        out["tests"][t] = {"verdict": verdict(gaps, o.slack), "interval": ends, **(spread(gaps) or {})}
     return out
 
 # %% ../../nbs/app/01_family.ipynb #a3406bfd
@@ -306,8 +310,10 @@ def grid(
 def shown_verdict(
     found: Mapping,  # of `judged`, one test
 ) -> str:
-    "A verdict with its difference."
-    return f"{found['verdict']} {cell(found, '+').replace('-', '−')}".strip()
+    "A verdict with its difference and the 95 % interval of it."
+    mean = f"{100 * found['mean']:+.1f}" if found.get("mean") is not None else ""
+    ends = " ({:+.1f} … {:+.1f})".format(*(100 * x for x in found["interval"])) if found.get("interval") else ""
+    return f"{found['verdict']} {mean}{ends}".strip().replace("-", "−")
 
 # %% ../../nbs/app/01_family.ipynb #95b0414c
 BY_METHOD = (  # heading -> line and column of the table in full
@@ -321,6 +327,13 @@ def named(*parts: str) -> str:
     "The parts that say something, with commas."
     return ", ".join(filter(None, parts))
 
+# %% ../../nbs/app/01_family.ipynb #f892bb11
+def is_reference(
+    row: Mapping,  # of `member_rows`
+) -> bool:
+    "Whether it stands for no encoder at all."
+    return row["passes"] == "–" and row["member"] not in {m.title for m in MEMBERS.values()}
+
 # %% ../../nbs/app/01_family.ipynb #0f22af77
 def by_method(
     table: FamilyTable,
@@ -330,7 +343,7 @@ def by_method(
     rows, beside = {}, []
     for r in table.rows:
         shown = {c: cell(s) for c in ("linear", "1-NN") if (s := r["cells"].get(f"{test}|{c}"))}
-        if r["passes"] == "–" and r["member"] != MEMBERS["untrained"].title:
+        if is_reference(r):
             beside += [f"{md_text(named(r['member'], r['line'], c * (c != 'linear')))} {s}"
                        for c, s in shown.items()]
             continue
@@ -352,7 +365,7 @@ def beaten(
     "Which methods stand above every reference; all of a method's figures count, and all of the references'."
     best = {}
     for r in table.rows:
-        reference = r["passes"] == "–" and r["member"] != MEMBERS["untrained"].title
+        reference = is_reference(r)
         name = named(r["member"], r["line"] if reference else "")
         found = [s["mean"] for key, s in r["cells"].items() if key.split("|")[0] == test]
         mine = (max(found, default=0.0), r["passes"] == "–")
@@ -394,9 +407,8 @@ def about_table(
         f"**{md_text(h['dataset'])}**, {md_text(h['split'])} `{h['split_hash']}`; seeds: {seeds}, mean ± "
         f"standard deviation; ST-GCN of width {c['width']}, {c['dim']} numbers, {c['frames']} frames, "
         f"{c['persons']} person; AdamW, learning rate {c['lr']:g}, batch {c['batch_size']}; budget: "
-        f"{c['budget']} passes of each clip through each trained encoder, half of them through the key "
-        "encoder of contrast methods, which so make half as many updates; learning rate and augmentation "
-        "were chosen for C2VL. "
+        f"{c['budget']} epochs of C2VL, for the others equal {c['equal']}; presets were not tuned equally, see "
+        "the results. "
         f"The words of C2VL and MMCL are those of: {md_text(h['words'])}. There are no images, so MMCL is "
         "refined and not aligned."
         + (" †: one encoder reads all three views, so nothing is fused." if one else "")

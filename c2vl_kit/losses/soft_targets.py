@@ -68,6 +68,11 @@ class SoftTargetConfig(Config):
         if self.perplexity is not None and not (self.tau_s is None and self.perplexity > 1):
             raise InputError("perplexity must be above 1 and stands instead of tau_s, "
                              f"got {self.perplexity} and tau_s {self.tau_s}: give one of them")
+        if self.perplexity is not None and not self.intra:
+            raise InputError(f"a perplexity of {self.perplexity:g} would change nothing, as S is not used: "
+                             "set intra=True, or leave perplexity out")
+        if self.schedule == "self-to-cross" and not (self.intra and self.inter):
+            raise InputError("schedule='self-to-cross' goes from S to C: set intra=True and inter=True")
         if self.k < 1:
             raise InputError(f"k must be at least 1, got {self.k}")
 
