@@ -2,17 +2,14 @@
 
     python bench/trials.py prepare --data utd-mhad --root path/utd_mhad
     python bench/trials.py run softening-screen            (goes on where it stopped; --most 20 stops after so many jobs)
-    python bench/trials.py show softening-screen           (the table of what is finished)
     python bench/trials.py list                            (the studies, their jobs and how many are done)
 
-A job is a dictionary of settings. Its figures stand in OUT/STUDY/<hash of the settings>.json, a few hundred bytes that are kept in
-the project, so that nothing is lost with a machine. A job on `side="held-…"` trains on a part of the training list and is
-tested on the rest of it; only `side="test"` looks at the test lists, once, with settings chosen before.
+A job is a dictionary of settings, see studies.py. Its figures stand in OUT/STUDY/<hash of the settings>.json, a few hundred bytes that
+are kept in the project, so that nothing is lost with a machine. The pages results/softening and results/naming show them.
 """
 import argparse
 import os
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -175,28 +172,9 @@ def prepare(data: str, root: str | None, base: Path) -> None:
         embed(store, folder, caption(store, folder / "prompts.jsonl"), tower)
 
 
-def show(study: str) -> str:
-    "Markdown: mean ± sd over seeds of every figure, one row for all jobs that differ in seed and held-out part alone."
-    rows: dict[str, list[dict]] = {}
-    for r in finished(study):
-        j = r["job"]
-        place = "test" if j["side"] == "test" else "held out"
-        name = " · ".join(str(x) for x in (j["data"], place, j.get("words", j.get("method")), j["form"], f"{j.get('wrong', 0):.0%} wrong"))
-        rows.setdefault(name, []).append(r["figures"])
-    heads = sorted({f for found in rows.values() for x in found for f in x}, key=lambda f: (not f.startswith("linear"), f))
-    lines = ["| | seeds | " + " | ".join(heads) + " |", "|---" * (len(heads) + 2) + "|"]
-    for name, found in rows.items():
-        cells = []
-        for head in heads:
-            v = [100 * x[head] for x in found if head in x]
-            cells.append("" if not v else f"{statistics.mean(v):.1f}" + (f" ± {statistics.stdev(v):.1f}" if len(v) > 1 else ""))
-        lines.append(f"| {name} | {len(found)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", choices=("prepare", "run", "show", "list"))
+    p.add_argument("what", choices=("prepare", "run", "list"))
     p.add_argument("study", nargs="?", choices=tuple(STUDIES))
     p.add_argument("--data", choices=tuple(EPOCHS))
     p.add_argument("--root", help="folder with the raw recordings")
@@ -213,9 +191,6 @@ def main() -> int:
         return 0
     if args.study is None:
         raise InputError(f"name a study: {', '.join(STUDIES)}")
-    if args.what == "show":
-        print(show(args.study))
-        return 0
     torch.set_num_threads(1)
     os.environ.setdefault("C2VL_QUIET", "1")
     tower, began, done = TextTower.load("auto"), time.time(), 0

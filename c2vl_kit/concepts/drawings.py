@@ -85,6 +85,10 @@ class Drawings:
                              f"got {got}")
 
     @property
+    def longest(self) -> int:  # pixels of a strip's longer side; a captioner that shrinks it must be told
+        return self.figures * self.size
+
+    @property
     def settings(self) -> dict:  # what is needed to draw the same again
         return {"drawn": "stick figures", "figures": self.figures, "by": self.by, "size": self.size}
 

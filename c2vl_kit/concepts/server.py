@@ -139,6 +139,9 @@ class ServerCaptioner(ChatServer):
         super().__post_init__()
         check_counts(self, moments=1, concurrency=1, tries=1)
         _check_prices(self.prices)
+        if (longest := getattr(self.frames, "longest", 0)) > self.size:
+            raise InputError(f"pictures of {longest} pixels would be sent with {self.size}, too small to read: "
+                             f"give size={longest}, or draw smaller")
         object.__setattr__(self, "usage", Usage(self.prices))
 
     @property

@@ -6,7 +6,7 @@
 __all__ = ['balanced', 'Sorted', 'sort_clips', 'name_by_groups']
 
 # %% ../../nbs/evaluate/05_groups.ipynb #138a9104
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,7 @@ def name_by_groups(
     store,  # Store
     space: ConceptSpace,  # words of the training clips, those that the run learned from
     names: Sequence[str],  # clips to name
-    phrases: Sequence,  # by label: a sentence or several, for every class
+    phrases: Sequence | Mapping,  # by label: a sentence or several, for every class
     tower: TextTower,  # that of the run's words
     prior: str | np.ndarray | None = None,  # see `sort_clips`
     modality: str = "language",  # or the name of a source of words
@@ -95,6 +95,7 @@ def name_by_groups(
 ) -> Naming:  # scores are log shares, but for a number per row
     "Sort the training clips by phrases, then name each clip by the nearest group; no label is used."
     run, names = RunView.of(run), tuple(names)
+    phrases = [phrases[i] for i in range(len(store.label_names))]
     if common := sorted(set(space.names) & set(names)):
         raise InputError(f"{common[0]} is among the clips to name and among those with words: "
                          "give the space of the training clips alone")
