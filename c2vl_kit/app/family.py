@@ -268,7 +268,8 @@ def verdict(
     if not len(differences):
         return "no figures"
     _, low, high = interval([d + slack for d in differences])
-    return "seen" if low > 0 else "reversed" if high < 0 else "not testable"  # NaN of one seed decides nothing
+    # of one seed both ends are NaN, which decides nothing
+    return "seen" if low > 0 else "reversed" if high < 0 else "not testable"
 
 # %% ../../nbs/app/01_family.ipynb #55354367
 def judged(
@@ -312,7 +313,8 @@ def shown_verdict(
 ) -> str:
     "A verdict with its difference and the 95 % interval of it."
     mean = f"{100 * found['mean']:+.1f}" if found.get("mean") is not None else ""
-    ends = " ({:+.1f} … {:+.1f})".format(*(100 * x for x in found["interval"])) if found.get("interval") else ""
+    ends = " … ".join(f"{100 * x:+.1f}" for x in found.get("interval") or ())
+    ends = f" ({ends})" if ends else ""
     return f"{found['verdict']} {mean}{ends}".strip().replace("-", "−")
 
 # %% ../../nbs/app/01_family.ipynb #95b0414c
@@ -407,8 +409,8 @@ def about_table(
         f"**{md_text(h['dataset'])}**, {md_text(h['split'])} `{h['split_hash']}`; seeds: {seeds}, mean ± "
         f"standard deviation; ST-GCN of width {c['width']}, {c['dim']} numbers, {c['frames']} frames, "
         f"{c['persons']} person; AdamW, learning rate {c['lr']:g}, batch {c['batch_size']}; budget: "
-        f"{c['budget']} epochs of C2VL, for the others equal {c['equal']}; presets were not tuned equally, see "
-        "the results. "
+        f"{c['budget']} epochs of C2VL, for the others equal {c['equal']}; presets were not tuned "
+        "equally. "
         f"The words of C2VL and MMCL are those of: {md_text(h['words'])}. There are no images, so MMCL is "
         "refined and not aligned."
         + (" †: one encoder reads all three views, so nothing is fused." if one else "")

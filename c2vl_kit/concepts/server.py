@@ -140,8 +140,8 @@ class ServerCaptioner(ChatServer):
         check_counts(self, moments=1, concurrency=1, tries=1)
         _check_prices(self.prices)
         if (longest := getattr(self.frames, "longest", 0)) > self.size:
-            raise InputError(f"pictures of {longest} pixels would be sent with {self.size}, too small to read: "
-                             f"give size={longest}, or draw smaller")
+            raise InputError(f"pictures of {longest} pixels would be sent with {self.size}, too small to "
+                             f"read: give size={longest}, or draw smaller")
         object.__setattr__(self, "usage", Usage(self.prices))
 
     @property

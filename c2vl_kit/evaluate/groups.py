@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..concepts.scaling import fit_scaling
 from ..concepts.space import ConceptSpace
 from ..concepts.towers import TextTower
 from ..concepts.vectors import unit_rows
@@ -69,8 +68,8 @@ def sort_clips(
     "Groups begin where the phrases point, and settle where clips are alike."
     N, C = said.shape
     if N < C or not len(features):
-        raise InputError(f"{N} clips with {len(features)} kinds of features cannot be sorted into {C} groups: "
-                         "give at least one clip per class, and one kind of features")
+        raise InputError(f"{N} clips with {len(features)} kinds of features cannot be sorted into {C} "
+                         "groups: give at least one clip per class, and one kind of features")
     prior = np.full(C, 1 / C) if isinstance(prior, str) else prior
     if prior is not None and (prior.shape != (C,) or not np.isclose(prior.sum(), 1) or (prior <= 0).any()):
         raise InputError(f"a prior is one share above 0 for each of the {C} classes, with sum 1, got {prior}")
