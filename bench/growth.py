@@ -119,15 +119,24 @@ def embed(n, folder, how):
     return lambda: EmbeddingCache(job.root / f"vectors-{time.time_ns()}").embed(answers, tower)
 
 
+class AnyTower:
+    """Vectors that mean nothing, so that `space` is measured without the text encoder, which `embed` measures."""
+
+    name, checksum, dim = "random", "0" * 64, 384
+
+    def encode(self, texts, batch_size=64):
+        x = np.random.default_rng(len(texts)).standard_normal((len(texts), self.dim), np.float32)
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
 def space(n, folder, how):
     from c2vl_kit.concepts.cache import EmbeddingCache
     from c2vl_kit.concepts.prompts import PromptStore
     from c2vl_kit.concepts.space import ConceptSpace
-    from c2vl_kit.concepts.towers import TextTower
 
     store_of(folder, n)
-    job, tower = job_of(folder, n), TextTower.load(how.tower)
-    prompts, cache = PromptStore(job.prompts), EmbeddingCache(job.root / "vectors")
+    job, tower = job_of(folder, n), AnyTower()
+    prompts, cache = PromptStore(job.prompts), EmbeddingCache(job.root / "any-vectors")
     ConceptSpace.build(prompts, tower, cache)
     return lambda: ConceptSpace.build(prompts, tower, cache).save(job.root / "measured-space")
 
