@@ -144,8 +144,14 @@ def space(n, folder, how):
 def prompts(n, folder, how):
     from c2vl_kit.concepts.prompts import PromptStore
 
-    store_of(folder, n)
-    file, held = job_of(folder, n).prompts, []
+    file, rng, held = folder / f"prompts-{n}.jsonl", np.random.default_rng(0), []
+    said = [f"The person moves the {part} {k} cm {way}." for part in ("left hand", "right hand", "head", "left foot") for k in range(400)
+            for way in ("up", "down", "forward", "back", "to the side")]
+    head = {"question": "What does the person do?", "source": "rules", "settings": {"moments": 16, "widen": 2}, "time": "2026-01-01"}
+    with open(file, "w") as f:
+        for clip in range(n):
+            for moment, k in enumerate(rng.integers(len(said), size=16)):
+                f.write(json.dumps({"clip": f"S{clip:06d}", "moment": moment, "answer": said[k], "leaks_labels": False, **head}) + "\n")
     return lambda: held.append(PromptStore(file))
 
 

@@ -108,7 +108,7 @@ class PromptTable:
         self.at, self.asked, self.words, self.rest = {}, Numbered(), Numbered(), Numbered()
 
     def keep(self, p: Prompt):  # instead of an older one for this clip, moment and question
-        name = (p.source, json.dumps(p.settings, default=id), p.time, p.leaks_labels)
+        name = (p.source, repr(p.settings), p.time, p.leaks_labels)
         rest = self.rest.number((p.source, p.settings, p.time, p.leaks_labels), name)
         key, answer = self.asked.number((int(p.moment), p.question)), self.words.number(p.answer)
         told = self.at.setdefault(p.clip, array("i"))
