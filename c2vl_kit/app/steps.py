@@ -53,17 +53,22 @@ def _simulate(
     progress: bool,  # show a bar
 ):  # -> Store, ReadReport
     "A store of simulated clips, and their sentences as prompts."
-    from c2vl_kit.concepts.prompts import PromptStore, prompts_from
-    from c2vl_kit.data.simulate import SimulatorConfig, simulate
+    from c2vl_kit.concepts.prompts import PromptStore, now_utc, prompts_from
+    from c2vl_kit.data.simulate import SimulatorConfig, simulated
     from c2vl_kit.data.build import build_store
 
-    made = simulate(SimulatorConfig(**size))
+    said, when = PromptStore(), now_utc()
+
+    def clips():  # no clip is held
+        for clip, words in simulated(SimulatorConfig(**size)):
+            said.append(prompts_from({clip.name: words}, "simulator", settings=size, when=when))
+            yield clip
+
     store, report = build_store(
-        job.store, made.clips, dataset="simulated", overwrite=overwrite, progress=progress
+        job.store, clips(), dataset="simulated", overwrite=overwrite, progress=progress
     )
     with whole_file(job.prompts) as aside:
-        said = {name: made.descriptions[name] for name in store.names}
-        PromptStore(aside).append(prompts_from(said, "simulator", settings=size))
+        PromptStore(aside).append(said)
     return store, report
 
 # %% ../../nbs/app/04_steps.ipynb #4cbccc7c

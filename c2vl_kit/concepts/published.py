@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from .prompts import Prompt, PromptStore, prompts_from
+from .prompts import Prompt, PromptStore, prompts_from, prompts_of
 from ..core import InputError, whole_file, write_whole
 
 # %% ../../nbs/concepts/13_published.ipynb #8b406e18
@@ -196,7 +196,8 @@ def merge_prompts(
         raise InputError(f"{out} exists already; merge into a new file.")
     for store in stores:
         for p in store if isinstance(store, PromptStore) else PromptStore(store):
-            there = joined.of.get(p.clip, {}).get((int(p.moment), p.question))
+            same = (q for q in prompts_of(joined, p.clip) if (q.moment, q.question) == (p.moment, p.question))
+            there = next(same, None)
             if conflicts == "refuse":
                 check_same(there, p)
             if there is None or conflicts == "last":

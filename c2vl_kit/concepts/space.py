@@ -258,11 +258,10 @@ def load_fresh(
     file = folder / facts.get("file", "prompts.jsonl")
     if "prompts" not in facts or not file.is_file():
         return space
-    now = [p for p in PromptStore(file) if p.clip in {*space.names, *space.silent}]
-    if "file" not in facts and now and not {p.source for p in now} & set(facts["sources"]):
+    known, told = {*space.names, *space.silent}, PromptStore()
+    told.append(p for p in PromptStore(file) if p.clip in known)
+    if "file" not in facts and len(told) and not {p.source for p in told} & set(facts["sources"]):
         return space  # somebody else's words lie there
-    told = PromptStore()
-    told.append(now)
     if told.checksum != facts["prompts"]:
         raise InputError(stale(folder, file, told.checksum[:12], facts["prompts"][:12]))
     return space

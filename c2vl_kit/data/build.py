@@ -64,7 +64,7 @@ def build_store(
         try:
             with bar, closing(candidates):
                 fill_store(w, journal, candidates, done, job is not None, bar)
-                bar.update((total or 0) - bar.n)
+                bar.update((total or bar.n) - bar.n)
             finish_store(w, dataset)
         except BaseException as e:
             kept = _stop(folder, w, journal, job)

@@ -36,6 +36,11 @@ from .pipelines import CENTRE, Pipeline, get_pipeline, to_array
 from ..progress import Meter
 from ..skeleton import Layout, interpolate_missing
 
+try:
+    import resource
+except ImportError:  # no such limits on this system
+    resource = None
+
 # %% ../../nbs/data/14_loader.ipynb #00000009
 @dataclass(frozen=True, eq=False, repr=False)
 class ClipTensor:
@@ -209,9 +214,11 @@ def prepare_rows(
     "Prepare some clips."
     names, prepare, rows = job
     x = rows(start, stop)
+    present = np.zeros((stop - start, x.shape[-1]), bool)
     for i in range(start, stop):
-        x[i - start] = prepare(names[i])
-    return (x != 0).any(axis=(1, 2, 3))
+        x[i - start] = clip = prepare(names[i])
+        present[i - start] = (clip != 0).any(axis=(0, 1, 2))
+    return present
 
 # %% ../../nbs/data/14_loader.ipynb #bdb075ba
 def begin_worker(boss: int):  # the process that asks for clips
@@ -318,7 +325,7 @@ def places_of(clips: ClipTensor, names: tuple[str, ...]) -> list[int]:
 
 # %% ../../nbs/data/14_loader.ipynb #772c43cd
 def free_memory(device: torch.device) -> int:  # bytes
-    "What is free on a device; on the host within the limits of a container."
+    "What is free on a device; on the host within the limits of a container and of the process."
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
 
@@ -334,7 +341,12 @@ def free_memory(device: torch.device) -> int:  # bytes
     limit, used = number(f"{group}max"), number(f"{group}current")
     # given back when needed
     cached = [number(f"{group}stat", f"{kind}active_file ") or 0 for kind in ("", "in")]
-    return free if limit is None or used is None else min(free, limit - used + sum(cached))
+    free = free if limit is None or used is None else min(free, limit - used + sum(cached))
+    for kind, key in (("RLIMIT_DATA", "VmData:"), ("RLIMIT_AS", "VmSize:")) if resource else ():
+        most, used = resource.getrlimit(getattr(resource, kind))[0], number("/proc/self/status", key)
+        if most != resource.RLIM_INFINITY and used is not None:
+            free = min(free, most - 1024 * used)
+    return max(free, 0)
 
 # %% ../../nbs/data/14_loader.ipynb #66e477e8
 SMALL_SET = 1 << 26  # bytes that are held in memory in any case

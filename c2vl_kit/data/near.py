@@ -158,9 +158,10 @@ def descriptor(x: np.ndarray) -> np.ndarray:  # x: (T, D) -> (8 D,)
 
 # %% ../../nbs/data/04_near.ipynb #e3e9a550
 # (n, D), (m, D) -> (n, k) rows of b
-def nearest_rows(a: np.ndarray, b: np.ndarray, k: int, block: int = 1024) -> np.ndarray:
-    "The k nearest rows of `b` for each row of `a`, in no order."
-    k, squares, found = min(k, len(b)), (b**2).sum(1), []
+def nearest_rows(a: np.ndarray, b: np.ndarray, k: int, block: int = 1 << 22) -> np.ndarray:
+    "The k nearest rows of `b` for each row of `a`, in no order; `block` distances at a time."
+    k, squares, found = min(k, len(b)), np.einsum("nd,nd->n", b, b), []
+    block = max(1, block // len(b))
     for i in range(0, len(a), block):
         d = squares - 2 * a[i : i + block] @ b.T
         found.append(np.argpartition(d, k - 1, axis=1)[:, :k])

@@ -35,11 +35,13 @@ def class_scores(
     sides: Mapping[str, Features],  # name -> features of the clips to judge
     classes: int,  # number of classes
     config: ProbeConfig | None = None,  # the settings of the probe
+    device: str | torch.device = "cpu",  # where to fit
 ) -> dict[str, torch.Tensor]:  # name -> (clips, classes) float64, logarithms of probabilities
     "What the linear probe of the last epoch thinks of every class."
     config = config or ProbeConfig()
     scale = standardizer(train.x) if config.standardize else lambda z: z
-    weights = fit_linear(torch.from_numpy(scale(train.x)), torch.from_numpy(y), classes, config)[-1].double()
+    x, y = torch.from_numpy(scale(train.x)).to(device), torch.from_numpy(y).to(device)
+    weights = fit_linear(x, y, classes, config)[-1].cpu().double()
     made = {k: torch.from_numpy(scale(f.x)).double() for k, f in sides.items()}
     return {k: F.linear(z, weights[:, :-1], weights[:, -1]).log_softmax(1) for k, z in made.items()}
 
@@ -100,6 +102,7 @@ def held_out_scores(
     classes: int,  # number of classes
     fold: np.ndarray,  # (N,) from fold_of
     config: ProbeConfig | None = None,  # the settings of the probe
+    device: str | torch.device = "cpu",  # where to fit
 ) -> torch.Tensor:  # (N, classes) logarithms of probabilities
     "Class scores of every training clip, by a probe that was fitted without its fold."
     out = torch.zeros(len(train), classes, dtype=torch.float64)
@@ -107,7 +110,7 @@ def held_out_scores(
     for k in np.unique(fold):
         inside, outside = (train.subset(names[m]) for m in (fold != k, fold == k))
         out[torch.from_numpy(fold == k)] = class_scores(
-            inside, y[fold != k], {"out": outside}, classes, config
+            inside, y[fold != k], {"out": outside}, classes, config, device
         )["out"]
     return out
 
@@ -152,14 +155,15 @@ def fused_scores(
     y: np.ndarray,  # (N,) classes of the training clips
     config: ProbeConfig | None = None,  # the settings of the probes
     fold: np.ndarray | None = None,  # (N,) from fold_of; None: five stratified folds
+    device: str | torch.device = "cpu",  # where to fit and to search
 ) -> dict[str, Scores]:  # "fused equal", "fused fitted", "fused kNN", "fused retrieval"
     "Class scores of all views added with equal and with fitted weights, and neighbours by their mean cosine."
     config, held, made = config or ProbeConfig(), {}, {}
     for view, (train, tests) in views.items():
         y, tests, classes = checked(train, y, tests)
         fold = fold_of(train.names, y, seed=config.seed) if fold is None else fold
-        held[view] = held_out_scores(train, y, classes, fold, config)
-        made[view] = class_scores(train, y, {k: f for k, (f, _) in tests.items()}, classes, config)
+        held[view] = held_out_scores(train, y, classes, fold, config, device)
+        made[view] = class_scores(train, y, {k: f for k, (f, _) in tests.items()}, classes, config, device)
     truth = {k: t for k, (_, t) in tests.items()}
     fitted = fit_weights(held, y)
     rows = {}
@@ -171,8 +175,8 @@ def fused_scores(
         rows[name] = Scores(table, {"weights": used, "held_out_accuracy": right})
     both = side_by_side([f for f, _ in views.values()])
     sides = {k: (side_by_side([t[k][0] for _, t in views.values()]), truth[k]) for k in truth}
-    rows["fused kNN"] = knn(both, y, sides, [k for k in KS if k <= len(both)])
-    return rows | {"fused retrieval": retrieval(both, y, sides)}
+    rows["fused kNN"] = knn(both, y, sides, [k for k in KS if k <= len(both)], device=device)
+    return rows | {"fused retrieval": retrieval(both, y, sides, device)}
 
 # %% ../../nbs/evaluate/03_fusion.ipynb #8b565bcd
 def evaluate_views(
@@ -189,7 +193,7 @@ def evaluate_views(
     probe: ProbeConfig | None = None,  # settings of the linear probes
     by: str | None = None,  # "subject" or "camera": its clips stay in one fold; None: folds by class
     folds: int = 5,  # number of folds
-    device: str = "auto",  # where features are computed
+    device: str = "auto",  # where features, probes and neighbours are computed
     progress: bool | None = None,  # show bars; None: on a terminal
     cut_from=None,  # the runs' own Split, where `split` is a part of it
     allow_other_store_or_split: bool = False,  # test on other data than the runs'; a remark says so
@@ -202,13 +206,14 @@ def evaluate_views(
         note for r in runs for note in refuse_seen(r, store, split, cut_from, allow_other_store_or_split)
     ]
     parts, labels = _parts(store, split)
-    features = _features_of(subjects, store, parts, pick_device(device), progress)
+    where = pick_device(device)
+    features = _features_of(subjects, store, parts, where, progress)
     tests = [k for k in parts if k != "train"]
     sides = {v: (f["train"], {k: (f[k], labels[k]) for k in tests}) for v, f in features.items()}
-    scores = _each_alone(sides, labels["train"], probe)
+    scores = _each_alone(sides, labels["train"], probe, where)
     if len(sides) > 1:
         fold = fold_of(parts["train"], labels["train"], folds, seed, _groups(store, parts["train"], by))
-        scores |= fused_scores(sides, labels["train"], probe, fold)
+        scores |= fused_scores(sides, labels["train"], probe, fold, where)
     scores |= _own_classifiers(source, store, parts, labels, progress)
     info = _facts(subjects, runs) | {"folds_by": by} | _spread(sides) | {"notes": remarks}
     info |= {"seconds": round(time.perf_counter() - began, 1)}
@@ -220,16 +225,16 @@ def evaluate_views(
     return results
 
 # %% ../../nbs/evaluate/03_fusion.ipynb #570b2b16
-def _each_alone(sides: Mapping, y: np.ndarray, probe: ProbeConfig) -> dict[str, Scores]:
+def _each_alone(sides: Mapping, y: np.ndarray, probe: ProbeConfig, device) -> dict[str, Scores]:
     "Linear probe, neighbours and retrieval of every view."
     scores = {}
     for view, (train, tests) in sides.items():
         ks = [k for k in KS if k <= len(train)]
         scores |= {
-            f"linear {view}": linear_probe(train, y, tests, probe),
-            f"kNN {view}": knn(train, y, tests, ks),
+            f"linear {view}": linear_probe(train, y, tests, probe, device),
+            f"kNN {view}": knn(train, y, tests, ks, device=device),
         }
-        scores[f"retrieval {view}"] = retrieval(train, y, tests)
+        scores[f"retrieval {view}"] = retrieval(train, y, tests, device)
     return scores
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..data.loader import ClipSet, epoch_order
+from ..data.neighbours import nearest
 from ..core import Config, InputError, as_label, known_labels, sha256_of, unmasked
 from .features import Features, extract, raw_features
 from .scores import Result, Results, Score, Scores, trained_on
@@ -125,10 +126,19 @@ def standardizer(
     x: np.ndarray,  # (N, D) training features
 ):  # a function (N, D) -> (N, D)
     "Centre and scale: rows get an expected squared length of 1, and constant features become 0."
-    mean, std = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    mean = x.mean(0, dtype=np.float64)
+    # few columns at a time: numpy makes float64 copies
+    std = np.concatenate([x[:, i : i + 16].std(0, dtype=np.float64) for i in range(0, x.shape[1], 16)])
     alive = std > 1e-6 * max(std.max(), 1e-30)
     factor = np.where(alive, 1 / np.where(alive, std, 1), 0) / np.sqrt(max(alive.sum(), 1))
-    return lambda z: ((z - mean) * factor).astype(np.float32)
+
+    def scale(z):
+        out = np.empty(z.shape, np.float32)
+        for i in range(0, len(z), 4096):
+            out[i : i + 4096] = (z[i : i + 4096] - mean) * factor
+        return out
+
+    return scale
 
 # %% ../../nbs/evaluate/02_probes.ipynb #599bcc89
 def held_out(
@@ -188,20 +198,13 @@ def _labels(name: str, features: Features, given, train: Features) -> np.ndarray
     as_label(given.max(), f"{name}: clip {features.names[int(given.argmax())]!r}")
     return given.astype(np.int64)
 
-# %% ../../nbs/evaluate/02_probes.ipynb #b9b3a642
-def _nearest(x: torch.Tensor, gallery: torch.Tensor, k: int, metric: str) -> torch.Tensor:
-    "The k nearest in the gallery, nearest first, (N, k); in double precision, as cosines near 1 would tie."
-    x, gallery = x.double(), gallery.double()
-    if metric == "euclidean":
-        return torch.cdist(x, gallery).topk(k, dim=1, largest=False).indices
-    return (F.normalize(x, dim=1) @ F.normalize(gallery, dim=1).T).topk(k, dim=1).indices
-
 # %% ../../nbs/evaluate/02_probes.ipynb #d451fd05
-def _vote(ballots: torch.Tensor) -> np.ndarray:
-    "The class with most votes, nearer neighbours deciding ties; ballots are (N, k, classes), nearest first."
-    # all of them: less than one vote
-    bonus = 0.5 ** torch.arange(1, ballots.shape[1] + 1, dtype=ballots.dtype)
-    return (ballots * (1 + bonus)[:, None]).sum(1).argmax(1).numpy()
+def _vote(near: np.ndarray, classes: int) -> np.ndarray:
+    "The class with most votes, nearer neighbours deciding ties; near holds classes (N, k), nearest first."
+    # all of the bonus is less than one vote
+    votes = 1 + 0.5 ** torch.arange(1, near.shape[1] + 1, dtype=torch.float64)
+    urn = torch.zeros(len(near), classes, dtype=torch.float64)
+    return urn.scatter_add_(1, torch.from_numpy(near), votes.expand(near.shape)).argmax(1).numpy()
 
 # %% ../../nbs/evaluate/02_probes.ipynb #cba76eb2
 KS = (1, 10, 20, 40)  # fixed in advance
@@ -213,6 +216,7 @@ def knn(
     tests: Mapping[str, tuple[Features, np.ndarray]],  # test name -> features and classes
     k: int | Sequence[int] = KS,  # numbers of neighbours
     metric: str = "cosine",  # "cosine" or "euclidean"
+    device: str | torch.device = "cpu",  # where to search
 ) -> Scores:  # figures "k=1", "k=10", …
     "Vote of the k nearest training clips."
     ks = (k,) if isinstance(k, int) else tuple(k)
@@ -222,13 +226,10 @@ def knn(
                          f"from 1 to {len(train)}")
     if metric not in ("cosine", "euclidean"):
         raise InputError(f"metric must be 'cosine' or 'euclidean', got {metric!r}")
-    gallery, one_hot = torch.from_numpy(train.x), F.one_hot(torch.from_numpy(y), classes).double()
     table = {}
     for name, (features, true) in tests.items():
-        near = torch.cat(
-            [_nearest(part, gallery, max(ks), metric) for part in torch.from_numpy(features.x).split(1024)]
-        )
-        table[name] = {f"k={n}": Score.of(_vote(one_hot[near[:, :n]]), true, classes, y) for n in ks}
+        near = y[nearest(features.x, train.x, max(ks), metric, device)]
+        table[name] = {f"k={n}": Score.of(_vote(near[:, :n], classes), true, classes, y) for n in ks}
     return Scores(table, {"metric": metric, "k": list(ks)})
 
 # %% ../../nbs/evaluate/02_probes.ipynb #7726b244
@@ -236,9 +237,10 @@ def retrieval(
     train: Features,  # the gallery
     y_train: np.ndarray,  # (N,) its classes
     tests: Mapping[str, tuple[Features, np.ndarray]],  # test name -> features and classes
+    device: str | torch.device = "cpu",  # where to search
 ) -> Scores:  # figure "k=1"
     "How often the most similar training clip, by cosine, shows the same action."
-    return knn(train, y_train, tests, k=1)
+    return knn(train, y_train, tests, k=1, device=device)
 
 # %% ../../nbs/evaluate/02_probes.ipynb #59276e77
 def majority(
@@ -303,7 +305,7 @@ def evaluate(
     seed: int = 0,  # of the probes and of the untrained encoder
     probe: ProbeConfig | None = None,  # settings of the linear probe; None: the defaults
     view: Mapping | None = None,  # for an encoder without a run: what differs from VIEW
-    device: str = "auto",  # where features are computed
+    device: str = "auto",  # where features, probes and neighbours are computed
     progress: bool | None = None,  # show bars; None: on a terminal
     prompts="auto",  # PromptStore or its file; None: leave them out; "auto": prompts.jsonl beside the run
     cut_from=None,  # the run's own Split, where `split` is a part of it
@@ -322,12 +324,12 @@ def evaluate(
     labels = dict(zip(store.names, np.asarray(store.labels).tolist()))
     how = {"stream": view["stream"], **{k: view.get(k, False) for k in ("true_timeline", "legacy_streams")}}
     learnt = _sides(extract(encoder.to(where), clips, **how), parts, labels)
-    scores = _protocols(learnt, probe)
+    scores = _protocols(learnt, probe, where)
     if untrained is not None:
         blank = _sides(extract(untrained.to(where), clips, **how), parts, labels)
-        scores["untrained encoder, linear"] = linear_probe(*blank, probe)
+        scores["untrained encoder, linear"] = linear_probe(*blank, probe, where)
     raw = _sides(raw_features(clips), parts, labels)
-    scores |= {"raw joints 1-NN": knn(*raw, 1, "euclidean"), "majority": majority(*raw)}
+    scores |= {"raw joints 1-NN": knn(*raw, 1, "euclidean", where), "majority": majority(*raw)}
     if (alone := _words(run, prompts, parts, labels, seed, info)) is not None:
         scores["prompts alone"] = alone
     facts = store.dataset, split.name, split.hash, store.checksum, seed
@@ -339,10 +341,11 @@ def evaluate(
     return results
 
 # %% ../../nbs/evaluate/02_probes.ipynb #b26df162
-def _protocols(learnt: tuple, probe: ProbeConfig) -> dict[str, Scores]:  # learnt: as linear_probe takes it
+def _protocols(learnt: tuple, probe: ProbeConfig, device) -> dict[str, Scores]:  # learnt: of linear_probe
     "Linear probe, nearest neighbours and retrieval of one encoder."
     ks = [k for k in KS if k <= len(learnt[0])]
-    return {"linear": linear_probe(*learnt, probe), "kNN": knn(*learnt, ks), "retrieval": retrieval(*learnt)}
+    near = {"kNN": knn(*learnt, ks, device=device), "retrieval": retrieval(*learnt, device)}
+    return {"linear": linear_probe(*learnt, probe, device)} | near
 
 
 def _sides(features: Features, parts: dict, labels: dict) -> tuple[Features, np.ndarray, dict]:
