@@ -175,6 +175,7 @@ def embed_step(
     tower: str = "auto",  # text tower: "auto", "minilm", a folder, or a hub name
     progress: bool = False,  # show bars
     pooling: str = "mean",  # how a clip's answers become one vector
+    precision: str = "auto",  # what the tower computes in: "auto", "float32" or "bf16"
 ):  # -> ConceptSpace
     "Prompts → text tower → the job's concept space."
     from c2vl_kit.concepts.prompts import PromptStore
@@ -189,7 +190,7 @@ def embed_step(
         raise InputError(f"--captions {captions} is not there: name a prompts file (JSONL), or leave the "
                          "option out")
     prompts = None if captions is None else PromptStore(captions)
-    space = embed(store, job.root, prompts, tower, progress=progress, pooling=pooling)
+    space = embed(store, job.root, prompts, tower, None, progress, pooling, precision)
     print(f"{len(space):,} clips with {' and '.join(space.modalities)} vectors in {job.space}")
     return space
 

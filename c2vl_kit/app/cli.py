@@ -180,6 +180,8 @@ POOLING = Group({
     "--captions": option("FILE", "prompts to use instead of the captioner's (JSONL)", Path),
     "--pooling": {"default": "mean", "choices": ("mean", "distinct", "trimmed", "medoid", "max"),
                   "help": "how a clip's 16 answers become one vector (default: mean)"},
+    "--precision": {"default": "auto", "choices": ("auto", "float32", "bf16"),
+                    "help": "what the text model computes in (default: bf16 on a processor that has it)"},
 })
 
 # %% ../../nbs/app/07_cli.ipynb #9b85ce55
@@ -354,7 +356,8 @@ COMMANDS = {
         (JOB, CAPTIONER, PICTURES, MODEL, SERVER)),
     "embed": Command(
         "say what each clip shows, and embed the sentences",
-        lambda args: embed_step(job_of(args), args.captions, args.tower, True, args.pooling),
+        lambda args: embed_step(job_of(args), args.captions, args.tower, True, args.pooling,
+                                args.precision),
         "c2vl embed --out runs/nw-ucla", (JOB, TOWER, POOLING)),
     "pretrain": Command(
         "train the encoder without labels; goes on where it stopped", _pretrain,
