@@ -43,7 +43,7 @@ def caption_step(
     prompts = copy_words(store, file, names) if published else None
     for captioner in captioners:
         try:
-            prompts = caption(store, file, captioner, names, progress)
+            prompts = caption(store, file, captioner, names, progress, given.get("workers"))
         finally:
             if hasattr(captioner, "usage"):
                 print(plain_text(captioner.usage._repr_markdown_()))
@@ -57,7 +57,7 @@ def caption_step(
 # %% ../../nbs/app/03_captions.ipynb #08022dca
 _SEES = ("video", "pattern", "pixels", "tokens", "temperature", "seed")  # for whoever looks at pictures
 ASKS = {  # who is asked → the options that mean something there
-    "kinematic": ("question", "moments"),
+    "kinematic": ("question", "moments", "workers"),
     "published": (),
     "model": ("question", "moments", *_SEES, "device", "batch_size"),
     "server": (

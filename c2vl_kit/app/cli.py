@@ -148,6 +148,7 @@ CAPTIONER = Group({
     "--moments": option("N", "moments per clip to ask about (default: 16)", int),
     "--captions": option("FILE", "file to write (default: the job's prompts.jsonl)", Path),
     "--only": option("PATTERN", "only clips with such names, as in 'S001*'"),
+    "--workers": option("N", "processes of kinematic (default: as many as help; same answers, same order)", int),
 })
 PICTURES = Group({
     "--video": option("DIR", "folder with the clips' videos", Path),

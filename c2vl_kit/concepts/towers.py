@@ -148,7 +148,7 @@ def by_length(
         batches[-1].append(i)
     return [np.array(batch) for batch in batches]
 
-
+# %% ../../nbs/concepts/07_towers.ipynb #ff8bfbad
 def tokens_at_once(device: torch.device) -> float:
     "How many tokens a batch may have, so that their activations stay in a processor's caches."
     return 2048 if device.type == "cpu" else float("inf")
