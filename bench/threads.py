@@ -27,7 +27,7 @@ def measure(threads: int, steps: int) -> dict:
 
 
 class Net:
-    def __init__(self, batch: int = 32, frames: int = 32):
+    def __init__(self, batch: int = 16, frames: int = 32):
         import torch
 
         from c2vl_kit.models.zoo import Backbone
@@ -88,6 +88,7 @@ def main() -> None:
                     for threads in counts:
                         got = ask(one, threads=threads, steps=args.steps)
                         key = policy, threads, bool(busy)
+                        print(f"{policy}, {threads} threads, {busy} busy: {got['wall']:,.0f} ms", file=sys.stderr, flush=True)
                         best[key] = min(best.get(key, got), got, key=lambda t: t["wall"])
             finally:
                 for loop in loops:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DATA_NAMES', 'OUT', 'JOB', 'JOB_TO_NAME', 'DEVICE', 'OVERWRITE', 'READING', 'RECORDINGS', 'SIMULATED', 'CAPTIONER',
            'PICTURES', 'MODEL', 'SERVER', 'TOWER', 'POOLING', 'TRAINING', 'RECORDING', 'NARROWING', 'ALLOWING',
-           'LABELS', 'SHOWN', 'BENCH', 'COMMANDS', 'complain', 'main', 'option', 'Group', 'job_of', 'Command',
+           'LABELS', 'SHOWN', 'TIMING', 'BENCH', 'COMMANDS', 'complain', 'main', 'option', 'Group', 'job_of', 'Command',
            'constant_of', 'pipeline_names', 'command_parser']
 
 # %% ../../nbs/app/07_cli.ipynb #cab6e6bc
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from .demo import demo
-from .doctor import doctor, installed_version
+from .doctor import bench, doctor, installed_version
 from .captions import ASKS, caption_step, embed_step
 from c2vl_kit.app.steps import (
     FIELDS,
@@ -52,6 +52,8 @@ def main(
 ) -> int:  # exit code
     "What the command `c2vl` runs."
     parser = command_parser()
+    # before torch loads: threads that spin while they wait starve each other where others compute
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if hasattr(sys.stdout, "reconfigure"):  # a notebook's cannot
         # a folder's name may hold what the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -233,6 +235,8 @@ SHOWN = Group({
                      "for one recording)", Path),
     "--no-open": {"action": "store_true", "help": "write the page, open no browser"},
 })
+TIMING = Group({"--bench": {"action": "store_true", "help": "time a training step for 90 seconds and keep the "
+                            "best number of threads where pretrain finds it (~/.c2vl/machine.json)"}})
 BENCH = Group({
     "table": {"choices": ("family",),
               "help": "family: all methods with one encoder, one input and one budget"},
@@ -331,6 +335,8 @@ def _bench(args) -> None:
 def _doctor(args) -> int:
     diagnosis = doctor()
     print(diagnosis)
+    if args.bench:
+        print(f"\n{bench()}")
     return 0 if diagnosis.healthy else 1
 
 # %% ../../nbs/app/07_cli.ipynb #73759871
@@ -389,7 +395,7 @@ COMMANDS |= {
                           **_settings(args)),
         "c2vl demo\n  c2vl demo --data utd-mhad --root path/to/utd_mhad",
         (JOB, RECORDINGS, SIMULATED, TOWER, TRAINING)),
-    "doctor": Command("is this machine ready?", _doctor, "c2vl doctor"),
+    "doctor": Command("is this machine ready?", _doctor, "c2vl doctor\n  c2vl doctor --bench", (TIMING,)),
 }
 
 # %% ../../nbs/app/07_cli.ipynb #07f35250
