@@ -150,7 +150,7 @@ CAPTIONER = Group({
     "--moments": option("N", "moments per clip to ask about (default: 16)", int),
     "--captions": option("FILE", "file to write (default: the job's prompts.jsonl)", Path),
     "--only": option("PATTERN", "only clips with such names, as in 'S001*'"),
-    "--workers": option("N", "processes of kinematic (default: as many as help; same answers, same order)", int),
+    "--workers": option("N", "processes of kinematic, with the same answers (default: as many as help)", int),
 })
 PICTURES = Group({
     "--video": option("DIR", "folder with the clips' videos", Path),
@@ -235,8 +235,10 @@ SHOWN = Group({
                      "for one recording)", Path),
     "--no-open": {"action": "store_true", "help": "write the page, open no browser"},
 })
-TIMING = Group({"--bench": {"action": "store_true", "help": "time a training step for 90 seconds and keep the "
-                            "best number of threads where pretrain finds it (~/.c2vl/machine.json)"}})
+TIMING = Group({"--bench": {
+    "action": "store_true",
+    "help": "time a training step for 90 seconds and keep the best number of threads where pretrain finds it "
+            "(~/.c2vl/machine.json)"}})
 BENCH = Group({
     "table": {"choices": ("family",),
               "help": "family: all methods with one encoder, one input and one budget"},

@@ -198,7 +198,7 @@ def bench(
     seconds: float = 90.0,  # for all rows together
     batch: int = 32,  # clips of a step
     frames: int = 32,  # of a clip
-    file: str | Path | None = "auto",  # where the choice is written; "auto": where `pretrain` looks; None: nowhere
+    file: str | Path | None = "auto",  # where the choice goes; "auto": where `pretrain` looks; None: nowhere
 ) -> Bench:
     "Time a training step with more and fewer threads, in float32 and bf16, and keep the best choice."
     import torch

@@ -35,8 +35,7 @@ class TextTower:
             model = model.get_encoder()  # T5, BART: the half that reads
         self.max_length = text_limit(model, tokenizer)
         self.pooling = "projection" if hasattr(model, "get_text_features") else "mean"
-        # SigLIP was trained on sentences padded to the limit
-        self.fixed_length = str(model.config.model_type).startswith("siglip")
+        self.fixed_length = str(model.config.model_type).startswith("siglip")  # learnt on padded ones
         words = sorted(tokenizer.get_vocab().items())
         more = {"vocabulary": words, "max_length": self.max_length, "pooling": self.pooling}
         more |= {} if self.precision == "float32" else {"precision": self.precision}

@@ -52,9 +52,8 @@ def pretrain(
     changes = {"batch_size": max(2, min(config.train.batch_size, len(ready.names)))}
     changes["threads"] = config.train.threads or chosen_threads()
     config = config.replace(train=changes | ({} if seed is None else {"seed": seed}))
-    clips = ClipSet.load(
-        store, ready.names, config.frames, config.persons, config.pipeline, progress=progress
-    )
+    clips = ClipSet.load(store, ready.names, config.frames, config.persons, config.pipeline,
+                         progress=progress)
     with seeded(config.train.seed, "init"):
         task = ready.make(store.layout, config)
     head = head_of_run(task, store, split, config, ready)
