@@ -109,3 +109,50 @@ def test_twenty_kills(tmp_path):
     some = clips.names[:: CLIPS // 12]
     assert store.select(names=some).checksum == caption(clips, tmp_path / "whole.jsonl", captioner, some, progress=False).checksum
     print(f"20 kills, {torn} of them with a line cut in the middle; {had:,} of {len(lines):,} lines before the last run")
+
+
+SPREAD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_killed_captioning as t
+t.caption(t.Many(120), sys.argv[2], progress=False, workers=2)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+def test_processes_write_the_same_file_and_leave_with_their_caller(tmp_path):
+    """Stopped by Ctrl-C, then killed, then let be: whole lines each time, no process left behind, and the lines of a single process."""
+    path, one = tmp_path / "prompts.jsonl", tmp_path / "one.jsonl"
+    caption(Many(120), one, progress=False, workers=1)
+    command = [sys.executable, "-c", SPREAD, str(Path(__file__).parent), str(path)]
+    for way, left in ((signal.SIGINT, 100_000), (signal.SIGKILL, 400_000)):
+        run = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[1])
+        until = time.monotonic() + 120
+        while (path.stat().st_size if path.exists() else 0) < left and time.monotonic() < until:
+            time.sleep(0.005)
+        helpers = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
+        run.send_signal(way)
+        assert run.wait(60) != 0, "it was over before it was stopped"
+        assert len(helpers) == 2
+        while any(alive(pid) for pid in helpers) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not any(alive(pid) for pid in helpers)
+        there = said(path)
+        assert left <= path.stat().st_size < one.stat().st_size and there == said(one)[: len(there)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a torn end is announced
+        caption(Many(120), path, progress=False, workers=2)
+    assert said(path) == said(one)
+
+
+def said(path: Path) -> list[dict]:
+    """Everything but the time that stands in the whole lines."""
+    data = path.read_bytes()
+    return [{**json.loads(line), "time": ""} for line in data[: data.rfind(b"\n") + 1].splitlines()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

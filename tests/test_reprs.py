@@ -80,7 +80,7 @@ def made(folder):
     prompts = PromptStore()
     prompts.append(prompts_from({EVIL: [EVIL, EVIL]}, EVIL, EVIL))
     split = Split(EVIL, EVIL, ("a",), {EVIL: ("b",)})
-    tower = SimpleNamespace(name=EVIL, dim=3, max_length=4, pooling="mean", device="cpu", checksum="0" * 12)
+    tower = SimpleNamespace(name=EVIL, dim=3, max_length=4, pooling="mean", device="cpu", precision="float32", checksum="0" * 12)
     sims = simulate(SimulatorConfig(classes=2, subjects=2, repetitions=1))
     sims.clips[0] = sims.clips[0].replace(label_name=EVIL)
     head = {"dataset": EVIL, "split": EVIL, "split_hash": "abc", "words": EVIL, "clips": {EVIL: 2},

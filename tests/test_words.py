@@ -633,3 +633,32 @@ def test_a_t5_folder_is_read_with_its_encoder(tmp_path):
     words_of(1).save_pretrained(tmp_path / "encoder")
     a, b = (TextTower.load(str(tmp_path / "encoder"), device="cpu") for _ in range(2))
     assert a.checksum == b.checksum and a.max_length == 512
+
+
+@pytest.mark.parametrize("make", [roberta, mpnet, bert, t5, bart, gpt2, clip_words])
+def test_a_tower_in_bf16_says_so_and_is_filed_apart(make, tmp_path):
+    """Near the float32 vectors, on a copy of the model; cache, facts and search keep the two precisions apart."""
+    torch.manual_seed(0)
+    model, told = make().eval(), {"a": ["the person sits down", "a hand"], "b": ["the person raises a hand and then sits down"]}
+    low, full = (TextTower(model, words_of(1), device="cpu", precision=p) for p in ("bf16", "float32"))
+    assert full.checksum == TextTower(model, words_of(1), device="cpu", precision="float32").checksum != low.checksum
+    cache = EmbeddingCache(tmp_path)
+    spaces = [ConceptSpace.build(told, tower, cache) for tower in (low, full)]
+    assert [s.info["language"]["precision"] for s in spaces] == ["bf16", "float32"]
+    assert len([*tmp_path.iterdir()]) == 2 and all(len([*folder.iterdir()]) == 1 for folder in tmp_path.iterdir())
+    near = (spaces[0].language * spaces[1].language).sum(1) / np.prod([np.linalg.norm(s.language, axis=1) for s in spaces], 0)
+    assert near.min() > 0.999 and (spaces[0].language != spaces[1].language).any()
+    with pytest.raises(InputError, match="in bf16 did not make .* in float32 did"):
+        spaces[1].search("a hand", low)
+
+
+def test_many_tokens_are_cut_into_batches_that_a_processor_can_hold():
+    """Long sentences come a few at a time on a CPU; the vectors are those of one sentence at a time."""
+    torch.manual_seed(0)
+    tower = TextTower(roberta().eval(), words_of(1), device="cpu")
+    seen = []
+    tower.model.register_forward_pre_hook(lambda _, args, given: seen.append(given["input_ids"].shape), with_kwargs=True)
+    texts = [" ".join(["hand"] * n) for n in (3, 28) for _ in range(90)]
+    together = tower.encode(texts, batch_size=500)
+    assert max(n * length for n, length in seen) <= 2048 and len(seen) > 2 and sum(n for n, _ in seen) == 180
+    np.testing.assert_allclose(together[[0, -1]], tower.encode([texts[0], texts[-1]], batch_size=1), atol=1e-5)

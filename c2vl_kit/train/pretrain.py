@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..core import InputError
 from ..data.loader import ClipSet
+from .config import chosen_threads
 from .runs import Run
 from .runview import RunView
 from .task import seeded
@@ -49,10 +50,10 @@ def pretrain(
         config = method.small() if teacher is None else method.small(teacher=teacher)
     ready = method.Task.prepare(store, split, config, **given)
     changes = {"batch_size": max(2, min(config.train.batch_size, len(ready.names)))}
+    changes["threads"] = config.train.threads or chosen_threads()
     config = config.replace(train=changes | ({} if seed is None else {"seed": seed}))
-    clips = ClipSet.load(
-        store, ready.names, config.frames, config.persons, config.pipeline, progress=progress
-    )
+    clips = ClipSet.load(store, ready.names, config.frames, config.persons, config.pipeline,
+                         progress=progress)
     with seeded(config.train.seed, "init"):
         task = ready.make(store.layout, config)
     head = head_of_run(task, store, split, config, ready)
