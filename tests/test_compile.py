@@ -7,6 +7,7 @@ import torch
 from stepping import EVERYTHING, MAKE, N, NOW, clips, task_of
 
 from c2vl_kit.core import InputError
+from c2vl_kit.data.augment import draw_all
 from c2vl_kit.skeleton import NTU25
 from c2vl_kit.train.config import TrainConfig, compiled
 from c2vl_kit.train.guards import FIRST
@@ -71,7 +72,7 @@ def test_numbers_drawn_before_are_the_same():
     x = clips(2).x
     a, b = generator_for(0, "a"), generator_for(0, "a")
     for augment in (EVERYTHING, EVERYTHING.replace(crosclr_crop=0), EVERYTHING.replace(crop=1.0, flip=False, motion_scale=0.0)):
-        assert torch.equal(augment(x, a, NTU25), augment(x, augment.draw(x, b), NTU25))
+        assert torch.equal(augment(x, a, NTU25), augment(x, draw_all(augment, x, b), NTU25))
     assert torch.equal(a.get_state(), b.get_state())
 
 

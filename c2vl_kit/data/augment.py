@@ -68,7 +68,7 @@ class Augment(Config):
     def __call__(
         self,
         x: Tensor,  # (N, 3, T, V, M) positions, metres
-        generator,  # torch.Generator, the only source of randomness; or what `draw` has drawn from one
+        generator,  # torch.Generator, the only source of randomness; or what `draw_all` drew from one
         layout: Layout | None = None,  # needed by flip alone
     ) -> Tensor:  # same shape, type and device
         if x.ndim != 5:
@@ -85,10 +85,6 @@ class Augment(Config):
         x = transform_frames(x, index, one_matrix(self, x, generator))
         x = jitter(x, self.jitter, generator) if self.jitter else x
         return mask_joints(x, self.mask, generator) if self.mask else x
-
-    def draw(self, x: Tensor, generator: torch.Generator) -> "Drawn":  # (N, 3, T, V, M); where from
-        "The numbers of one call, drawn ahead of it."
-        return draw_all(self, x, generator)
 
     def _repr_markdown_(self) -> str:
         on = [f"{k} {0.5 if v is True else v:g}" for k, v in self.to_dict().items()
@@ -366,7 +362,9 @@ def _times(
 # %% ../../nbs/data/13_augment.ipynb #f0af7190
 def _in_numpy(*tensors: Tensor) -> bool:
     "On a CPU, of a type that numpy knows, and no gradient wanted."
-    return not torch.compiler.is_compiling() and all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64)
+    if torch.compiler.is_compiling():
+        return False
+    return all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64)
                and not (t.requires_grad and torch.is_grad_enabled())
                for t in tensors)
 

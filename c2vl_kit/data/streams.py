@@ -153,7 +153,8 @@ def turning_bones(x: Tensor, layout: Layout, legacy: bool) -> tuple[Tensor, Tens
     "(N, 3, T, V, M) bones of IKEM's table, and each one's parent bone."
     parents, chain = turning_tables(layout)
     spine, right, left = (
-        x[:, :, :, held(tuple(layout.point(p)), x.device)].mean(dim=3) for p in ("spine", "right shoulder", "left shoulder")
+        x[:, :, :, held(tuple(layout.point(p)), x.device)].mean(dim=3)
+        for p in ("spine", "right shoulder", "left shoulder")
     )
     normal = _unit(cross_product(spine - right, left - right, legacy))
     is_root = held(tuple(v == p for v, p in enumerate(layout.parents)), x.device)

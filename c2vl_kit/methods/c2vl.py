@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Compared', 'Config', 'Task', 'C2VLConfig', 'anchors', 'anchors_of_sources', 'facts_of', 'checksum_of', 'softness',
-           'Adapter', 'concept_pull', 'ConceptTask', 'make_head', 'SoftTargetTask', 'told', 'C2VL', 'follow', 'look_at',
-           'Recorder', 'moments', 'KeepScaling', 'with_words', 'small', 'published']
+           'Adapter', 'concept_pull', 'ConceptTask', 'words_of', 'make_head', 'SoftTargetTask', 'told', 'C2VL',
+           'follow', 'look_at', 'Recorder', 'moments', 'KeepScaling', 'with_words', 'small', 'published']
 
 # %% ../../nbs/methods/00_c2vl.ipynb #853dc520
 import copy
@@ -21,7 +21,7 @@ from torch.nn.functional import normalize
 from ..concepts.scaling import SCALINGS, fit_scaling
 from ..concepts.space import ConceptSpace
 from ..core import InputError, sha256_of
-from ..data.augment import MILD, Augment
+from ..data.augment import MILD, Augment, draw_all
 from ..data.loader import Batch
 from ..losses.contrastive import LogitScale, clip_loss
 from ..losses.softness import perplexity, temperature_for
@@ -211,11 +211,6 @@ class ConceptTask(ViewTask):
         rows = self.row_of(clips) if isinstance(clips, Batch) else [self.row[n] for n in names]
         return {k: getattr(self, f"{kind}_{k}")[rows] for k in self.heads}
 
-    def words(self, batch: Batch) -> tuple[dict, dict | None]:  # modality -> (N, d); vectors for S, if others
-        "What is said about some clips."
-        own = self.config.self_space == "anchors"
-        return self.concepts_of(batch), None if own else self.concepts_of(batch, "self")
-
     def after_step(self, progress: Progress) -> None:
         "Keep the scales in their limit."
         for scale in self.scales.values():
@@ -224,6 +219,12 @@ class ConceptTask(ViewTask):
     def describe(self) -> dict:  # what must be equal to resume
         "Settings, layout and the checksum of the concept vectors."
         return {**super().describe(), "concepts": self.concepts}
+
+# %% ../../nbs/methods/00_c2vl.ipynb #c3cc5005
+def words_of(task: ConceptTask, batch: Batch) -> tuple[dict, dict | None]:
+    "Modality -> (N, d), what is said about some clips; the same for S, where it has vectors of its own."
+    own = task.config.self_space == "anchors"
+    return task.concepts_of(batch), None if own else task.concepts_of(batch, "self")
 
 # %% ../../nbs/methods/00_c2vl.ipynb #85ea6622
 def make_head(
@@ -261,7 +262,7 @@ class SoftTargetTask(ConceptTask):
             with torch.no_grad():
                 of_teacher = self.teacher["encoder"][view](x, batch.who)
                 seen = {k: head(of_teacher) for k, head in self.teacher["heads"].items()}
-        (m, selves), c = self.words(batch) if words is None else words, self.config
+        (m, selves), c = words_of(self, batch) if words is None else words, self.config
         extra = {"tau_s": self.tau_s, "selves": selves, "lam": lam}
         if not c.pull:
             return *soft_target_loss(s, m, scales, alpha, c.loss, self.weights, seen, **extra), f
@@ -313,8 +314,8 @@ class C2VL(SoftTargetTask):
     # progress: its epoch sets α
     def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
         "Words, shares and the augmentation's numbers."
-        found = {"batch": batch, "words": self.words(batch), "alpha": self.alpha(progress)}
-        return found | {"drawn": self.config.augment.draw(batch.x, generator), "lam": self.lam(progress)}
+        found = {"batch": batch, "words": words_of(self, batch), "alpha": self.alpha(progress)}
+        return found | {"drawn": draw_all(self.config.augment, batch.x, generator), "lam": self.lam(progress)}
 
     def terms(self, batch, words, drawn, alpha, lam) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         "Augment, encode, compare: equation (6), and what is logged."

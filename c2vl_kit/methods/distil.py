@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..core import InputError, sha256_of
-from ..data.augment import CROSCLR, MILD, Augment
+from ..data.augment import CROSCLR, MILD, Augment, draw_all
 from ..data.loader import Batch
 from ..losses.contrastive import MemoryBank
 from ..losses.exchange import distillation_loss
@@ -145,7 +145,7 @@ class Distill(StudentTask):
         c = self.config
         if c.repeat_augment:
             generator = generator_for(c.train.seed, "repeat", progress.step, device=generator.device)
-        return {"batch": batch, "drawn": [c.augment.draw(batch.x, generator) for _ in range(2)]}
+        return {"batch": batch, "drawn": [draw_all(c.augment, batch.x, generator) for _ in range(2)]}
 
     # -> loss; what is logged
     def terms(self, batch: Batch, drawn: list) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ..core import InputError
-from ..data.augment import MILD, Augment
+from ..data.augment import MILD, Augment, draw_all
 from ..data.loader import Batch
 from ..losses.contrastive import nt_xent
 from .skeletonclr import make_heads
@@ -46,7 +46,8 @@ class SimCLR(ViewTask):
 
     def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
         "Draw for two distortions."
-        return {"batch": batch, "drawn": [self.config.augment.draw(batch.x, generator) for _ in range(2)]}
+        drawn = [draw_all(self.config.augment, batch.x, generator) for _ in range(2)]
+        return {"batch": batch, "drawn": drawn}
 
     # -> sum over views; what is logged
     def terms(self, batch: Batch, drawn: list) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from ..data.augment import CROSCLR, MILD, Augment, Drawn
+from ..data.augment import CROSCLR, MILD, Augment, Drawn, draw_all
 from ..data.loader import Batch
 from ..losses.contrastive import MemoryBank, ema_, key_copy, moco_loss
 from ..models.stgcn import init_weights
@@ -109,7 +109,7 @@ class KeyTask(ViewTask):
         for v in self.moving(progress):
             ema_(self.key_encoder[v], self.encoder[v], c.momentum)
             ema_(self.key_heads[v], self.heads[v], c.momentum)
-        drawn = [c.augment.draw(batch.x, generator) for _ in range(2)]
+        drawn = [draw_all(c.augment, batch.x, generator) for _ in range(2)]
         return {"batch": batch, "drawn": drawn, "progress": progress}
 
     def look(self, batch: Batch, progress: Progress, generator: torch.Generator) -> Seen:
@@ -118,8 +118,7 @@ class KeyTask(ViewTask):
 
     def encode(self, batch: Batch, drawn: Sequence[Drawn]) -> Seen:
         "Augment twice, encode; the keys wait to be pushed."
-        two = (self.config.augment(batch.x, d, self.layout) for d in drawn)
-        query, key = (self.streams(x, batch) for x in two)
+        query, key = (self.streams(self.config.augment(batch.x, d, self.layout), batch) for d in drawn)
         with torch.no_grad():
             keys = {v: self.key_heads[v](self.key_encoder[v](key[v], batch.who)) for v in self.views}
         features = {v: self.encoder[v](query[v], batch.who) for v in self.views}

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..data.augment import CTRGCN, MILD
+from ..data.augment import CTRGCN, MILD, draw_all
 from ..data.loader import Batch, ClipSet
 from ..models.zoo import Backbone
 from ..core import InputError, as_label, sha256_of
@@ -69,9 +69,8 @@ class Supervised(ViewTask):
         super().__init__(layout, config or SupervisedConfig())
         as_label(classes - 1, "the last class")
         self.labels, self.classes = {n: as_label(y, f"clip {n!r}") for n, y in labels.items()}, classes
-        self.label_of = ByName(self.labels)
-        linear = {v: make_classifier(net.dim, classes) for v, net in self.encoder.items()}
-        self.classifier = nn.ModuleDict(linear)
+        heads = {v: make_classifier(net.dim, classes) for v, net in self.encoder.items()}
+        self.classifier, self.label_of = nn.ModuleDict(heads), ByName(self.labels)
         for n, y in self.labels.items():
             if not 0 <= y < classes:
                 raise InputError(f"clip {n!r} has the class {y}: classes are 0 … {classes - 1}")
@@ -85,12 +84,11 @@ class Supervised(ViewTask):
 
     def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
         "Classes, and the augmentation's numbers."
-        drawn = self.config.augment.draw(batch.x, generator)
+        drawn = draw_all(self.config.augment, batch.x, generator)
         return {"batch": batch, "drawn": drawn, "y": self.classes_of(batch)}
 
-    # -> sum over views; each view's accuracy in the batch
     def terms(self, batch: Batch, drawn, y) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        "Cross-entropy of every view, after one augmentation."
+        "Cross-entropy of every view, after one augmentation; each view's accuracy in the batch."
         scores = self.scores(self.config.augment(batch.x, drawn, self.layout), batch)
         losses = [F.cross_entropy(z, y, label_smoothing=self.config.smoothing) for z in scores.values()]
         return sum(losses), {f"accuracy_{v}": (z.argmax(1) == y).float().mean() for v, z in scores.items()}
