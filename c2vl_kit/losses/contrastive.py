@@ -51,8 +51,8 @@ def info_nce(
 ) -> torch.Tensor:  # scalar, ≥ 0
     "Mean negative log-probability of each query's own key."
     _check_pairs(q, k)
-    if (value := float(torch.as_tensor(tau, dtype=torch.float64).detach())) <= 0:
-        raise InputError(f"the temperature tau must be above 0, got {value}")
+    if not isinstance(tau, torch.Tensor) and not tau > 0:  # a tensor is not looked at: a GPU would wait
+        raise InputError(f"the temperature tau must be above 0, got {tau}")
     return F.cross_entropy(similarities(q, k) / tau, torch.arange(len(q), device=q.device))
 
 # %% ../../nbs/losses/00_contrastive.ipynb #f134d954
@@ -63,8 +63,8 @@ def clip_loss(
 ) -> torch.Tensor:  # scalar, ≥ 0
     "The mean of InfoNCE from s to m and from m to s."
     _check_pairs(s, m)
-    if (value := float(torch.as_tensor(scale, dtype=torch.float64).detach())) <= 0:
-        raise InputError(f"the scale must be above 0, got {value}")
+    if not isinstance(scale, torch.Tensor) and not scale > 0:
+        raise InputError(f"the scale must be above 0, got {scale}")
     logits = similarities(s, m) * scale
     own = torch.arange(len(s), device=s.device)
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
@@ -188,8 +188,7 @@ def ema_(
         raise InputError(
             f"key and query network differ at {odd[0]!r}: make the key network with key_copy(query)"
         )
-    for name, p in old.items():
-        p.lerp_(new[name].to(p), 1 - momentum)
+    torch._foreach_lerp_(list(old.values()), [new[name].to(p) for name, p in old.items()], 1 - momentum)
 
 # %% ../../nbs/losses/00_contrastive.ipynb #ee6553ef
 def row_similarities(

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['Compared', 'Config', 'Task', 'C2VLConfig', 'anchors', 'anchors_of_sources', 'facts_of', 'checksum_of', 'softness',
-           'Adapter', 'concept_pull', 'ConceptTask', 'make_head', 'SoftTargetTask', 'told', 'C2VL', 'follow', 'look_at',
-           'Recorder', 'moments', 'KeepScaling', 'with_words', 'small', 'published']
+           'Adapter', 'concept_pull', 'ConceptTask', 'words_of', 'make_head', 'SoftTargetTask', 'told', 'C2VL',
+           'follow', 'look_at', 'Recorder', 'moments', 'KeepScaling', 'with_words', 'small', 'published']
 
 # %% ../../nbs/methods/00_c2vl.ipynb #853dc520
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +21,7 @@ from torch.nn.functional import normalize
 from ..concepts.scaling import SCALINGS, fit_scaling
 from ..concepts.space import ConceptSpace
 from ..core import InputError, sha256_of
-from ..data.augment import MILD, Augment
+from ..data.augment import MILD, Augment, draw_all
 from ..data.loader import Batch
 from ..losses.contrastive import LogitScale, clip_loss
 from ..losses.softness import perplexity, temperature_for
@@ -30,7 +30,7 @@ from ..models.zoo import Backbone
 from ..skeleton import Layout
 from ..train.runs import load_tensors, save_tensors
 from ..train.task import Progress
-from ..train.views import Prepared, ViewConfig, ViewTask
+from ..train.views import ByName, Prepared, ViewConfig, ViewTask
 
 # %% ../../nbs/methods/00_c2vl.ipynb #a9df855b
 @dataclass(frozen=True)
@@ -197,17 +197,19 @@ class ConceptTask(ViewTask):
             for k, m in held.items():
                 self.register_buffer(f"{kind}_{k}", m, persistent=False)
         self.row = {name: i for i, name in enumerate(first.names)}
+        self.row_of = ByName(self.row)
         self.concepts = checksum_of(space)
         self.weights = dict(zip(tables, config.weights or [1.0] * len(tables), strict=True))
 
-    def concepts_of(self, names, kind: str = "concept") -> dict[str, torch.Tensor]:  # modality -> (N, d)
+    # clips: a batch, or names; -> modality -> (N, d)
+    def concepts_of(self, clips: Batch | Sequence[str], kind: str = "concept") -> dict[str, torch.Tensor]:
         "The frozen vectors of some clips; InputError names one without."
+        names = clips.names if isinstance(clips, Batch) else clips
         if missing := [n for n in names if n not in self.row]:
             named = f"this task has no concept vector for clip {missing[0]!r}"
             raise InputError(f"{named}: build it with all clips it trains on")
-        rows = torch.tensor([self.row[n] for n in names])
-        tables = {k: getattr(self, f"{kind}_{k}") for k in self.heads}
-        return {k: table[rows.to(table.device)] for k, table in tables.items()}
+        rows = self.row_of(clips) if isinstance(clips, Batch) else [self.row[n] for n in names]
+        return {k: getattr(self, f"{kind}_{k}")[rows] for k in self.heads}
 
     def after_step(self, progress: Progress) -> None:
         "Keep the scales in their limit."
@@ -217,6 +219,12 @@ class ConceptTask(ViewTask):
     def describe(self) -> dict:  # what must be equal to resume
         "Settings, layout and the checksum of the concept vectors."
         return {**super().describe(), "concepts": self.concepts}
+
+# %% ../../nbs/methods/00_c2vl.ipynb #c3cc5005
+def words_of(task: ConceptTask, batch: Batch) -> tuple[dict, dict | None]:
+    "Modality -> (N, d), what is said about some clips; the same for S, where it has vectors of its own."
+    own = task.config.self_space == "anchors"
+    return task.concepts_of(batch), None if own else task.concepts_of(batch, "self")
 
 # %% ../../nbs/methods/00_c2vl.ipynb #85ea6622
 def make_head(
@@ -243,18 +251,18 @@ class SoftTargetTask(ConceptTask):
         pair, ema = {"encoder": self.encoder, "heads": self.heads}, self.config.loss.teacher == "ema"
         self.teacher = nn.ModuleDict(copy.deepcopy(pair)).requires_grad_(False).eval() if ema else None
 
-    def compare(self, x: torch.Tensor, batch: Batch, alpha: float, lam: float | None = None) -> Compared:
+    # words: None: looked up
+    def compare(self, x: torch.Tensor, batch: Batch, alpha, lam=None, words=None) -> Compared:
         "From joints (N, 3, T, V, M) to the loss, the matrices of each modality, and the features (N, D)."
         view, x = self.views[0], self.streams(x, batch)[self.views[0]]
-        f, seen = self.encoder[view](x, batch.present), None
+        f, seen = self.encoder[view](x, batch.who), None
         s = {k: head(f) for k, head in self.heads.items()}
         scales = {k: scale() for k, scale in self.scales.items()}
         if self.teacher is not None:
             with torch.no_grad():
-                of_teacher = self.teacher["encoder"][view](x, batch.present)
+                of_teacher = self.teacher["encoder"][view](x, batch.who)
                 seen = {k: head(of_teacher) for k, head in self.teacher["heads"].items()}
-        m, c = self.concepts_of(batch.names), self.config
-        selves = None if c.self_space == "anchors" else self.concepts_of(batch.names, "self")
+        (m, selves), c = words_of(self, batch) if words is None else words, self.config
         extra = {"tau_s": self.tau_s, "selves": selves, "lam": lam}
         if not c.pull:
             return *soft_target_loss(s, m, scales, alpha, c.loss, self.weights, seen, **extra), f
@@ -303,17 +311,18 @@ class C2VL(SoftTargetTask):
         "Train on clips that have words; InputError names one that has no vector."
         return with_words(cls, split, space, Recorder(record_targets))
 
-    def loss(
-        self,
-        batch: Batch,  # x (N, C, T, V, M), present (N, M), names
-        progress: Progress,  # its epoch sets α
-        generator: torch.Generator,  # of the augmentation
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # equation (6); what is logged
-        "One batch: augment, encode, compare."
-        x, alpha = self.config.augment(batch.x, generator, self.layout), self.alpha(progress)
-        loss, targets, f = self.compare(x, batch, alpha, self.lam(progress))
-        spread = f.detach().float().std(0).mean()
-        return loss, {"alpha": torch.tensor(alpha), "feature_std": spread, **told(self.scales, targets)}
+    # progress: its epoch sets α
+    def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
+        "Words, shares and the augmentation's numbers."
+        found = {"batch": batch, "words": words_of(self, batch), "alpha": self.alpha(progress)}
+        return found | {"drawn": draw_all(self.config.augment, batch.x, generator), "lam": self.lam(progress)}
+
+    def terms(self, batch, words, drawn, alpha, lam) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        "Augment, encode, compare: equation (6), and what is logged."
+        x = self.config.augment(batch.x, drawn, self.layout)
+        loss, targets, f = self.compare(x, batch, alpha, lam, words)
+        spread, share = f.detach().float().std(0).mean(), torch.ones((), device=x.device) * alpha
+        return loss, {"alpha": share, "feature_std": spread, **told(self.scales, targets)}
 
     def alpha(self, progress: Progress) -> float:
         "The share of the soft target at that epoch."

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..core import InputError, sha256_of
-from ..data.augment import CROSCLR, MILD, Augment
+from ..data.augment import CROSCLR, MILD, Augment, draw_all
 from ..data.loader import Batch
 from ..losses.contrastive import MemoryBank
 from ..losses.exchange import distillation_loss
@@ -78,7 +78,7 @@ class Teacher(nn.Module):
     def forward(self, x: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         "What each view says of each clip: joints, where from -> view -> (N, d)."
         streams = streams_of(x, batch, self.layout, self.views, *self.timeline)
-        return {v: self.heads[v](self.encoder[v](streams[v], batch.present)) for v in self.views}
+        return {v: self.heads[v](self.encoder[v](streams[v], batch.who)) for v in self.views}
 
 # %% ../../nbs/methods/05_distil.ipynb #9db3f2af
 class StudentTask(ViewTask):
@@ -140,20 +140,21 @@ class Distill(StudentTask):
         told = {"teacher": facts | {"checksum": net.checksum}}
         return Prepared(tuple(split.train), lambda layout, c: cls(layout, net, c), told)
 
-    def loss(
-        self,
-        batch: Batch,  # x (N, 3, T, V, M), present (N, M), names
-        progress: Progress,  # where training stands
-        generator: torch.Generator,  # of the augmentations
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # loss; what is logged
-        "Sum over students of the mean over the teacher's views, which sees another augmentation."
+    def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
+        "Draw for two augmentations."
         c = self.config
         if c.repeat_augment:
             generator = generator_for(c.train.seed, "repeat", progress.step, device=generator.device)
-        first, second = (c.augment(batch.x, generator, self.layout) for _ in range(2))
+        return {"batch": batch, "drawn": [draw_all(c.augment, batch.x, generator) for _ in range(2)]}
+
+    # -> loss; what is logged
+    def terms(self, batch: Batch, drawn: list) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        "Sum over students of the mean over the teacher's views, which sees another augmentation."
+        c = self.config
+        first, second = (c.augment(batch.x, d, self.layout) for d in drawn)
         with torch.no_grad():
             z = self.teacher(first, batch)
-        features = {v: self.encoder[v](x, batch.present) for v, x in self.streams(second, batch).items()}
+        features = {v: self.encoder[v](x, batch.who) for v, x in self.streams(second, batch).items()}
         s = {v: self.heads[v](f) for v, f in features.items()}
         loss, parts = distillation_loss(s, z, self.bank.queues(), c.tau, c.k, self.queue_of)
         self.waiting = z

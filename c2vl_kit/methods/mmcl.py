@@ -25,7 +25,7 @@ from ..models.zoo import Backbone
 from ..core import InputError, sha256_of, unmasked
 from ..skeleton import Clip, Layout
 from ..train.task import Progress
-from ..train.views import Prepared
+from ..train.views import ByName, Prepared
 
 # %% ../../nbs/methods/07_mmcl.ipynb #734115d8
 KINDS = ("hidden", "text", "log-odds", "token-ids")
@@ -146,6 +146,7 @@ class HelpedTask(Supervised):
         config = config or MMCLConfig()
         super().__init__(layout, labels, classes, config)
         self.row = {n: i for i, n in enumerate(self.labels)}
+        self.row_of = ByName(self.row)
         self.told = _checksums(instruction, space, config)
         dims = {v: net.dim for v, net in self.encoder.items()}
         self.refine, self.bring = nn.ModuleDict(), nn.ModuleDict()
@@ -179,16 +180,15 @@ class MMCL(HelpedTask):
 
         return Prepared(tuple(split.train), make, facts)
 
-    def loss(
-        self,
-        batch: Batch,  # x (N, 3, T, V, M), present (N, M), names
-        progress: Progress,  # not used
-        generator: torch.Generator,  # of the augmentation
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # sum over views; what is logged
+    def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
+        "Also the rows of pictures and answers."
+        return super().ready(batch, progress, generator) | {"rows": self.row_of(batch)}
+
+    # -> sum over views; what is logged
+    def terms(self, batch: Batch, drawn, y, rows) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         "Cross-entropy, refined cross-entropy and alignment of every view."
-        y, c = self.classes_of(batch), self.config
-        features = self.features(c.augment(batch.x, generator, self.layout), batch)
-        rows, total, log = torch.tensor([self.row[n] for n in batch.names]).to(y.device), 0.0, {}
+        c, total, log = self.config, 0.0, {}
+        features = self.features(c.augment(batch.x, drawn, self.layout), batch)
         for v, f in features.items():
             s = self.classifier[v](f)
             total = total + F.cross_entropy(s, y, label_smoothing=c.smoothing)

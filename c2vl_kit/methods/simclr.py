@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ..core import InputError
-from ..data.augment import MILD, Augment
+from ..data.augment import MILD, Augment, draw_all
 from ..data.loader import Batch
 from ..losses.contrastive import nt_xent
 from .skeletonclr import make_heads
@@ -44,16 +44,18 @@ class SimCLR(ViewTask):
         super().__init__(layout, config or SimCLRConfig())
         self.heads = make_heads({v: net.dim for v, net in self.encoder.items()}, self.config.projection)
 
-    def loss(
-        self,
-        batch: Batch,  # x (N, 3, T, V, M), present (N, M), names
-        progress: Progress,  # where training stands
-        generator: torch.Generator,  # of the distortions
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # sum over views; what is logged
+    def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
+        "Draw for two distortions."
+        drawn = [draw_all(self.config.augment, batch.x, generator) for _ in range(2)]
+        return {"batch": batch, "drawn": drawn}
+
+    # -> sum over views; what is logged
+    def terms(self, batch: Batch, drawn: list) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         "Distort twice, encode both at once, compare."
-        c, n = self.config, len(batch.x)
-        sides = [self.streams(c.augment(batch.x, generator, self.layout), batch) for _ in range(2)]
-        present, parts, spread = torch.cat([batch.present] * 2), {}, []
+        c, n, who = self.config, len(batch.x), batch.who
+        sides = [self.streams(c.augment(batch.x, d, self.layout), batch) for d in drawn]
+        again = who if who.dtype == torch.bool else who + n * batch.x.shape[4]
+        present, parts, spread = torch.cat([who, again]), {}, []
         for v in self.views:
             f = self.encoder[v](torch.cat([side[v] for side in sides]), present)
             z = self.heads[v](f)

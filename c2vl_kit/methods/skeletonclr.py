@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from ..data.augment import CROSCLR, MILD, Augment
+from ..data.augment import CROSCLR, MILD, Augment, Drawn, draw_all
 from ..data.loader import Batch
 from ..losses.contrastive import MemoryBank, ema_, key_copy, moco_loss
 from ..models.stgcn import init_weights
@@ -101,18 +101,27 @@ class KeyTask(ViewTask):
         refuse_small_bank(config.queue, config, split)
         return Prepared(tuple(split.train), cls)
 
-    def look(self, batch: Batch, progress: Progress, generator: torch.Generator) -> Seen:
-        "Augment twice, move the key encoders, encode; the keys wait to be pushed."
+    def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
+        "Draw for two augmentations; move the key encoders."
         c = self.config
         if c.repeat_augment:
             generator = generator_for(c.train.seed, "repeat", progress.step, device=generator.device)
-        query, key = (self.streams(c.augment(batch.x, generator, self.layout), batch) for _ in range(2))
         for v in self.moving(progress):
             ema_(self.key_encoder[v], self.encoder[v], c.momentum)
             ema_(self.key_heads[v], self.heads[v], c.momentum)
+        drawn = [draw_all(c.augment, batch.x, generator) for _ in range(2)]
+        return {"batch": batch, "drawn": drawn, "progress": progress}
+
+    def look(self, batch: Batch, progress: Progress, generator: torch.Generator) -> Seen:
+        "All that happens before anything is compared."
+        return self.encode(batch, self.ready(batch, progress, generator)["drawn"])
+
+    def encode(self, batch: Batch, drawn: Sequence[Drawn]) -> Seen:
+        "Augment twice, encode; the keys wait to be pushed."
+        query, key = (self.streams(self.config.augment(batch.x, d, self.layout), batch) for d in drawn)
         with torch.no_grad():
-            keys = {v: self.key_heads[v](self.key_encoder[v](key[v], batch.present)) for v in self.views}
-        features = {v: self.encoder[v](query[v], batch.present) for v in self.views}
+            keys = {v: self.key_heads[v](self.key_encoder[v](key[v], batch.who)) for v in self.views}
+        features = {v: self.encoder[v](query[v], batch.who) for v in self.views}
         self.waiting = keys
         return Seen(features, {v: self.heads[v](f) for v, f in features.items()}, keys)
 
@@ -143,14 +152,10 @@ class MoCo(KeyTask):
     "Every view against its own memory bank; with one view, SkeletonCLR."
     method = "skeletonclr"
 
-    def loss(
-        self,
-        batch: Batch,  # x (N, 3, T, V, M), present (N, M), names
-        progress: Progress,  # where training stands
-        generator: torch.Generator,  # of the augmentations
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # sum over views; what is logged
-        "Look at the batch, then compare."
-        return self.compare(self.look(batch, progress, generator), progress)
+    # -> sum over views; what is logged
+    def terms(self, batch, drawn, progress) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        "Encode the batch, then compare."
+        return self.compare(self.encode(batch, drawn), progress)
 
     def compare(self, seen: Seen, progress: Progress) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         "InfoNCE of every view; methods built on this one write their own."

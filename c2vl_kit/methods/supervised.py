@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..data.augment import CTRGCN, MILD
+from ..data.augment import CTRGCN, MILD, draw_all
 from ..data.loader import Batch, ClipSet
 from ..models.zoo import Backbone
 from ..core import InputError, as_label, sha256_of
@@ -24,7 +24,7 @@ from ..skeleton import Layout
 from ..train.runs import Run
 from ..train.runview import RunView, weights_of
 from ..train.task import Progress
-from ..train.views import Prepared, ViewConfig, ViewTask
+from ..train.views import ByName, Prepared, ViewConfig, ViewTask
 
 # %% ../../nbs/methods/06_supervised.ipynb #6ea5a347
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Supervised(ViewTask):
         super().__init__(layout, config or SupervisedConfig())
         as_label(classes - 1, "the last class")
         self.labels, self.classes = {n: as_label(y, f"clip {n!r}") for n, y in labels.items()}, classes
-        linear = {v: make_classifier(net.dim, classes) for v, net in self.encoder.items()}
-        self.classifier = nn.ModuleDict(linear)
+        heads = {v: make_classifier(net.dim, classes) for v, net in self.encoder.items()}
+        self.classifier, self.label_of = nn.ModuleDict(heads), ByName(self.labels)
         for n, y in self.labels.items():
             if not 0 <= y < classes:
                 raise InputError(f"clip {n!r} has the class {y}: classes are 0 … {classes - 1}")
@@ -82,13 +82,14 @@ class Supervised(ViewTask):
         facts = {"classes": list(classes)}
         return Prepared(tuple(split.train), lambda layout, c: cls(layout, labels, len(classes), c), facts)
 
-    # progress is not used -> sum over views; each view's accuracy in the batch
-    def loss(
-        self, batch: Batch, progress: Progress, generator: torch.Generator
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        "Cross-entropy of every view, after one augmentation."
-        y, x = self.classes_of(batch), self.config.augment(batch.x, generator, self.layout)
-        scores = self.scores(x, batch)
+    def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
+        "Classes, and the augmentation's numbers."
+        drawn = draw_all(self.config.augment, batch.x, generator)
+        return {"batch": batch, "drawn": drawn, "y": self.classes_of(batch)}
+
+    def terms(self, batch: Batch, drawn, y) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        "Cross-entropy of every view, after one augmentation; each view's accuracy in the batch."
+        scores = self.scores(self.config.augment(batch.x, drawn, self.layout), batch)
         losses = [F.cross_entropy(z, y, label_smoothing=self.config.smoothing) for z in scores.values()]
         return sum(losses), {f"accuracy_{v}": (z.argmax(1) == y).float().mean() for v, z in scores.items()}
 
@@ -98,7 +99,7 @@ class Supervised(ViewTask):
 
     def features(self, x: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         "Joints (N, 3, T, V, M) -> view -> features (N, D)."
-        return {v: self.encoder[v](s, batch.present) for v, s in self.streams(x, batch).items()}
+        return {v: self.encoder[v](s, batch.who) for v, s in self.streams(x, batch).items()}
 
     def describe(self) -> dict:  # what must be equal to resume
         "Settings, layout, and a checksum of the labels."
@@ -109,7 +110,7 @@ class Supervised(ViewTask):
         "The class of each clip of a batch, found by name; InputError names a clip without one."
         if missing := [n for n in batch.names if n not in self.labels]:
             raise InputError(f"clip {missing[0]!r} has no label in this task: train on labelled clips only")
-        return torch.tensor([self.labels[n] for n in batch.names], device=batch.x.device)
+        return self.label_of(batch)
 
 # %% ../../nbs/methods/06_supervised.ipynb #57e9931f
 def load_task(

@@ -123,11 +123,13 @@ class Layer(nn.Module):
 def time_waves(
     moments: int,  # how many
     width: int,  # numbers per moment
+    device: torch.device | None = None,  # where they are needed; None: the CPU
 ) -> torch.Tensor:  # (moments, width), sines then cosines, wave lengths 2π … 2π·1000
     "A pattern for each moment, for clips of any length."
     half = (width + 1) // 2
-    rate = torch.exp(torch.arange(half) * (-torch.log(torch.tensor(1000.0)) / max(1, half - 1)))
-    angle = torch.arange(moments)[:, None] * rate
+    span = torch.full((), 1000.0, device=device).log()
+    rate = torch.exp(torch.arange(half, device=device) * (-span / max(1, half - 1)))
+    angle = torch.arange(moments, device=device)[:, None] * rate
     return torch.cat([angle.sin(), angle.cos()], 1)[:, :width]
 
 # %% ../../nbs/models/02_sequence.ipynb #46c9f157
@@ -169,7 +171,7 @@ class TransformerEncoder(nn.Module):
         x = self.norm(bodies.flatten(1, 2))
         x = F.pad(x, (0, -x.shape[2] % self.patch), mode="replicate")
         x = x.view(*bodies.shape[:3], -1, self.patch).permute(0, 3, 1, 2, 4).flatten(3)
-        waves = time_waves(x.shape[1], self.joint.shape[1]).to(x)
+        waves = time_waves(x.shape[1], self.joint.shape[1], x.device).to(x)
         return self.embed(x) + self.joint + waves[:, None]
 
     def _encode(self, bodies):  # (B, V, C, T) -> (B, D)

@@ -43,9 +43,17 @@ class Task(nn.Module):
         progress: Progress,  # where training stands
         generator: torch.Generator,  # the only source of randomness a loss may draw from
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # scalar to descend; numbers to log, without gradient
-        "The loss of one batch: every method writes its own."
+        "The loss of one batch. Write this one, or `ready` and `terms`, which can be compiled."
+        return self.terms(**self.ready(batch, progress, generator))
+
+    def ready(self, batch, progress: Progress, generator: torch.Generator) -> dict:  # arguments of `terms`
+        "All that reads names, draws numbers or asks for the time."
         raise NotImplementedError(f"{type(self).__name__} has no loss yet: write loss(batch, progress, "
                                   "generator)")
+
+    def terms(self, **ready) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # as `loss`
+        "What is computed from that, with tensors alone."
+        raise NotImplementedError(f"{type(self).__name__} has no terms yet: write terms(**ready)")
 
     def after_step(self, progress: Progress) -> None:  # where training stands
         "Called after each optimiser step: averaged teachers, memory banks, clipping. Does nothing here."

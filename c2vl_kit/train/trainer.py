@@ -21,6 +21,7 @@ from ..progress import Meter
 from c2vl_kit.train.config import (
     TrainConfig,
     autocast,
+    compiled,
     cpu_threads,
     load_optimiser_state,
     lr_at,
@@ -30,7 +31,7 @@ from c2vl_kit.train.config import (
     save_interval,
 )
 from .guards import (
-    NotFinite, Stopped, Watch, check_finite, first_averages, refuse_differences, stop_signals)
+    FIRST, NotFinite, Stopped, Watch, check_finite, first_averages, refuse_differences, stop_signals)
 from .task import Progress, Task, generator_for, seeded
 
 # %% ../../nbs/train/03_trainer.ipynb #900165a7
@@ -108,6 +109,7 @@ def run_epoch(
     steps = max(1, len(clips) // config.batch_size)  # a set smaller than a batch is one batch
     generator = generator_for(config.seed, "augment", epoch, device=device)
     watch = Watch(device, f"training stopped in epoch {epoch + 1}")
+    whole = compiled(task) if config.compile == "on" else task.loss
     task.train()
     with seeded(config.seed, "model", epoch, device=device), first_averages(task) as before:
         first = _go_on(middle, means, generator, device) if middle else 0
@@ -121,7 +123,8 @@ def run_epoch(
             if augment is not None:
                 batch = replace(batch, x=augment(batch.x, generator))
             with autocast(device, config.amp):
-                loss, numbers = task.loss(batch, now, generator)
+                eager = epoch * steps + step < FIRST  # batch norms average plainly
+                loss, numbers = (task.loss if eager else whole)(batch, now, generator)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             watch.look(step, batch, loss, _clip(task, config.clip_grad))
