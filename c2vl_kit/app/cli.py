@@ -17,6 +17,7 @@ import sys
 import warnings
 import webbrowser
 from collections.abc import Callable
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,9 +43,35 @@ def complain(
     sentence: str,  # what is wrong
     code: int = 2,  # exit code to hand on
 ) -> int:  # `code`
-    "One line on stderr."
+    "One line on stderr; of several processes the first to complain is heard."
+    if "RANK" in os.environ:  # only then torch is imported for it
+        from c2vl_kit.train.distributed import first_to_speak
+
+        if not first_to_speak():
+            return code
     print(f"c2vl: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
     return code
+
+# %% ../../nbs/app/07_cli.ipynb #ef514e3a
+def _note(message) -> None:
+    "A remark, of several processes by the first."
+    if os.environ.get("RANK", "0") == "0":
+        print(f"c2vl: note: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _one_voice(command: str):
+    "Of several processes the first prints; InputError where a command is for one alone."
+    if "RANK" not in os.environ:
+        yield
+        return
+    from c2vl_kit.train.distributed import team_here
+
+    team = team_here()
+    if team.size > 1 and command != "pretrain":
+        raise InputError(f"several processes can share `c2vl pretrain` alone, not `c2vl {command}`")
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere if team.rank else sys.stdout):
+        yield
 
 # %% ../../nbs/app/07_cli.ipynb #504d66ff
 def main(
@@ -60,8 +87,9 @@ def main(
         if args.command is None:
             parser.print_help()
             return 0
-        with warnings.catch_warnings(), lines_to(sys.stdout):
-            warnings.showwarning = lambda message, *rest, **kw: complain(f"note: {message}")
+        args.words = sys.argv[1:] if argv is None else list(argv)
+        with warnings.catch_warnings(), _one_voice(args.command), lines_to(sys.stdout):
+            warnings.showwarning = lambda message, *rest, **kw: _note(message)
             made = args.run(args)
             return made if isinstance(made, int) else 0
     except InputError as error:
@@ -203,8 +231,11 @@ TRAINING = Group({
     "--schedule": option("NAME", "linear, cosine, step or fixed: how the soft targets grow"),
     **DEVICE.options,
 })
-RECORDING = Group({"--record-targets": option(
-    "N", "keep the targets of 64 clips every N epochs (default: three times in all)", int)})
+RECORDING = Group({
+    "--record-targets": option(
+        "N", "keep the targets of 64 clips every N epochs (default: three times in all)", int),
+    "--processes": option("N", "processes of this machine that share every batch (default: 1)", int),
+})
 NARROWING = Group({
     "--zero-shot": option("NAME", "train on the seen classes of a class split, such as ntu60-55-5"),
     "--tested-on": option("DIR", "another job's folder: refuse to train on clips that it tests", Path),
@@ -290,12 +321,27 @@ def _caption(args) -> None:
     caption_step(job_of(args), asked, args.captions, args.only, True)
 
 # %% ../../nbs/app/07_cli.ipynb #3a57c859
-def _pretrain(args) -> None:
+def _pretrain(args) -> int | None:
+    if args.processes is not None:
+        return _together(args)
     tested_on = None if args.tested_on is None else Job(args.tested_on)
     pretrain_step(
         job_of(args), args.split, config_of(_settings(args)), args.overwrite, args.record_targets,
         zero_shot=args.zero_shot, tested_on=tested_on, test_split=args.test_split,
         leave_out=args.leave_out_overlap, allow_overlap=args.allow_overlap, progress=True)
+
+# %% ../../nbs/app/07_cli.ipynb #bd48e95e
+def _together(args) -> int:  # exit code
+    "The same words in several processes."
+    from c2vl_kit.train.distributed import launch, several
+
+    if several():
+        raise InputError("torchrun has started several processes already: leave --processes out")
+    words = [w for w in args.words if not w.startswith("--processes=")]
+    if "--processes" in words:
+        place = words.index("--processes")
+        del words[place : place + 2]
+    return launch(["-m", "c2vl_kit", *words], args.processes)
 
 # %% ../../nbs/app/07_cli.ipynb #1052caa8
 def _evaluate(args) -> None:

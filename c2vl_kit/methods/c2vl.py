@@ -262,6 +262,10 @@ class SoftTargetTask(ConceptTask):
         loss, targets = soft_target_loss(s, m, scales, alpha, c.loss, self.weights, seen, **extra)
         return loss + c.pull * concept_pull(m, scales), targets, f
 
+    def encoders(self) -> list[nn.Module]:
+        "The moving average too."
+        return super().encoders() + ([] if self.teacher is None else [*self.teacher["encoder"].values()])
+
     def after_step(self, progress: Progress) -> None:
         "Keep the scales in their limit; move the teacher."
         super().after_step(progress)

@@ -43,6 +43,7 @@ class TrainConfig(Config):
     threads: int | None = None  # CPU threads; None leaves torch's choice
     save_every: int | str = 1  # between checkpoints: epochs, or minutes such as "10 min"
     clip_grad: float | None = None  # largest gradient norm; None does not clip
+    batch_norm: str | None = None  # with several processes: None sees the whole batch, "own" its share
 
     def __post_init__(self):
         for key, allowed in _CHOICES.items():
@@ -53,6 +54,8 @@ class TrainConfig(Config):
             if value is not None and value < least:
                 raise InputError(f"{key} must be at least {least}, got {value}")
         save_interval(self.save_every)
+        if self.batch_norm not in (None, "own"):
+            raise InputError(f"batch_norm must be 'own' or None, got {self.batch_norm!r}")
         for key in ("lr", "clip_grad"):
             value = getattr(self, key)
             if value is not None and not (value > 0 and math.isfinite(value)):
