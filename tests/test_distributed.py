@@ -16,7 +16,7 @@ from c2vl_kit.train.distributed import launch
 from c2vl_kit.train.runs import Run
 
 # All take two steps of every method together, and the first process takes them alone on the whole batch. In float64, as sums in
-# another order give other last digits. Seven clips are no multiple of two or three; some have a second person, so the bodies differ in number.
+# another order give other last digits. Seven is no multiple of two or three. Some clips have a second person.
 STEPS = r'''
 import copy, json, sys
 import numpy as np, torch
