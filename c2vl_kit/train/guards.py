@@ -112,9 +112,10 @@ def refuse_differences(
     what: str,  # what cannot be resumed
     old: dict,  # settings of the stored run
     new: dict,  # settings asked for now
+    aside: tuple[str, ...] = (),  # settings that may differ besides
 ) -> None:
     "InputError lists every setting that differs, and says how to go on."
-    if not (found := differences(old, new, MAY_CHANGE)):
+    if not (found := differences(old, new, (*MAY_CHANGE, *aside))):
         return
     seen, told = set(), []
     for key, a, b in found:  # a run's folder says some settings twice, as train.lr and config.train.lr
@@ -122,7 +123,7 @@ def refuse_differences(
             seen.add((key.removeprefix("config."), repr(a), repr(b)))
             told.append(f"{key}={_short(b)} (it was made with {_short(a)})")
     longer = any(k.endswith("epochs") for k, *_ in found)
-    more = "; the schedule is planned over all epochs, so more of them is a new run" if longer else ""
+    more = "; train to the end of the plan, and more epochs go on from there" if longer else ""
     them = "it" if len(told) == 1 else "them"
     raise InputError(f"cannot resume {what} with {', '.join(told)}: set {them} back to go on, use another "
                      f"folder, or replace the run with --overwrite (overwrite=True){more}")

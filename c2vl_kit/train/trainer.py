@@ -28,6 +28,7 @@ from c2vl_kit.train.config import (
     optimiser_state,
     pick_device,
     save_interval,
+    told_to_loss,
 )
 from .guards import (
     NotFinite, ProcessLost, Stopped, Watch, check_finite, first_averages, refuse_differences, stop_signals)
@@ -151,13 +152,13 @@ def run_epoch(
             if augment is not None:
                 batch = replace(batch, x=augment(batch.x, generator))
             with autocast(device, config.amp):
-                loss, numbers = task.loss(batch, now, generator)
+                loss, numbers = task.loss(batch, told_to_loss(config, now), generator)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             team.average(task, config.batch_norm)
             watch.look(step, batch, loss, _clip(task, config.clip_grad))
             optimiser.step()
-            task.after_step(now)
+            task.after_step(told_to_loss(config, now))
             means.add(loss=loss, **numbers)
             if on_step is not None:
                 on_step(now, partial(_middle, watch, step, means, generator, device))
