@@ -85,9 +85,17 @@ def start(case: str, folder: Path, out: Path, epochs: int) -> tuple[list, object
     return started, steps, store
 
 
+def finish(case: str, folder: Path, out: Path, epochs: int) -> None:
+    "Train to the end."
+    started, _, store = start(case, folder, out, epochs)  # the store must live as long as they do
+    for process in started:
+        process.join()
+    del store
+
+
 def killed(case: str, folder: Path, out: Path, epochs: int, draw: random.Random) -> float | None:
     "Train until a random step, kill; seconds until all had ended. None: the end came first."
-    started, steps, _ = start(case, folder, out, epochs)
+    started, steps, store = start(case, folder, out, epochs)
     target, victim = draw.randint(1, 2 * STEPS), draw.choice(started)
     while steps.value < target and started[0].is_alive():
         time.sleep(0.002)
@@ -99,6 +107,7 @@ def killed(case: str, folder: Path, out: Path, epochs: int, draw: random.Random)
     for process in started:
         process.join(60)
         process.kill()
+    del store
     return time.monotonic() - began
 
 
@@ -117,12 +126,10 @@ def case_row(case: str, folder: Path, kills: int, seed: int) -> dict:
     "One case: the whole run, then one that is killed so many times."
     draw, epochs, ends = random.Random(f"{case} {seed}"), kills + 6, []
     whole, out = folder / f"{case}-whole", folder / f"{case}-killed"
-    for process in start(case, folder, whole, epochs)[0]:
-        process.join()
+    finish(case, folder, whole, epochs)
     while len(ends) < kills and (seconds := killed(case, folder, out, epochs, draw)) is not None:
         ends.append(seconds)
-    for process in start(case, folder, out, epochs)[0]:
-        process.join()
+    finish(case, folder, out, epochs)
     a, b = numbers(whole), numbers(out)
     differ = [k for k in {**a, **b} if k not in a or k not in b or not torch.equal(a[k], b[k])]
     return {"case": case, "kills": len(ends), "epochs": epochs, "tensors": len(a), "differ": len(differ),
