@@ -205,7 +205,7 @@ def test_settings_that_differ_are_all_listed_with_a_way_on(tmp_path):
         Run.create(tmp_path / "run", new, resume=True)
     text = str(said.value)
     for part in ("train.lr=0.2 (it was made with 0.1)", "train.epochs=9 (it was made with 4)", "width=8 (it was made with 4)",
-                 "--overwrite", "set them back", "another folder", "so more of them is a new run"):
+                 "--overwrite", "set them back", "another folder", "and more epochs go on from there"):
         assert text.count(part) == 1, (part, text)
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DATA_NAMES', 'OUT', 'JOB', 'JOB_TO_NAME', 'DEVICE', 'OVERWRITE', 'READING', 'RECORDINGS', 'SIMULATED', 'CAPTIONER',
            'PICTURES', 'MODEL', 'SERVER', 'TOWER', 'POOLING', 'TRAINING', 'RECORDING', 'NARROWING', 'ALLOWING',
-           'LABELS', 'SHOWN', 'BENCH', 'COMMANDS', 'complain', 'main', 'option', 'Group', 'job_of', 'Command',
+           'LABELS', 'SHOWN', 'TIMING', 'BENCH', 'COMMANDS', 'complain', 'main', 'option', 'Group', 'job_of', 'Command',
            'constant_of', 'pipeline_names', 'command_parser']
 
 # %% ../../nbs/app/07_cli.ipynb #cab6e6bc
@@ -17,11 +17,12 @@ import sys
 import warnings
 import webbrowser
 from collections.abc import Callable
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from .demo import demo
-from .doctor import doctor, installed_version
+from .doctor import bench, doctor, installed_version
 from .captions import ASKS, caption_step, embed_step
 from c2vl_kit.app.steps import (
     FIELDS,
@@ -42,9 +43,35 @@ def complain(
     sentence: str,  # what is wrong
     code: int = 2,  # exit code to hand on
 ) -> int:  # `code`
-    "One line on stderr."
+    "One line on stderr; of several processes the first to complain is heard."
+    if "RANK" in os.environ:  # only then torch is imported for it
+        from c2vl_kit.train.distributed import first_to_speak
+
+        if not first_to_speak():
+            return code
     print(f"c2vl: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
     return code
+
+# %% ../../nbs/app/07_cli.ipynb #ef514e3a
+def _note(message) -> None:
+    "A remark, of several processes by the first."
+    if os.environ.get("RANK", "0") == "0":
+        print(f"c2vl: note: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _one_voice(command: str):
+    "Of several processes the first prints; InputError where a command is for one alone."
+    if "RANK" not in os.environ:
+        yield
+        return
+    from c2vl_kit.train.distributed import team_here
+
+    team = team_here()
+    if team.size > 1 and command != "pretrain":
+        raise InputError(f"several processes can share `c2vl pretrain` alone, not `c2vl {command}`")
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere if team.rank else sys.stdout):
+        yield
 
 # %% ../../nbs/app/07_cli.ipynb #504d66ff
 def main(
@@ -52,6 +79,8 @@ def main(
 ) -> int:  # exit code
     "What the command `c2vl` runs."
     parser = command_parser()
+    # before torch loads: threads that spin while they wait starve each other where others compute
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if hasattr(sys.stdout, "reconfigure"):  # a notebook's cannot
         # a folder's name may hold what the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -60,8 +89,9 @@ def main(
         if args.command is None:
             parser.print_help()
             return 0
-        with warnings.catch_warnings(), lines_to(sys.stdout):
-            warnings.showwarning = lambda message, *rest, **kw: complain(f"note: {message}")
+        args.words = sys.argv[1:] if argv is None else list(argv)
+        with warnings.catch_warnings(), _one_voice(args.command), lines_to(sys.stdout):
+            warnings.showwarning = lambda message, *rest, **kw: _note(message)
             made = args.run(args)
             return made if isinstance(made, int) else 0
     except InputError as error:
@@ -148,6 +178,7 @@ CAPTIONER = Group({
     "--moments": option("N", "moments per clip to ask about (default: 16)", int),
     "--captions": option("FILE", "file to write (default: the job's prompts.jsonl)", Path),
     "--only": option("PATTERN", "only clips with such names, as in 'S001*'"),
+    "--workers": option("N", "processes of kinematic, with the same answers (default: as many as help)", int),
 })
 PICTURES = Group({
     "--video": option("DIR", "folder with the clips' videos", Path),
@@ -180,6 +211,8 @@ POOLING = Group({
     "--captions": option("FILE", "prompts to use instead of the captioner's (JSONL)", Path),
     "--pooling": {"default": "mean", "choices": ("mean", "distinct", "trimmed", "medoid", "max"),
                   "help": "how a clip's 16 answers become one vector (default: mean)"},
+    "--precision": {"default": "auto", "choices": ("auto", "float32", "bf16"),
+                    "help": "what the text model computes in (default: bf16 on a processor that has it)"},
 })
 
 # %% ../../nbs/app/07_cli.ipynb #9b85ce55
@@ -203,8 +236,11 @@ TRAINING = Group({
     "--schedule": option("NAME", "linear, cosine, step or fixed: how the soft targets grow"),
     **DEVICE.options,
 })
-RECORDING = Group({"--record-targets": option(
-    "N", "keep the targets of 64 clips every N epochs (default: three times in all)", int)})
+RECORDING = Group({
+    "--record-targets": option(
+        "N", "keep the targets of 64 clips every N epochs (default: three times in all)", int),
+    "--processes": option("N", "processes of this machine that share every batch (default: 1)", int),
+})
 NARROWING = Group({
     "--zero-shot": option("NAME", "train on the seen classes of a class split, such as ntu60-55-5"),
     "--tested-on": option("DIR", "another job's folder: refuse to train on clips that it tests", Path),
@@ -230,6 +266,10 @@ SHOWN = Group({
                      "for one recording)", Path),
     "--no-open": {"action": "store_true", "help": "write the page, open no browser"},
 })
+TIMING = Group({"--bench": {
+    "action": "store_true",
+    "help": "time a training step for 90 seconds and keep the best number of threads where pretrain finds it "
+            "(~/.c2vl/machine.json)"}})
 BENCH = Group({
     "table": {"choices": ("family",),
               "help": "family: all methods with one encoder, one input and one budget"},
@@ -290,12 +330,27 @@ def _caption(args) -> None:
     caption_step(job_of(args), asked, args.captions, args.only, True)
 
 # %% ../../nbs/app/07_cli.ipynb #3a57c859
-def _pretrain(args) -> None:
+def _pretrain(args) -> int | None:
+    if args.processes is not None:
+        return _together(args)
     tested_on = None if args.tested_on is None else Job(args.tested_on)
     pretrain_step(
         job_of(args), args.split, config_of(_settings(args)), args.overwrite, args.record_targets,
         zero_shot=args.zero_shot, tested_on=tested_on, test_split=args.test_split,
         leave_out=args.leave_out_overlap, allow_overlap=args.allow_overlap, progress=True)
+
+# %% ../../nbs/app/07_cli.ipynb #bd48e95e
+def _together(args) -> int:  # exit code
+    "The same words in several processes."
+    from c2vl_kit.train.distributed import launch, several
+
+    if several():
+        raise InputError("torchrun has started several processes already: leave --processes out")
+    words = [w for w in args.words if not w.startswith("--processes=")]
+    if "--processes" in words:
+        place = words.index("--processes")
+        del words[place : place + 2]
+    return launch(["-m", "c2vl_kit", *words], args.processes)
 
 # %% ../../nbs/app/07_cli.ipynb #1052caa8
 def _evaluate(args) -> None:
@@ -328,6 +383,8 @@ def _bench(args) -> None:
 def _doctor(args) -> int:
     diagnosis = doctor()
     print(diagnosis)
+    if args.bench:
+        print(f"\n{bench()}")
     return 0 if diagnosis.healthy else 1
 
 # %% ../../nbs/app/07_cli.ipynb #73759871
@@ -354,7 +411,8 @@ COMMANDS = {
         (JOB, CAPTIONER, PICTURES, MODEL, SERVER)),
     "embed": Command(
         "say what each clip shows, and embed the sentences",
-        lambda args: embed_step(job_of(args), args.captions, args.tower, True, args.pooling),
+        lambda args: embed_step(job_of(args), args.captions, args.tower, True, args.pooling,
+                                args.precision),
         "c2vl embed --out runs/nw-ucla", (JOB, TOWER, POOLING)),
     "pretrain": Command(
         "train the encoder without labels; goes on where it stopped", _pretrain,
@@ -385,7 +443,7 @@ COMMANDS |= {
                           **_settings(args)),
         "c2vl demo\n  c2vl demo --data utd-mhad --root path/to/utd_mhad",
         (JOB, RECORDINGS, SIMULATED, TOWER, TRAINING)),
-    "doctor": Command("is this machine ready?", _doctor, "c2vl doctor"),
+    "doctor": Command("is this machine ready?", _doctor, "c2vl doctor\n  c2vl doctor --bench", (TIMING,)),
 }
 
 # %% ../../nbs/app/07_cli.ipynb #07f35250

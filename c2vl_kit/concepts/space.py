@@ -108,7 +108,8 @@ def answer_vectors(
     modality = "vision" if isinstance(tower, ImageTower) else "language"
     kept, rows, facts = pooled_answers(prompts, tower, cache, names, progress, pooling)
     facts |= {"pooling": pooling, **provenance(prompts, names), **left_out(names, kept)}
-    made_by = {"tower": tower.name, "tower_checksum": tower.checksum}
+    made_by = {"tower": tower.name, "tower_checksum": tower.checksum,
+               "precision": getattr(tower, "precision", "float32")}
     return tuple(kept), modality, np.stack(rows), made_by | facts
 
 # %% ../../nbs/concepts/11_space.ipynb #75825942
@@ -230,11 +231,12 @@ def embed(
     names: Sequence[str] | None = None,  # clips wanted; None: the whole store
     progress: bool = True,  # show bars with the time left
     pooling: str = "mean",  # how a clip's answers become one vector, one of POOLINGS
+    precision: str = "auto",  # of a tower that is loaded here, one of concepts.weights.PRECISIONS
 ) -> ConceptSpace:
     "Describe, embed, pool, save: from a store to its concept space. Resumable."
     check_pooling(pooling)
     out, names = Path(out), known_names(store, names)
-    tower = TextTower.load(tower) if isinstance(tower, str) else tower
+    tower = TextTower.load(tower, precision=precision) if isinstance(tower, str) else tower
     if captions is None:
         from c2vl_kit.concepts.kinematic import caption
 

@@ -77,8 +77,8 @@ class SoftTargetConfig(Config):
             raise InputError(f"k must be at least 1, got {self.k}")
 
 # %% ../../nbs/losses/02_soft_targets.ipynb #410fc896
-def _check_share(name, value):
-    if not 0 <= value <= 1:
+def _check_share(name, value):  # a tensor is not looked at
+    if not isinstance(value, torch.Tensor) and not 0 <= value <= 1:
         raise InputError(f"{name} must lie between 0 and 1, got {value}")
 
 # %% ../../nbs/losses/02_soft_targets.ipynb #c6bd18d1
@@ -157,9 +157,8 @@ def _divergence(Y, log_p):  # (…, N, N) target and log-prediction -> (…, N) 
 # %% ../../nbs/losses/02_soft_targets.ipynb #c92372d6
 def _negatives_divergence(soft, log_p):  # symmetric KL after removing the diagonal and renormalising
     N = soft.shape[-1]
-    keep = ~torch.eye(N, dtype=torch.bool, device=soft.device)
-    def rows(x):
-        return x[..., keep].view(*x.shape[:-1], N - 1)
+    def rows(x):  # a step of N + 1 goes from one entry of the diagonal to the next
+        return x.flatten(-2)[..., 1:].unflatten(-1, (N - 1, N + 1))[..., :-1].reshape(*x.shape[:-1], N - 1)
 
     log_p = rows(log_p).log_softmax(-1)
     soft = rows(soft).clamp_min(torch.finfo(soft.dtype).tiny)

@@ -28,6 +28,7 @@ from ..losses.softness import perplexity, temperature_for
 from ..losses.soft_targets import SoftTargetConfig, Targets, alpha_at, lam_at, soft_target_loss
 from ..models.zoo import Backbone
 from ..skeleton import Layout
+from ..train.config import told_to_loss
 from ..train.runs import load_tensors, save_tensors
 from ..train.task import Progress
 from ..train.views import ByName, Prepared, ViewConfig, ViewTask
@@ -270,6 +271,10 @@ class SoftTargetTask(ConceptTask):
         loss, targets = soft_target_loss(s, m, scales, alpha, c.loss, self.weights, seen, **extra)
         return loss + c.pull * concept_pull(m, scales), targets, f
 
+    def encoders(self) -> list[nn.Module]:
+        "The moving average too."
+        return super().encoders() + ([] if self.teacher is None else [*self.teacher["encoder"].values()])
+
     def after_step(self, progress: Progress) -> None:
         "Keep the scales in their limit; move the teacher."
         super().after_step(progress)
@@ -379,7 +384,7 @@ class Recorder:
 
     def begin(self, trainer) -> None:  # its clips and its run are kept
         "Choose the clips, and look for the first time where nothing is trained yet."
-        clips, self.epochs = trainer.clips, trainer.config.epochs
+        clips, self.epochs, self.plan = trainer.clips, trainer.config.epochs, trainer.config
         place = np.unique(np.linspace(0, len(clips) - 1, min(self.most, len(clips))).round().astype(int))
         self.clips = clips.subset([clips.names[i] for i in place])
         self.path = trainer.run.path / "targets.safetensors"
@@ -395,7 +400,7 @@ class Recorder:
         "Add one moment, replacing what an interrupted run left of it."
         clips = self.clips.to(next(task.parameters()).device)
         batch = next(iter(clips.batches(len(clips), 0, 0, shuffle=False)))
-        alpha, targets = look_at(task, batch, Progress(epoch, self.epochs))
+        alpha, targets = look_at(task, batch, told_to_loss(self.plan, Progress(epoch, self.epochs)))
         new = {
             f"{k}.{kind}": getattr(t, kind)[None].float().cpu() for k, t in targets.items() for kind in "PYSC"
         }

@@ -108,6 +108,10 @@ class StudentTask(ViewTask):
         c = self.config
         return streams_of(x, batch, self.layout, self.views, c.true_timeline, c.legacy_streams)
 
+    def encoders(self) -> list[nn.Module]:
+        "The teacher's too."
+        return [*super().encoders(), *self.teacher.encoder.values()]
+
     def after_step(self, progress: Progress) -> None:
         "The teacher's vectors of this step become negatives of the next."
         self.bank.push(self.waiting)

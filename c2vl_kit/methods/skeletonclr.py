@@ -125,6 +125,10 @@ class KeyTask(ViewTask):
         self.waiting = keys
         return Seen(features, {v: self.heads[v](f) for v, f in features.items()}, keys)
 
+    def encoders(self) -> list[nn.Module]:
+        "The key encoders too."
+        return [*super().encoders(), *self.key_encoder.values()]
+
     def moving(self, progress: Progress) -> Sequence[str]:
         "Views whose key encoder follows its query encoder at this moment."
         return self.views

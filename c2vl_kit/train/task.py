@@ -55,6 +55,10 @@ class Task(nn.Module):
         "What is computed from that, with tensors alone."
         raise NotImplementedError(f"{type(self).__name__} has no terms yet: write terms(**ready)")
 
+    def encoders(self) -> list[nn.Module]:  # rows (N, …) -> features (N, D), a row by itself
+        "What several processes divide among them; whatever else a loss does, each does for the whole batch."
+        return list(self.encoder.values()) if isinstance(self.encoder, nn.ModuleDict) else [self.encoder]
+
     def after_step(self, progress: Progress) -> None:  # where training stands
         "Called after each optimiser step: averaged teachers, memory banks, clipping. Does nothing here."
 
