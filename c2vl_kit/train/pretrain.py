@@ -37,18 +37,17 @@ def pretrain(
     overwrite: bool = False,  # throw away a run that is there
     stop_after: int | None = None,  # stop when so many epochs are done; the same call goes on
     progress: bool | None = None,  # show the bar; None: on a terminal
-    callbacks=(),  # callbacks of the trainer
+    callbacks=(),  # of the trainer
 ) -> Run:
     "Train a method on a training split; InputError names what is missing or has changed since a stopped run."
-    team = team_here()
+    team, teacher = team_here(), None if teacher is None else RunView.of(teacher)
     progress = False if team.rank else progress
-    teacher = None if teacher is None else RunView.of(teacher)
     given = dict(space=space, instruction=instruction, teacher=teacher, cleared=cleared or None)
     given = fitting(method.Task, **given, record_targets=record_targets)
     config = config or (method.small() if teacher is None else method.small(teacher=teacher))
     ready = method.Task.prepare(store, split, config, **given)
-    changes = {"batch_size": max(2, min(config.train.batch_size, len(ready.names)))}
-    changes["threads"] = config.train.threads or chosen_threads()
+    size = max(2, min(config.train.batch_size, len(ready.names)))
+    changes = {"batch_size": size, "threads": config.train.threads or chosen_threads()}
     config = config.replace(train=changes | ({} if seed is None else {"seed": seed}))
     config = config if overwrite else with_restarts(out, config)
     refuse_few(len(ready.names), config.train, team)
@@ -61,7 +60,7 @@ def pretrain(
     with team.one_first():
         lengthen(out, {} if team.rank or overwrite else head)
         run = Run.open(out) if team.rank else Run.create(out, head, overwrite, not overwrite)
-    callbacks = *ready.callbacks, *callbacks
+    callbacks = (*ready.callbacks, *callbacks)
     trainer = Trainer(task, clips, config.train, run, callbacks, progress=progress, team=team)
     for callback in () if team.rank else ready.callbacks:
         callback.begin(trainer)

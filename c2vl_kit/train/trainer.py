@@ -145,9 +145,8 @@ def run_epoch(
     seeds = seeded(config.seed, "model", epoch, device=device)
     with seeds, first_averages(task) as before, team.sharing(task, config.batch_norm):
         first = _go_on(middle, means, generator, device) if middle else 0
-        for step, batch in islice(
-            enumerate(clips.batches(config.batch_size, config.seed, epoch)), first, None
-        ):
+        batches = enumerate(clips.batches(config.batch_size, config.seed, epoch))
+        for step, batch in islice(batches, first, None):
             now = Progress(epoch, config.epochs, step, steps)
             before(epoch * steps + step)
             for group in optimiser.param_groups:
