@@ -188,7 +188,8 @@ def ema_(
         raise InputError(
             f"key and query network differ at {odd[0]!r}: make the key network with key_copy(query)"
         )
-    torch._foreach_lerp_(list(old.values()), [new[name].to(p) for name, p in old.items()], 1 - momentum)
+    towards = [new[name].to(p) for name, p in old.items()]
+    torch._foreach_lerp_(list(old.values()), towards, 1 - momentum)  # pyright: ignore
 
 # %% ../../nbs/losses/00_contrastive.ipynb #ee6553ef
 def row_similarities(
