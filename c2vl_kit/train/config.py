@@ -86,6 +86,13 @@ def save_interval(
     return None, 60 * float(found[1])
 
 # %% ../../nbs/train/01_config.ipynb #e93f8c4b
+def _stretch(config: TrainConfig, epoch: int) -> tuple[int, int]:
+    "First epoch and end of the cosine that an epoch lies on."
+    again = config.restarts if config.restarts and config.schedule == "cosine" else ()
+    edges = (0, *again, config.epochs)
+    return next((a, b) for a, b in zip(edges, edges[1:]) if epoch < b or b == config.epochs)
+
+
 def lr_at(
     config: TrainConfig,  # the settings
     progress: Progress,  # where training stands
@@ -103,13 +110,6 @@ def lr_at(
     return config.lr
 
 # %% ../../nbs/train/01_config.ipynb #b57634af
-def _stretch(config: TrainConfig, epoch: int) -> tuple[int, int]:
-    "First epoch and end of the cosine that an epoch lies on."
-    again = config.restarts if config.restarts and config.schedule == "cosine" else ()
-    edges = (0, *again, config.epochs)
-    return next((a, b) for a, b in zip(edges, edges[1:]) if epoch < b or b == config.epochs)
-
-
 def told_to_loss(
     config: TrainConfig,  # the settings
     progress: Progress,  # where training stands
