@@ -78,7 +78,7 @@ class _Search:
 def parts(
     count: int,  # rows in all
     D: int,  # numbers in a row
-    share: int = 4,  # a part has BLOCK / share numbers
+    share: int = 16,  # a part has BLOCK / share numbers
 ) -> Iterator[slice]:
     "Rows, some at a time."
     step = min(max(BLOCK // share // max(D, 1), 1), 16384 // share)
@@ -175,7 +175,7 @@ def in_order(
     sure = (s[:, -1] > reach) | (found.shape[1] == len(search.keep))
     one, other = np.nonzero(s <= reach[:, None])
     exact = np.full(found.shape, np.inf)
-    for part in parts(len(one), search.D, share=8):
+    for part in parts(len(one), search.D):
         q, c = one[part], other[part]
         pair = (torch.from_numpy(a).to(search.exact).double()
                 for a in (search.x[asked[q]], search.gallery[found[q, c]]))
