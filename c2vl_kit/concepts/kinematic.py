@@ -193,7 +193,7 @@ def ask_of(
     return (p if p.answer == (answer := answer_of(p.answer)) else replace(p, answer=answer) for p in wanted)
 
 # %% ../../nbs/concepts/03_kinematic.ipynb #9bc28a77
-_OURS = {}  # in a process that answers: who is asked, and the clips
+_OURS: dict = {}  # in a process that answers: who is asked, and the clips
 
 
 def _begin(boss: int, captioner, store) -> None:
