@@ -164,7 +164,7 @@ def words_of(prompts, name: str) -> list[str]:
 
 
 def embed_prompts(folder: Path, prompts, names):
-    return kit.ConceptSpace.build(prompts, kit.TextTower.load("minilm", "cpu"), kit.EmbeddingCache(folder), names, False)
+    return kit.ConceptSpace.build(prompts, kit.TextTower.load("minilm", "cpu", precision="float32"), kit.EmbeddingCache(folder), names, False)
 
 
 # ================================================================ what is measured; not to be edited

@@ -24,16 +24,8 @@ from pathlib import Path
 from .demo import demo
 from .doctor import bench, doctor, installed_version
 from .captions import ASKS, caption_step, embed_step
-from c2vl_kit.app.steps import (
-    FIELDS,
-    TRAIN_FIELDS,
-    config_of,
-    evaluate_step,
-    prepare_step,
-    pretrain_step,
-    report_step,
-    show_step,
-)
+from .steps import FIELDS, TRAIN_FIELDS, config_of, evaluate_step, prepare_step
+from .steps import pretrain_step, report_step, show_step
 from .job import Job, plain_text
 from ..core import InputError, cannot_write
 from ..progress import lines_to

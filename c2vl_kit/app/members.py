@@ -183,7 +183,7 @@ def raw_row(
     "A linear probe on the joints themselves, with no encoder."
     labels, c = dict(zip(store.names, store.labels.tolist(), strict=True)), work.config
     of = lambda names: np.array([labels[n] for n in names])  # noqa: E731
-    load = lambda names: ClipSet.load(store, names, c.frames, c.persons, c.pipeline, progress=False)  # noqa: E731
+    load = lambda n: ClipSet.load(store, n, c.frames, c.persons, c.pipeline, progress=False)  # noqa: E731
     tests = {k: (raw_features(load(names)), of(names)) for k, names in work.split.tests.items()}
     scores = linear_probe(raw_features(clips), of(clips.names), tests, ProbeConfig(seed=work.seed))
     facts = work.split.dataset, work.split.name, work.split.hash, store.checksum, work.seed

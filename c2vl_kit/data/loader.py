@@ -424,9 +424,8 @@ def write_prepared(
             np.save(f, present)
 
 # %% ../../nbs/data/14_loader.ipynb #470db74c
-# (x, present); None: absent or damaged
 def open_prepared(file: Path, shape: tuple) -> tuple[Tensor, Tensor] | None:
-    "Map a prepared file."
+    "Map a prepared file: (x, present); None where it is absent or damaged."
     try:
         x = np.load(file, mmap_mode="r", allow_pickle=False)
         present = np.load(file.with_suffix(".present.npy"), allow_pickle=False)
@@ -440,7 +439,6 @@ def open_prepared(file: Path, shape: tuple) -> tuple[Tensor, Tensor] | None:
         return torch.from_numpy(np.asarray(x)), torch.from_numpy(present)
 
 # %% ../../nbs/data/14_loader.ipynb #2e6f2a8c
-# fill: see `write_prepared`
 def prepared_file(file: Path, shape: tuple, fill: Callable) -> tuple[Tensor, Tensor]:
     "The prepared file, made if it is not there."
     if (found := open_prepared(file, shape)) is None:
@@ -458,9 +456,8 @@ def write_subset(clips: ClipTensor, names: tuple[str, ...], at: list[int]) -> tu
     return *prepared_file(file, (len(names), *clips.x.shape[1:]), fill), file
 
 # %% ../../nbs/data/14_loader.ipynb #59ed3b4d
-# (x, present) of a batch, on the host
 def gather_rows(clips: ClipTensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    "Read the rows of a batch."
+    "Read the rows of a batch, on the host: (x, present)."
     x = torch.empty((len(index), *clips.x.shape[1:]), pin_memory=clips.device.type == "cuda")
     source, target, places = clips.x.numpy(), x.numpy(), index.tolist()
     for i in np.argsort(places, kind="stable"):
@@ -479,8 +476,7 @@ def send_rows(clips: ClipTensor, index: Tensor, x: Tensor, present: Tensor) -> B
     "A batch on the device."
     names = tuple(clips.names[i] for i in index.tolist())
     counts, who = None if clips.frames_raw is None else clips.frames_raw[index], bodies_of(present)
-    parts = (send(t, clips.device) for t in (x, present, counts, who, index))
-    x, present, counts, who, place = parts
+    x, present, counts, who, place = (send(t, clips.device) for t in (x, present, counts, who, index))
     return Batch(x, present, names, index, counts, who, place, clips.names)
 
 # %% ../../nbs/data/14_loader.ipynb #9b7c8ebc

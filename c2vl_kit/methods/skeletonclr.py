@@ -85,14 +85,12 @@ class KeyTask(ViewTask):
     "Queries and keys of every view, and a memory bank for each."
 
     def __init__(self, layout: Layout, config: MoCoConfig | None = None):  # None: the defaults
-        config = config or MoCoConfig()
-        super().__init__(layout, config)
+        super().__init__(layout, config := config or MoCoConfig())
         widths = {v: net.dim for v, net in self.encoder.items()}
         self.heads = make_heads(widths, config.projection, config.shared_head)
         self.key_encoder, self.key_heads = key_copy(self.encoder), key_copy(self.heads)
-        if config.reinit_keys:
-            init_weights(self.key_encoder)
-            init_weights(self.key_heads)
+        for part in (self.key_encoder, self.key_heads) if config.reinit_keys else ():
+            init_weights(part)
         self.bank, self.waiting = MemoryBank(config.queue, dict.fromkeys(self.views, config.projection)), None
 
     @classmethod
@@ -110,7 +108,7 @@ class KeyTask(ViewTask):
             ema_(self.key_encoder[v], self.encoder[v], c.momentum)
             ema_(self.key_heads[v], self.heads[v], c.momentum)
         drawn = [draw_all(c.augment, batch.x, generator) for _ in range(2)]
-        return {"batch": batch, "drawn": drawn, "progress": progress}
+        return dict(batch=batch, drawn=drawn, progress=progress)
 
     def look(self, batch: Batch, progress: Progress, generator: torch.Generator) -> Seen:
         "All that happens before anything is compared."
@@ -121,8 +119,7 @@ class KeyTask(ViewTask):
         query, key = (self.streams(self.config.augment(batch.x, d, self.layout), batch) for d in drawn)
         with torch.no_grad():
             keys = {v: self.key_heads[v](self.key_encoder[v](key[v], batch.who)) for v in self.views}
-        features = {v: self.encoder[v](query[v], batch.who) for v in self.views}
-        self.waiting = keys
+        features, self.waiting = {v: self.encoder[v](query[v], batch.who) for v in self.views}, keys
         return Seen(features, {v: self.heads[v](f) for v, f in features.items()}, keys)
 
     def encoders(self) -> list[nn.Module]:

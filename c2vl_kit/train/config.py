@@ -202,14 +202,15 @@ def machine_kind() -> str:  # such as "2 cores, AVX512, torch 2.13.0"
 # %% ../../nbs/train/01_config.ipynb #0ad972bf
 def chosen_threads() -> int | None:  # None: nothing was chosen for this machine
     "The threads that `c2vl doctor --bench` found best here."
-    try:
-        kept = json.loads(machine_file().read_text(encoding="utf-8"))
-        return int(kept["threads"]) if kept["machine"] == machine_kind() else None
-    except (AttributeError, OSError):
+    file = machine_file()
+    if file is None or not file.is_file():
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return int(kept["threads"]) if kept["machine"] == machine_kind() else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
         fix = "make it again, `c2vl doctor --bench`, or set C2VL_MACHINE=off"
-        raise InputError(f"{machine_file()} cannot be read ({error!r}): {fix}") from error
+        raise InputError(f"{file} cannot be read ({error!r}): {fix}") from error
 
 # %% ../../nbs/train/01_config.ipynb #d9feed63
 def make_optimiser(
