@@ -102,3 +102,13 @@ def test_a_loss_in_one_part_is_refused():
 
     with pytest.raises(InputError, match="write ready and terms"):
         compiled(Whole(torch.nn.Identity()))
+
+
+def test_several_processes_do_not_compile():
+    from types import SimpleNamespace
+
+    from c2vl_kit.train.trainer import refuse_few
+
+    with pytest.raises(InputError, match="2 processes cannot train a compiled loss: set compile='off'"):
+        refuse_few(9, TrainConfig(compile="on"), SimpleNamespace(size=2))
+    refuse_few(9, TrainConfig(compile="on"), SimpleNamespace(size=1))

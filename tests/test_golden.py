@@ -164,7 +164,8 @@ def words_of(prompts, name: str) -> list[str]:
 
 
 def embed_prompts(folder: Path, prompts, names):
-    return kit.ConceptSpace.build(prompts, kit.TextTower.load("minilm", "cpu", precision="float32"), kit.EmbeddingCache(folder), names, False)
+    tower = kit.TextTower.load("minilm", "cpu", precision="float32")  # elsewhere a processor may choose bf16
+    return kit.ConceptSpace.build(prompts, tower, kit.EmbeddingCache(folder), names, False)
 
 
 # ================================================================ what is measured; not to be edited

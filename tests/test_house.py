@@ -256,4 +256,4 @@ def test_exemptions_spare_pages_and_only_shrink(built, tmp_path):
 def test_a_broken_limit_fails_the_check(root, capsys, monkeypatch):
     monkeypatch.setitem(house.LIMITS, "words", 1)
     assert house.main(["--check"], root) == 1
-    assert "words of all pages" in capsys.readouterr().err
+    assert "words a page" in capsys.readouterr().err

@@ -47,7 +47,7 @@ LIMITS = {
     "colons": 4,
     "semicolons": 2,
     "you": 15,
-    "words": 52000,
+    "words": 394,
     "sentence": 12,
     "readme": 900,
     "late": 0,
@@ -72,7 +72,7 @@ ROWS = {
     "colons": ("colons per 100 sentences", "no headings, tables, code, formulas, addresses; a colon above a list is free", "12"),
     "semicolons": ("semicolons per 100 sentences", "the same prose", "5"),
     "you": ("you and we per 1,000 words", "you, your, yours, yourself, we, us, our, ours, ourselves", "8"),
-    "words": ("words of all pages", "as `wc -w` counts the text cells, code and tables too", "52000"),
+    "words": ("words a page, mean", "as `wc -w` counts the text cells, code and tables too; 52,000 on 132 pages", "394"),
     "sentence": ("words per sentence", "a list item or a line without a full stop is a sentence", "–"),
     "readme": ("words of the README", "as `wc -w` counts", "900"),
     "late": (
@@ -455,7 +455,7 @@ def prose_rows(house: House) -> dict[str, Row]:
         "colons": row(lambda x: 100 * x.colons / max(1, x.sentences)),
         "semicolons": row(lambda x: 100 * x.semicolons / max(1, x.sentences)),
         "you": row(lambda x: 1000 * x.persons / max(1, x.words), sign=-1),
-        "words": row(lambda x: x.raw, least=1),
+        "words": Row(total.raw / max(1, len(by_page)), row(lambda x: x.raw, least=1).worst),
         "sentence": row(lambda x: x.words / max(1, x.sentences)),
         "readme": Row(len(house.readme.split())),
     }
