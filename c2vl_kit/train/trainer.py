@@ -232,7 +232,8 @@ def refuse_few(clips: int, config: TrainConfig, team: Alone) -> None:
         raise InputError(f"{team.size} processes cannot share a batch of {batch}: "
                          "start fewer, or raise batch_size")
     if config.compile == "on" and team.size > 1:
-        raise InputError(f"{team.size} processes cannot train a compiled loss: set compile='off', or start one")
+        raise InputError(f"{team.size} processes cannot train a compiled loss: set compile='off', "
+                         "or start one")
 
 # %% ../../nbs/train/03_trainer.ipynb #19aa29b1
 def _train(trainer, last: int) -> list[dict]:  # last: epochs to have done; one record per epoch
