@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'USED', 'NBDEV_CAPS', 'doctor', 'Finding', 'Diagnosis', 'installed_version', 'version_numbers',
-           'find_packages', 'find_notebook_tools', 'find_device', 'find_tower', 'find_room', 'Row', 'Bench', 'bench',
-           'step_ms']
+           'find_packages', 'find_notebook_tools', 'find_device', 'find_tower', 'find_room', 'Row', 'Bench', 'step_ms',
+           'bench']
 
 # %% ../../nbs/app/06_doctor.ipynb #34588319
 import os
@@ -193,6 +193,35 @@ class Bench:
         return as_table(told + [("->" if r == self.chosen else "", r.device, str(r.threads), r.amp,
                                  f"{r.ms:,.1f}") for r in self.rows])
 
+# %% ../../nbs/app/06_doctor.ipynb #6d1c09e2
+def step_ms(
+    device: str,  # where
+    amp: str,  # "off" or "bf16"
+    batch: int,  # clips
+    frames: int,  # of each
+    seconds: float,  # to measure, at least one step
+) -> float:  # milliseconds, the best step
+    "Forward, backward and AdamW of a small ST-GCN."
+    import torch
+
+    from c2vl_kit.models.zoo import Backbone
+    from c2vl_kit.skeleton import NTU25
+    from c2vl_kit.train.config import autocast
+
+    net = Backbone("stgcn", width=16).make(NTU25).to(device)
+    x = torch.randn(batch, 3, frames, NTU25.V, 1, device=device)
+    optimiser, times = torch.optim.AdamW(net.parameters()), []
+    while not times or sum(times) < seconds:
+        start = time.perf_counter()
+        with autocast(x.device, amp):
+            loss = net(x).square().mean()
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        loss.item()  # waits for the device
+        times.append(time.perf_counter() - start)
+    return 1e3 * min(times[1:] or times)  # the first warms up
+
 # %% ../../nbs/app/06_doctor.ipynb #282e7f9c
 def bench(
     seconds: float = 90.0,  # for all rows together
@@ -223,32 +252,3 @@ def bench(
         write_json_atomic(place, {"machine": machine_kind(), **asdict(made.chosen),
                                   "rows": [asdict(r) for r in rows]})
     return made
-
-# %% ../../nbs/app/06_doctor.ipynb #6d1c09e2
-def step_ms(
-    device: str,  # where
-    amp: str,  # "off" or "bf16"
-    batch: int,  # clips
-    frames: int,  # of each
-    seconds: float,  # to measure, at least one step
-) -> float:  # milliseconds, the best step
-    "Forward, backward and AdamW of a small ST-GCN."
-    import torch
-
-    from c2vl_kit.models.zoo import Backbone
-    from c2vl_kit.skeleton import NTU25
-    from c2vl_kit.train.config import autocast
-
-    net = Backbone("stgcn", width=16).make(NTU25).to(device)
-    x = torch.randn(batch, 3, frames, NTU25.V, 1, device=device)
-    optimiser, times = torch.optim.AdamW(net.parameters()), []
-    while not times or sum(times) < seconds:
-        start = time.perf_counter()
-        with autocast(x.device, amp):
-            loss = net(x).square().mean()
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        loss.item()  # waits for the device
-        times.append(time.perf_counter() - start)
-    return 1e3 * min(times[1:] or times)  # the first warms up
