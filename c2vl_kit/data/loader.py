@@ -248,8 +248,8 @@ def prepare_rows(
     x = rows(start, stop)
     present = np.zeros((stop - start, x.shape[-1]), bool)
     for i in range(start, stop):
-        x[i - start] = clip = prepare(names[i])
-        present[i - start] = (clip != 0).any(axis=(0, 1, 2))
+        x[i - start] = prepare(names[i])
+        present[i - start] = (x[i - start] != 0).any(axis=(0, 1, 2))
     return present
 
 # %% ../../nbs/data/14_loader.ipynb #bdb075ba
