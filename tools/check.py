@@ -41,7 +41,7 @@ STEPS = {
     "ruff": ("ruff", [BIN / "ruff", "check", "--no-cache", *(f for f in PYTHON_FILES if (ROOT / f).exists())], {}, 60),
     "types": ("types of the package (basedpyright)", [PY, "tools/check_types.py"], {}, 600),
     "quick": ("the quick tests", [PY, "-m", "pytest", "-q", *QUICK_TESTS], ONE_THREAD, 120),
-    "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 900),
+    "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 1110),
     "pytest": ("pytest", [PY, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *COVERAGE, "tests"], ONE_THREAD | COUNTING, 1800),
 }
 FAST = ["types", "pages", "ruff", "quick"]  # two at a time; types and quick take about as long as each other

@@ -31,7 +31,7 @@ def page_name(path: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=870, help="seconds for all pages together (default 870)")
+    parser.add_argument("--limit", type=int, default=1080, help="seconds for all pages together (default 1080)")
     parser.add_argument("notebook", nargs="?", help="this page alone, such as nbs/data/00_store.ipynb (default: all)")
     args = parser.parse_args()
     heed()
