@@ -349,11 +349,11 @@ def by_method(
             beside += [f"{md_text(named(r['member'], r['line'], c * (c != 'linear')))} {s}"
                        for c, s in shown.items()]
             continue
-        row = rows.setdefault(r["member"], {"method": r["member"], "passes per clip": r["passes"]})
+        row = rows.setdefault(r["member"], {"method": r["member"], "encoders × epochs": r["passes"]})
         row |= {head: shown[c] for head, (line, c) in BY_METHOD.items() if line == r["line"] and c in shown}
         if "+" in r["line"]:  # one encoder for several views: what it says stands where theirs, fused, would
             row |= {"fused, equal": f"{shown['linear']} †", "1-NN, fused": f"{shown['1-NN']} †"}
-    heads = ["method", "passes per clip", *(h for h in BY_METHOD if any(h in row for row in rows.values()))]
+    heads = ["method", "encoders × epochs", *(h for h in BY_METHOD if any(h in row for row in rows.values()))]
     lines = grid(heads, [[row.get(h, "") for h in heads] for row in rows.values()])
     sizes = f"{table.head['clips'][test]} test clips, linear probes and nearest neighbours in percent:"
     untrained = [f"Without training, {md_text(test)}: {'; '.join(beside)}.", ""] if beside else []
@@ -395,7 +395,7 @@ def in_full(
         rows.append([title, r["line"], spent, *(cell(r["cells"].get(c)) for c in columns), seconds])
         before = r["member"]
     heads = [c.replace("|", ": ") for c in columns]
-    return grid(["method", "view", "passes per clip", *heads, "training, s (quickest seed)"], rows)
+    return grid(["method", "view", "encoders × epochs", *heads, "training, s (quickest seed)"], rows)
 
 # %% ../../nbs/app/01_family.ipynb #980404e5
 def about_table(
