@@ -84,7 +84,7 @@ def made(folder):
     sims = simulate(SimulatorConfig(classes=2, subjects=2, repetitions=1))
     sims.clips[0] = sims.clips[0].replace(label_name=EVIL)
     head = {"dataset": EVIL, "split": EVIL, "split_hash": "abc", "words": EVIL, "clips": {EVIL: 2},
-            "config": dict(width=1, dim=2, frames=3, persons=1, lr=0.1, batch_size=2, budget=1)}
+            "config": dict(width=1, dim=2, frames=3, persons=1, lr=0.1, batch_size=2, budget=1, equal="updates")}
     row = {"member": EVIL, "line": "", "passes": "–", "seconds": None, "cells": {f"{EVIL}|linear": {"mean": 0.5, "sd": 0.0, "seeds": 1}}}
     space = ConceptSpace((EVIL, "b"), np.eye(2, dtype=np.float32), info={"language": {"tower": EVIL}, "control": EVIL})
     run = Run.create(folder / "run <b>", {"method": EVIL, "train": {"optimiser": EVIL}})
