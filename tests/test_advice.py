@@ -219,7 +219,7 @@ def test_unasked_a_meter_is_silent_in_a_log_file():
 
 @pytest.mark.parametrize("asked, word", [
     (["--members", "untrained,byol"], "byol"), (["--seeds", "0"], "seeds"), (["--workers", "-1"], "workers"),
-    (["--budget", "1"], "budget"), (["--data", "kinetics"], "kinetics"),
+    (["--budget", "0"], "budget"), (["--data", "kinetics"], "kinetics"),
 ])
 def test_a_bench_is_refused_before_a_store_is_built(tmp_path, asked, word):
     done = c2vl("bench", "family", "--data", "simulated", "--out", "table", *asked, cwd=tmp_path)
