@@ -130,21 +130,26 @@ def contest(data: str, method: str, form: str, seed: int, side: str, **more) -> 
     return {"data": data, "method": method, "form": form, "changes": TRIALS[method][form], "seed": seed, "side": side, **words, **more}
 
 
+def short(data: str, part: int) -> int:
+    "A rung of the trials: every method gets a quarter, then half, of its epochs."
+    return EPOCHS[data] // part
+
+
 def fair_trials():
-    "Round one: every setting once."
-    for data in ("utd-mhad", "nw-ucla"):
+    "Round one: every setting once, a quarter of the epochs."
+    for data in GROUPS:
         for method, forms in TRIALS.items():
             for form in forms:
-                yield contest(data, method, form, 0, "out-0")
+                yield contest(data, method, form, 0, "out-0", epochs=short(data, 4))
 
 
 def fair_second():
-    "Round two: each method's best three on every other group, another seed."
-    for data, groups in (("utd-mhad", 4), ("nw-ucla", 2)):
+    "Round two: each method's best two with half of the epochs, on one or two other groups, another seed."
+    for data, groups in GROUPS.items():
         for method in TRIALS:
-            for form in best("fair-trials", 3, data=data, method=method):
-                for group in range(1, groups):
-                    yield contest(data, method, form, 1, f"out-{group}")
+            for form in best("fair-trials", 2, data=data, method=method):
+                for group in range(1, min(groups, 3)):
+                    yield contest(data, method, form, 1, f"out-{group}", epochs=short(data, 2))
 
 
 def winner(data: str, method: str) -> str:
@@ -153,15 +158,15 @@ def winner(data: str, method: str) -> str:
 
 def fair_test():
     "The test lists, once: each method's winner, five seeds, equal updates."
-    for data in ("utd-mhad", "nw-ucla"):
-        for seed in range(5):
+    for seed in range(5):
+        for data in GROUPS:
             for method in TRIALS:
                 yield contest(data, method, winner(data, method), seed, "test")
 
 
 def fair_curve():
     "The same with twice and four times the updates, three seeds."
-    for data in ("utd-mhad", "nw-ucla"):
+    for data in GROUPS:
         for times in (2, 4):
             for seed in range(3):
                 for method in ("c2vl", "simclr", "skeletonclr", "crosclr"):
