@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from c2vl_kit.concepts.space import ConceptSpace, embed
 from c2vl_kit.concepts.towers import TextTower
 from c2vl_kit.concepts.wordsets import QUESTIONS, read_words
 from c2vl_kit.core import InputError, write_json_atomic
-from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.catalog import get_dataset, get_split
 from c2vl_kit.data.loader import ClipSet
 from c2vl_kit.data.guards import zero_shot_split
 from c2vl_kit.data.lists import ClassSplit
@@ -44,12 +45,6 @@ METHODS = {"c2vl": c2vl, "simclr": simclr, "skeletonclr": skeletonclr, "crosclr"
 GROUPED_BY = {"nw-ucla": "camera", "utd-mhad": "subject"}
 UNSEEN = {"nw-ucla": 2, "utd-mhad": 5}  # classes left out in a draw
 BASE = Path("runs/trials")
-TRYING = "The person is trying to {}."
-PHRASES = {  # what the names of classes mean, in plain words; written before any clip was named with them
-    "nw-ucla": ("pick something up from the floor with one hand", "pick something up from the floor with both hands",
-                "drop something into a bin", "walk around", "sit down on a chair", "stand up from a chair", "put on a jacket",
-                "take off a jacket", "throw something", "carry something while walking"),
-}
 
 
 # ---------------------------------------------------------------- one job
@@ -118,16 +113,16 @@ def named_from_words(job: dict, run, store: Store, split: Split, words: ConceptS
     tests = split.tests[test]
     among = sorted({label[n] for n in tests}) if test == "unseen" else list(range(len(store.label_names)))
     classes = [store.label_names[i] for i in among]
-    kinds = {"name": ("{}", store.label_names), "trying": (TRYING, store.label_names)}
-    for kind, (says, called) in (kinds | {"plain": (TRYING, PHRASES.get(job["data"], store.label_names))}).items():
-        phrases = {i: says.format(called[i]) for i in among}
+    d = get_dataset(job["data"])
+    terms = replace(d, plain=())
+    for kind, every in (("name", terms.phrases("{}")), ("trying", terms.phrases()), ("plain", d.phrases())):
+        phrases = {i: every[i] for i in among}
         named = name_clips(run, store, tests, phrases, tower)
         alone = name_by_words(words, tests, [among.index(label[n]) for n in tests], list(phrases.values()), tower, scaling, classes)
         found |= {f"naming {kind}": round(named.top(1), 4), f"naming {kind}, top 5": round(named.top(5), 4),
                   f"naming {kind}, words alone": round(alone.accuracy, 4)}
         if test == "unseen":
-            every = tests + split.tests["seen"]
-            of_all = name_clips(run, store, every, [says.format(c) for c in called], tower)
+            of_all = name_clips(run, store, tests + split.tests["seen"], every, tower)
             found |= {f"naming {kind}, among all, {k}": round(v, 4) for k, v in generalised(of_all, classes).items()}
         else:
             told = words.subset(tuple(n for n in split.train if n not in words.silent))

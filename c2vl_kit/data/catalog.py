@@ -56,6 +56,7 @@ class Dataset:
     metric: str = "accuracy"  # what the field reports
     family: str = ""  # data sets of one family share recordings and clip names
     sure: str = ""  # how these facts are known
+    plain: tuple[str, ...] = ()  # by label, what people do there, where class names are terms; ours
 
     @property
     def splits(self) -> tuple[str, ...]:  # names of the official splits; the first is the default
@@ -74,6 +75,10 @@ class Dataset:
     def _repr_markdown_(self) -> str:
         title = f"**{md_text(self.title)}** (`{md_text(self.name)}`)"
         return "\n".join([title, "", "| | |", "|---|---|", *dataset_card(self)])
+
+    def phrases(self, says: str = "The person is trying to {}.") -> list[str]:  # one for each class
+        "Sentences to name clips from; `says` frames what people do."
+        return [says.format(p) for p in self.plain or self.classes]
 
 # %% ../../nbs/data/05_catalog.ipynb #feb67534
 def files_by_pattern(
@@ -110,7 +115,11 @@ NW_UCLA = Dataset(
     "J. Wang, X. Nie, Y. Xia, Y. Wu, S.-C. Zhu: Cross-view Action Modeling, Learning and Recognition, CVPR "
     "2014",
     "the folder all_sqe of json files that most graph-convolution code for this data set links to",
-    sure="all files read, every number counted [R✓]")
+    sure="all files read, every number counted [R✓]",
+    plain=("pick something up from the floor with one hand",
+           "pick something up from the floor with both hands", "drop something into a bin", "walk around",
+           "sit down on a chair", "stand up from a chair", "put on a jacket", "take off a jacket",
+           "throw something", "carry something while walking"))
 
 # %% ../../nbs/data/05_catalog.ipynb #00000011
 UTD_MHAD = Dataset(
