@@ -29,6 +29,11 @@ MONITORED = sys.version_info >= (3, 12)
 COVERAGE = ["--cov", "--cov-report=term"] if MONITORED or os.environ.get("COVERAGE") else []
 COUNTING = {"COVERAGE_CORE": "sysmon"} if MONITORED else {}
 QUICK_TESTS = [f"tests/test_{name}.py" for name in ("losses", "transforms", "prompts", "data", "top")]
+# The longest files come first, so that no core waits for the other at the end.
+LONGEST = [f"tests/test_{name}.py" for name in (
+    "cli", "distributed", "fuzz", "jupyterlab", "resume", "family", "widgets_explorer", "widgets_player", "scale", "advice",
+    "killed_captioning", "methods", "compile", "server", "kills")]
+SPREAD = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 PYTHON_FILES = ["c2vl_kit", "tests", "tools", "bench", "setup.py"]
 
 # name → (what it checks, command, environment, seconds it may take)
@@ -42,7 +47,7 @@ STEPS = {
     "types": ("types of the package (basedpyright)", [PY, "tools/check_types.py"], {}, 600),
     "quick": ("the quick tests", [PY, "-m", "pytest", "-q", *QUICK_TESTS], ONE_THREAD, 120),
     "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 1110),
-    "pytest": ("pytest", [PY, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *COVERAGE, "tests"], ONE_THREAD | COUNTING, 1800),
+    "pytest": ("pytest", [PY, "-m", "pytest", "-q", *SPREAD, *COVERAGE, *LONGEST, "tests"], ONE_THREAD | COUNTING, 1800),
 }
 FAST = ["types", "pages", "ruff", "quick"]  # two at a time; types and quick take about as long as each other
 ALL = [name for name in STEPS if name != "quick"]  # pytest runs the quick tests too
