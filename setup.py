@@ -31,7 +31,7 @@ setup(
         "Programming Language :: Python :: 3",
     ],
     packages=find_packages(include=["c2vl_kit", "c2vl_kit.*"]),
-    package_data={"c2vl_kit": ["static/*"]},
+    package_data={"c2vl_kit": ["static/*", "static/*/*.js"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
     extras_require=extras,

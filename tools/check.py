@@ -44,6 +44,7 @@ STEPS = {
     "house": ("names, classes, cells and prose no worse", [PY, "tools/house.py", "--check"], {}, 60),
     "rooms": ("import direction, light imports", [PY, "tools/import_rule.py"], ONE_THREAD, 180),
     "ruff": ("ruff", [BIN / "ruff", "check", "--no-cache", *(f for f in PYTHON_FILES if (ROOT / f).exists())], {}, 60),
+    "scripts": ("scripts of the widgets: lengths, types, lint (the last two with Node)", [PY, "tools/scripts.py"], {}, 180),
     "types": ("types of the package (basedpyright)", [PY, "tools/check_types.py"], {}, 600),
     "quick": ("the quick tests", [PY, "-m", "pytest", "-q", *QUICK_TESTS], ONE_THREAD, 120),
     "notebooks": ("nbdev_test", [PY, "tools/test_notebooks.py"], ONE_THREAD, 1110),

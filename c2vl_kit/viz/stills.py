@@ -35,7 +35,7 @@ def project(
     box: tuple[float, float, float, float],  # left, top, width, height of the picture, pixels
     fit: Sequence[float] | None = None,  # [across, up] that must fit; None = the scene's half
 ) -> np.ndarray:  # (..., 4): pixels right, pixels down, metres towards the viewer, pixels per metre there
-    "Where a camera puts points: the twin of `Camera` in core.js."
+    "Where a camera puts points: the twin of `Camera` in core/camera.js."
     yaw, pitch = np.radians([camera["yaw"], camera["pitch"]])
     (fx, fz), fit = scene.get("front", (0, 1)), fit or scene["half"]
     vx, vz = fx * np.cos(yaw) - fz * np.sin(yaw), fz * np.cos(yaw) + fx * np.sin(yaw)

@@ -21,22 +21,50 @@ from ..core import InputError, clean_text, write_whole
 
 # %% ../../nbs/viz/00_widget.ipynb #05bd2d9a
 STATIC = Path(__file__).resolve().parents[1] / "static" if "__file__" in globals() else Path("static")
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "([./\w]+)";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:function|class|const) (\w+))", re.MULTILINE)
+_NOTE = re.compile(r"/\*\*.*?\*/|^//[^\n]*", re.DOTALL | re.MULTILINE)  # JSDoc, and lines for the tools
 
+# %% ../../nbs/viz/00_widget.ipynb #523aade3
+def _scope(module: Path) -> str:  # "$core_dom" for static/core/dom.js
+    return "$" + "_".join(module.relative_to(STATIC).with_suffix("").parts)
 
-_LEADING = re.compile(r"\A/\*.*?\*/\s*|^[ \t]+", re.DOTALL | re.MULTILINE)  # comment on top, indentation
+# %% ../../nbs/viz/00_widget.ipynb #67b46294
+def _gather(module: Path, made: dict[str, str], above: tuple[Path, ...] = ()) -> None:
+    "Put a module behind those it needs, as a function that returns what it exports."
+    if _scope(module) in made:
+        return
+    if module in above:
+        raise InputError(f"{module.name} needs itself by way of {above[-1].name}; "
+                         "move what both need into a third module.")
+    text = re.sub(r"\n\s+", "\n", _NOTE.sub("", module.read_text(encoding="utf-8"))).strip()
 
+    def inlined(found):
+        needed = (module.parent / found[2]).resolve()
+        _gather(needed, made, (*above, module))
+        return f"const {{{found[1]}}} = {_scope(needed)};"
+    names, body = _EXPORT.findall(text), _EXPORT.sub("", _IMPORT.sub(inlined, text))
+    if other := re.search(r"^(?:import|export)\b.*", body, re.MULTILINE):
+        raise InputError(f"{module.name} says {other[0]!r}; import by names, "
+                         "export functions, classes or const.")
+    last = f"return {{ {', '.join(names)} }};\n}})();"
+    made[_scope(module)] = f"const {_scope(module)} = (() => {{\n{body}\n{last}"
 
+# %% ../../nbs/viz/00_widget.ipynb #b1a641db
 def widget_source(
-    *kinds: str,  # names of files in static/, e.g. "player"
+    *kinds: str,  # names of folders in static/, e.g. "player"
     live: bool = True,  # True: for one live widget; False: for a page, which mounts every widget it holds
 ) -> str:  # one ES module
     "The browser's half of a widget, as one text."
     renders = {kind: "render" + "".join(word.capitalize() for word in kind.split("_")) for kind in kinds}
-    parts = [_LEADING.sub("", (STATIC / f"{name}.js").read_text(encoding="utf-8"))
-             for name in ("core", *kinds)]
+    made: dict[str, str] = {}
+    for kind in kinds:
+        _gather(STATIC / kind / "index.js", made)
+    opened = [f"const {{ {name} }} = ${kind}_index;" for kind, name in renders.items()]
     last = f"export default {{ render: {renders[kinds[0]]} }};" if live else (
-        "mountOffline({ " + ", ".join(f'"{kind}": {name}' for kind, name in renders.items()) + " });")
-    return "\n".join([*parts, last])
+        "const { mountOffline } = $core_model;\nmountOffline({ "
+        + ", ".join(f'"{kind}": {name}' for kind, name in renders.items()) + " });")
+    return "\n".join([*made.values(), *opened, last])
 
 # %% ../../nbs/viz/00_widget.ipynb #be33069f
 def widget_style(
@@ -58,7 +86,7 @@ def state_json(
 
 # %% ../../nbs/viz/00_widget.ipynb #56297712
 def widget_fragment(
-    kind: str,  # which widget: the name of its file in static/
+    kind: str,  # which widget: the name of its folder in static/
     state: Mapping[str, Any],  # what it shows: strings, numbers, lists, dictionaries, bytes
 ) -> str:  # HTML: the place where the widget is drawn, and what it shows
     "One widget inside a page; the page also needs `widget_scripts`."
@@ -128,7 +156,7 @@ class InlinePage:
 # %% ../../nbs/viz/00_widget.ipynb #57b6a18d
 def widget_class(
     face: Callable,  # the function that makes the widget; the class takes its name and docstring
-    kind: str,  # "player" for static/player.js
+    kind: str,  # "player" for static/player/
     ways: tuple[type, ...],  # classes that hold the methods
     traits: Mapping[str, type],  # what is shared with the browser: name -> plain type
     instead: str,  # the call that writes a page without a kernel, for the message

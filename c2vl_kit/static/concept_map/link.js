@@ -1,0 +1,93 @@
+// @ts-check
+/** What other widgets and Python say. */
+import { onTheme } from "../core/theme.js";
+import { choose, find, readSelection, showList } from "./choose.js";
+import { refresh } from "./controls.js";
+import { jump, morph, play } from "./move.js";
+import { recolour, shade } from "./shade.js";
+import { known, readLibrary, round } from "./state.js";
+
+/** @typedef {import("./state.js").MapState} MapState */
+
+/** @param {MapState} s */
+export function load(s) {
+  readLibrary(s);
+  const { colour, chooser, way, roam } = s.ui;
+  colour.fill(s.columns.map((c) => ({ value: c.name, label: `colour: ${c.name}` })), s.get("colour_by"));
+  colour.hidden = s.columns.length < 2;
+  chooser.fill(s.spaces.map((space, k) => ({ value: k, label: `space: ${space.name}` })), 0);
+  chooser.hidden = way.hidden = roam.hidden = s.spaces.length < 2;
+  way.set(s.get("at"), s.spaces.length - 1);
+  jump(s, s.get("at"));
+  readSelection(s);
+  find(s, s.get("query"));
+  recolour(s);
+}
+
+/** Marks what is picked.
+ *  @param {MapState} s @param {number[]} pair @param {string[]} names */
+export function showPicked(s, pair, names) {
+  s.pair = pair;
+  s.root.dataset.picked = names.join("\n");
+  s.face.redraw();
+}
+
+/** @param {MapState} s */
+function hearWidgets(s) {
+  s.bus.on("hover", ({ name, names }) => {
+    s.linked = known(s, names ?? (name === null ? [] : [name]));
+    s.root.dataset.linked = s.linked.map((i) => s.names[i]).join("\n");
+    s.face.redraw();
+  });
+  s.bus.on("pick", ({ names }) => {
+    const pair = known(s, names), picked = pair.map((i) => s.names[i]);
+    showPicked(s, pair, picked);
+    s.push({ picked });
+  });
+  s.bus.on("select", ({ names }) => {   // others' clips say nothing here
+    const found = known(s, names);
+    if (found.length || !names.length) choose(s, found, false);
+  });
+}
+
+/** @param {MapState} s */
+function hearPython(s) {
+  const { listen } = s;
+  listen("library", () => load(s));   // new points are several traits; this one is set last
+  listen("at", () => {
+    const at = s.get("at");
+    if (round(at) !== Number(s.root.dataset.at)) (Number.isInteger(at) && s.root.isConnected ? morph : jump)(s, at);
+  });
+  listen("colour_by hidden", () => { recolour(s); showList(s); });
+  listen("selection", (python) => {
+    readSelection(s);
+    shade(s);
+    if (python) s.bus.emit("select", { names: s.get("selection") });
+  });
+  listen("picked", (python) => {
+    const names = s.get("picked");
+    if (python) s.bus.emit("pick", { names });
+    showPicked(s, known(s, names), names);
+  });
+  listen("query", () => find(s, s.get("query")));
+  listen("playing", () => play(s, s.get("playing")));
+  listen("view", () => {
+    s.view = { ...s.view, ...s.get("view") };
+    s.root.dataset.zoom = s.view.zoom.toFixed(3);
+    s.face.redraw();
+  });
+  listen("fetched", () => {
+    const { metas, layouts } = s.get("fetched");
+    s.cards.learn(metas ?? [], layouts ?? [], s.get("fetched_data"));
+    s.cardFor = -1;
+    s.face.redraw();
+  });
+  listen("tool show_names size height", () => refresh(s));
+}
+
+/** @param {MapState} s */
+export function linkUp(s) {
+  hearWidgets(s);
+  hearPython(s);
+  s.frame.end(onTheme(() => recolour(s)));
+}
