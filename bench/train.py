@@ -4,14 +4,14 @@
                           [--precision float32 bf16] [--batch 128] [--frames 50] [--steps 8] [--rounds 3] [--json FILE]
 
 The plain loop is written from the formulas. Every clip is augmented by itself in numpy inside a DataLoader. The graph convolution is a
-1x1 convolution to three subsets and a sum over them; CTR-GCN goes subset by subset and branch by branch. Both persons of a clip are always
-computed, and the loss goes to the host after each step. The kit's rows are `run_epoch`, with all that a training does in a step. Weights,
-clips, optimiser, batch and bank are equal, without dropout. Of the clips with two places for persons a share of --two has somebody in the
-second one (NTU-60: 11 of 60 classes, 0.18).
+1x1 convolution to three subsets and a sum over them; CTR-GCN goes subset by subset and branch by branch. Both persons of a clip are
+always computed, and the loss goes to the host after each step. The kit's rows are `run_epoch`, with all that a training does in a step.
+Weights, clips, optimiser, batch and bank are equal, without dropout. Of the clips with two places for persons a share of --two has
+somebody in the second one (NTU-60: 11 of 60 classes, 0.18).
 
-Ways are measured in turn, round after round, and the best round counts. On a CPU with one thread the clock is process time. The share of the
-peak counts useful operations alone (persons who are there; three passes for what is trained, one for a key encoder) against a matrix product
-measured in the same rounds. The share of data is what fetching a batch and augmenting it takes of a step.
+Ways are measured in turn, round after round, and the best round counts. On a CPU with one thread the clock is process time. The share of
+the peak counts useful operations alone (persons who are there; three passes for what is trained, one for a key encoder) against a matrix
+product measured in the same rounds. The share of data is what fetching a batch and augmenting it takes of a step.
 """
 import argparse
 import json
@@ -37,7 +37,7 @@ from c2vl_kit.methods import c2vl, skeletonclr
 from c2vl_kit.models.zoo import MODELS, count_flops
 from c2vl_kit.skeleton import NTU25
 from c2vl_kit.train.config import TrainConfig, make_optimiser
-from c2vl_kit.train.task import Progress, generator_for, seeded
+from c2vl_kit.train.task import generator_for, seeded
 from c2vl_kit.train.trainer import run_epoch
 
 WAYS, PRECISIONS, BACKBONES = ("plain", "kit", "compiled"), ("float32", "bf16"), ("stgcn16", "stgcn64", "ctrgcn")
@@ -71,33 +71,33 @@ class Samples(Dataset):
     "One clip after the other, augmented in numpy: mirrored crop and shear, twice; or a part of the clip, resized and turned."
 
     def __init__(self, clips: ClipSet, method: str):
-        self.x, self.method = clips.x.cpu().numpy(), method
+        self.x, self.method, self.draw = clips.x.cpu().numpy(), method, None
 
     def __len__(self):
         return len(self.x)
 
     def __getitem__(self, i):
-        x = self.x[i]
+        x, self.draw = self.x[i], self.draw or np.random.default_rng()  # every worker its own
         views = [self.sheared(x), self.sheared(x)] if self.method == "skeletonclr" else [self.turned(x)]
         return i, *(np.ascontiguousarray(v, np.float32) for v in views)
 
     def sheared(self, x):
         T, pad = x.shape[1], x.shape[1] // 6
         x = np.concatenate([x[:, :pad][:, ::-1], x, x[:, -pad:][:, ::-1]], 1)
-        start = np.random.randint(0, 2 * pad + 1)
-        matrix = np.random.uniform(-0.5, 0.5, (3, 3))
+        start = self.draw.integers(0, 2 * pad + 1)
+        matrix = self.draw.uniform(-0.5, 0.5, (3, 3))
         np.fill_diagonal(matrix, 1)
         return np.dot(x[:, start : start + T].transpose(1, 2, 3, 0), matrix).transpose(3, 0, 1, 2)
 
     def turned(self, x):
         T = x.shape[1]
-        part = np.random.uniform(0.5, 1) * T
-        place = np.clip(np.random.uniform(0, T - part) + (np.arange(T) + 0.5) * part / T - 0.5, 0, T - 1)
+        part = self.draw.uniform(0.5, 1) * T
+        place = np.clip(self.draw.uniform(0, T - part) + (np.arange(T) + 0.5) * part / T - 0.5, 0, T - 1)
         low = place.astype(int)
         share = (place - low)[:, None, None]
         x = x[:, low] * (1 - share) + x[:, np.minimum(low + 1, T - 1)] * share
         matrix = np.eye(3)
-        for axis, angle in enumerate(np.random.uniform(-0.3, 0.3, 3)):
+        for axis, angle in enumerate(self.draw.uniform(-0.3, 0.3, 3)):
             i, j = (axis + 1) % 3, (axis + 2) % 3
             turn = np.eye(3)
             turn[i, i] = turn[j, j] = np.cos(angle)
@@ -254,8 +254,8 @@ class Kit:
 
     def __init__(self, case, way, precision, device, args, clips):
         self.clips, self.epoch = clips.to(device), AFTER
-        amp, steps = "bf16" if precision == "bf16" else "off", dict(batch_size=args.batch, epochs=100, lr=1e-3, amp=amp)
-        self.config = TrainConfig(**steps, compile="on" if way == "compiled" else "off", device=str(device))
+        amp, compile = "bf16" if precision == "bf16" else "off", "on" if way == "compiled" else "off"
+        self.config = TrainConfig(batch_size=args.batch, epochs=100, lr=1e-3, amp=amp, compile=compile, device=str(device))
         self.task = make_task(*case, clips, dict(batch_size=args.batch), queue=args.queue).to(device)
         self.optimiser, self.device = make_optimiser(self.task, self.config), device
 
@@ -344,7 +344,8 @@ def measure(case, persons, args, device, tell=lambda rows: None) -> list[Row]:
             took, data = clock() - start, run.data_seconds(clock)
             if took < best[k]:
                 best[k], waits[k] = took, data
-    base, flops = next((best[k] for k in runs if (rows[k].way, rows[k].precision) == ("plain", "float32")), None), useful_flops(case, clips)
+    base = next((best[k] for k in runs if (rows[k].way, rows[k].precision) == ("plain", "float32")), None)
+    flops = useful_flops(case, clips)
     for k in runs:
         row, row.clips_per_second = rows[k], len(clips) / best[k]
         row.times_plain = base / best[k] if base else None
@@ -357,8 +358,9 @@ def line(row: Row) -> str:
     def show(value, form):
         return "–" if value is None else format(value, form)
 
-    cells = [row.method, row.backbone, row.persons, row.way, row.precision, show(row.clips_per_second, ",.1f"), show(row.times_plain, ".2f"),
-             show(row.share_of_peak, ".1%"), show(row.share_in_data, ".1%"), show(row.first_seconds, ".0f"), row.note]  # fmt: skip
+    cells = [row.method, row.backbone, row.persons, row.way, row.precision,
+             show(row.clips_per_second, ",.1f"), show(row.times_plain, ".2f"), show(row.share_of_peak, ".1%"),
+             show(row.share_in_data, ".1%"), show(row.first_seconds, ".0f"), row.note]  # fmt: skip
     return "| " + " | ".join(map(str, cells)) + " |"
 
 

@@ -121,12 +121,13 @@ class _Parts(torch.autograd.Function):
 def refuse_parts(
     task: Task,  # the method
     config: TrainConfig,  # accumulate and batch_norm
-) -> None:
+) -> Task:  # the same
     "InputError where a batch norm would see a part of a batch without having been told."
     if (config.accumulate or 1) > 1 and config.batch_norm != "own" and any(map(_norms, task.encoders())):
         size = -(-config.batch_size // config.accumulate)
         raise InputError(f"the batch norms of this encoder would see {size} clips at once, not "
                          f"{config.batch_size}: set batch_norm='own' to have it so, or leave accumulate out")
+    return task
 
 # %% ../../nbs/train/03_parts.ipynb #3c46fbfd
 def _norms(net: nn.Module) -> list[nn.Module]:

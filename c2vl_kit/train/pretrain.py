@@ -48,8 +48,7 @@ def pretrain(
     config = config or (method.small() if teacher is None else method.small(teacher=teacher))
     ready = method.Task.prepare(store, split, config, **given)
     size = max(2, min(config.train.batch_size, len(ready.names)))
-    here = {k: v for k, v in chosen_here().items() if getattr(config.train, k) is None}
-    changes = {"batch_size": size, **here}
+    changes = {"batch_size": size, **chosen_here(config.train)}
     config = config.replace(train=changes | ({} if seed is None else {"seed": seed}))
     config = config if overwrite else with_restarts(out, config)
     refuse_few(len(ready.names), config.train, team)
@@ -57,8 +56,7 @@ def pretrain(
         how = config.frames, config.persons, config.pipeline
         clips = ClipSet.load(store, ready.names, *how, progress=progress)
     with seeded(config.train.seed, "init"):
-        task = ready.make(store.layout, config)
-    refuse_parts(task, config.train)
+        task = refuse_parts(ready.make(store.layout, config), config.train)
     head = head_of_run(task, store, split, config, ready)
     with team.one_first():
         lengthen(out, {} if team.rank or overwrite else head)

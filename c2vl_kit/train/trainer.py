@@ -27,6 +27,7 @@ from c2vl_kit.train.config import (
     make_optimiser,
     optimiser_state,
     pick_device,
+    placed,
     save_interval,
     short_products,
     told_to_loss,
@@ -186,14 +187,11 @@ class Trainer:
         team: Alone | None = None,  # processes that train together, the first logs and saves; None: alone
     ):
         self.config, self.team = config or TrainConfig(), team or Alone()
-        refuse_few(len(clips), self.config, self.team)
+        refuse_few(len(clips), self.config, self.team, task)
         self.device = pick_device(self.team.place(self.config.device))
-        refuse_parts(task, self.config)
-        lies = torch.channels_last if self.config.channels_last else torch.preserve_format
-        self.task = task.to(self.device, memory_format=lies)
-        self.clips = clips.to(self.device)
-        self.run, self.augment, first = run, augment, not self.team.rank
-        self.callbacks, self.progress = (tuple(callbacks), progress) if first else ((), False)
+        self.task, self.clips = placed(task, self.config, self.device), clips.to(self.device)
+        self.run, self.augment = run, augment
+        self.callbacks, self.progress = ((), False) if self.team.rank else (tuple(callbacks), progress)
         self.optimiser = make_optimiser(self.task, self.config)
         self.epoch, self.history, self.torn = 0, [], False
         self.middle, self.saved_at = None, time.monotonic()  # where in an epoch to go on; last saved when
@@ -226,8 +224,10 @@ class Trainer:
         return _train(self, last)
 
 # %% ../../nbs/train/04_trainer.ipynb #99bbdbdc
-def refuse_few(clips: int, config: TrainConfig, team: Alone) -> None:
-    "InputError where there is too little to compare or to share."
+def refuse_few(clips: int, config: TrainConfig, team: Alone, task: Task | None = None) -> None:
+    "InputError where there is too little to compare or to share, or a task that cannot be taken in parts."
+    if task is not None:
+        refuse_parts(task, config)
     if clips < 2:
         raise InputError(f"training needs at least two clips to tell apart, got {clips}: "
                          "check the split and the store")
