@@ -21,7 +21,7 @@ STEPS = r'''
 import copy, json, sys
 import numpy as np, torch
 from c2vl_kit.concepts.space import ConceptSpace
-from c2vl_kit.data.loader import Batch
+from c2vl_kit.data.loader import Batch, bodies_of
 from c2vl_kit.methods import c2vl, crosclr, distil, ikem, mmcl, simclr, skeletonclr, supervised
 from c2vl_kit.skeleton import KINECT20
 from c2vl_kit.train.distributed import team_here
@@ -61,7 +61,8 @@ def steps(task, shared):
             now, generator = Progress(step, 2), generator_for(0, "augment", step)
             x = torch.randn(n, 3, 8, 20, 2, generator=generator_for(step, "x")).double()
             present = torch.tensor([[True, i % 3 == 0] for i in range(n)])
-            batch = Batch(x * present[:, None, None, None], present, names, torch.arange(n))
+            bodies = bodies_of(present) if step else None  # a loader lists who is there
+            batch = Batch(x * present[:, None, None, None], present, names, torch.arange(n), bodies=bodies)
             before(step)
             with team.sharing(task, None) if shared else torch.enable_grad():
                 loss, numbers = task.loss(batch, now, generator)

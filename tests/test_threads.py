@@ -13,7 +13,7 @@ from c2vl_kit.core import InputError
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.methods import skeletonclr
-from c2vl_kit.train.config import chosen_threads, machine_kind
+from c2vl_kit.train.config import chosen_here, machine_kind
 from c2vl_kit.train.pretrain import pretrain
 
 GRU = {"name": "gru", "width": 8, "layers": 1, "dim": None, "partition": None, "persons": None}
@@ -40,7 +40,7 @@ def test_pretrain_takes_the_threads_of_this_machine_and_records_them(tiny_clips,
     file = tmp_path / "machine.json"
     monkeypatch.setenv("C2VL_MACHINE", str(file))
     made = bench(seconds=0.2, batch=2, frames=8)
-    assert chosen_threads() == made.chosen.threads and len(made.rows) >= 2
+    assert chosen_here()["threads"] == made.chosen.threads and len(made.rows) >= 2
     file.write_text(json.dumps({"machine": machine_kind(), "threads": 3}))
     store, _ = build_store(tmp_path / "store", tiny_clips, dataset="simulated", progress=False)
     split = get_split(store)
@@ -56,7 +56,7 @@ def test_pretrain_takes_the_threads_of_this_machine_and_records_them(tiny_clips,
     assert threads("off") is None and threads("theirs") == 3  # the run goes on with another choice, and keeps what it was begun with
     monkeypatch.setenv("C2VL_MACHINE", str(file))
     file.write_text(json.dumps({"machine": "64 cores, AVX2, torch 2.6", "threads": 64}))
-    assert chosen_threads() is None
+    assert chosen_here() == {}
     file.write_text("[]")
     with pytest.raises(InputError, match="make it again, `c2vl doctor --bench`"):
-        chosen_threads()
+        chosen_here()

@@ -171,6 +171,7 @@ class Row:
     threads: int  # CPU threads
     amp: str  # "off" or "bf16"
     ms: float  # per step, the best of several
+    how: str = ""  # a setting of TrainConfig that is on besides, such as "fused"
 
 # %% ../../nbs/app/06_doctor.ipynb #173b4b50
 @dataclass(frozen=True)
@@ -181,17 +182,24 @@ class Bench:
 
     @property
     def chosen(self) -> Row:  # on the best device, the fewest threads that cost at most a tenth more
-        mine = [r for r in self.rows if r.device == self.rows[-1].device]
+        mine = [r for r in self.rows if r.device == self.rows[-1].device and not r.how]
         plain = [r for r in mine if r.amp == "off"]
         least = min(r.ms for r in plain)
         best = min((r for r in plain if r.ms <= 1.1 * least), key=lambda r: r.threads)
         low = [r for r in mine if r.amp == "bf16" and r.threads == best.threads and r.ms < best.ms / 1.1]
         return low[0] if low else best
 
+    @property
+    def quick(self) -> tuple[str, ...]:  # settings that save a tenth
+        mine = self.chosen.device, self.chosen.threads, "off"
+        rows = [r for r in self.rows if (r.device, r.threads, r.amp) == mine]
+        return tuple(r.how for r in rows if r.how and r.ms < rows[0].ms / 1.1)
+
     def __str__(self) -> str:
-        told = [("", "device", "threads", "amp", "ms a step")]
-        return as_table(told + [("->" if r == self.chosen else "", r.device, str(r.threads), r.amp,
-                                 f"{r.ms:,.1f}") for r in self.rows])
+        told = [("", "device", "threads", "amp", "with", "ms a step")]
+        taken = [r == self.chosen or r.how in self.quick for r in self.rows]
+        return as_table(told + [("->" if on else "", r.device, str(r.threads), r.amp, r.how, f"{r.ms:,.1f}")
+                                for on, r in zip(taken, self.rows)])
 
 # %% ../../nbs/app/06_doctor.ipynb #6d1c09e2
 def step_ms(
@@ -200,6 +208,7 @@ def step_ms(
     batch: int,  # clips
     frames: int,  # of each
     seconds: float,  # to measure, at least one step
+    how: str = "",  # "fused" or "channels_last"; a GPU's optimiser is fused in any case
 ) -> float:  # milliseconds, the best step
     "Forward, backward and AdamW of a small ST-GCN."
     import torch
@@ -210,7 +219,9 @@ def step_ms(
 
     net = Backbone("stgcn", width=16).make(NTU25).to(device)
     x = torch.randn(batch, 3, frames, NTU25.V, 1, device=device)
-    optimiser, times = torch.optim.AdamW(net.parameters()), []
+    net = net.to(memory_format=torch.channels_last) if how == "channels_last" else net
+    fused, times = (how == "fused" or device != "cpu") or None, []
+    optimiser = torch.optim.AdamW(net.parameters(), fused=fused)
     while not times or sum(times) < seconds:
         start = time.perf_counter()
         with autocast(x.device, amp):
@@ -229,7 +240,7 @@ def bench(
     frames: int = 32,  # of a clip
     file: str | Path | None = "auto",  # where the choice goes; "auto": where `pretrain` looks; None: nowhere
 ) -> Bench:
-    "Time a training step with more and fewer threads, in float32 and bf16, and keep the best choice."
+    "Time a step with more and fewer threads, in float32 and bf16, then what else may help; keep the choice."
     import torch
 
     from c2vl_kit.train.config import machine_file, machine_kind, pick_device
@@ -239,16 +250,22 @@ def bench(
     ways = [("cpu", n, amp) for n in counts for amp in ("off", "bf16")]
     if (best := pick_device().type) != "cpu":
         ways += [(best, cores, amp) for amp in ("off", "bf16")]
-    before, rows = torch.get_num_threads(), []
+    more = ("fused", "channels_last") if best == "cpu" else ("channels_last",)
+    before, rows, share = torch.get_num_threads(), [], seconds / (len(ways) + len(more))
+
+    def measure(device, threads, amp, how=""):
+        torch.set_num_threads(threads)
+        rows.append(Row(device, threads, amp, step_ms(device, amp, batch, frames, share, how), how))
+
     try:
-        for device, threads, amp in ways:
-            torch.set_num_threads(threads)
-            ms = step_ms(device, amp, batch, frames, seconds / len(ways))
-            rows.append(Row(device, threads, amp, ms))
+        for way in ways:
+            measure(*way)
+        for how in more:
+            measure(best, Bench(tuple(rows)).chosen.threads, "off", how)
     finally:
         torch.set_num_threads(before)
     made = Bench(tuple(rows))
     if (place := machine_file() if file == "auto" else file) is not None:
-        write_json_atomic(place, {"machine": machine_kind(), **asdict(made.chosen),
-                                  "rows": [asdict(r) for r in rows]})
+        taken = asdict(made.chosen) | {k: True for k in made.quick}
+        write_json_atomic(place, {"machine": machine_kind(), **taken, "rows": [asdict(r) for r in rows]})
     return made

@@ -133,6 +133,7 @@ class MMCLConfig(SupervisedConfig):
 # %% ../../nbs/methods/07_mmcl.ipynb #82f99a01
 class HelpedTask(Supervised):
     "A supervised task with helpers for training: one refines by an answer, one aligns with a picture."
+    adds_up = False  # pictures are compared with those of other clips
 
     def __init__(
         self,

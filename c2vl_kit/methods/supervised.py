@@ -60,7 +60,7 @@ def labels_of(
 # %% ../../nbs/methods/06_supervised.ipynb #32df2237
 class Supervised(ViewTask):
     "One encoder and one linear classifier for each view, trained on labels."
-    method = "supervised"
+    method, adds_up = "supervised", True
 
     # labels: training clip -> class; classes: their number; config None: the defaults
     def __init__(

@@ -105,7 +105,8 @@ def _short(value) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 # %% ../../nbs/train/02_guards.ipynb #419f523e
-MAY_CHANGE = ("device", "threads", "compile", "save_every", "info")  # where, how often, and remarks: not what
+# where, how quickly, how often, and remarks: not what
+MAY_CHANGE = ("device", "threads", "compile", "fused", "channels_last", "save_every", "info")
 
 
 def refuse_differences(
@@ -168,7 +169,7 @@ def first_averages(
     norms = {m: m.momentum for m in task.modules() if isinstance(m, kind) and m.track_running_stats}
 
     def share(m, given) -> None:  # what `momentum=None` does, without asking the device
-        counts[m] += m.training
+        counts[m] += m.training and m.track_running_stats
         m.momentum = 1 / max(1, counts[m])
 
     def leave() -> None:

@@ -32,6 +32,7 @@ class Progress:
 # %% ../../nbs/train/00_task.ipynb #2fd1a3ec
 class Task(nn.Module):
     "A method as one module: the encoder, what is trained beside it, and the loss."
+    adds_up = False  # True: the loss is a mean over clips, so the gradients of parts of a batch add up
 
     def __init__(self, encoder: nn.Module):  # (N, C, T, V, M), present -> (N, D)
         super().__init__()
