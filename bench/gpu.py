@@ -79,18 +79,20 @@ def epochs(report: Report, clips: ClipSet, args, device) -> None:
                   frames_raw=clips.frames_raw[: args.batch * args.steps].cpu())  # fmt: skip
     for method, backbone, way, precision in EPOCHS:
         row = Row(method, backbone, PERSONS, way, precision, note=left_out(way, precision, device))
-        if not row.note and report.left < args.reserve:
+        if args.rehearse:
+            row.note = "left out in a rehearsal" if way == "compiled" else ""
+        if not row.note and report.left < (90 if way == "compiled" else 30):
             row.note = "no time left"
         if not row.note:
             try:
                 epoch_row(row, few if way == "plain" else clips, few, args, device, clock, most)
-            except torch.OutOfMemoryError:
-                row.note = "out of memory"
+            except Exception as error:  # the rows that follow are worth having
+                row.note = failed(error)
         if row.clips_per_second and (way, precision) == ("plain", "float32"):
             plain[method, backbone] = row.clips_per_second
         if row.clips_per_second and (method, backbone) in plain:
             row.times_plain = row.clips_per_second / plain[method, backbone]
-        seconds = CLIPS / row.clips_per_second if row.clips_per_second else None
+        seconds = len(clips) / row.clips_per_second if row.clips_per_second else None
         told = asdict(row) | {"seconds_per_epoch": seconds, "minutes_for_100_epochs": seconds and 100 * seconds / 60}
         more = f" epoch {seconds:,.1f} s, 100 epochs {100 * seconds / 60:,.1f} min" if seconds else ""
         report.add("epochs", told, line(row) + more)
@@ -100,6 +102,11 @@ def epochs(report: Report, clips: ClipSet, args, device) -> None:
             row["times_plain"] = row["clips_per_second"] / plain[key]
             print(f"{' '.join(key)}, {row['way']}, {row['precision']}: {row['times_plain']:.1f} times the plain loop")
     report.write(stopped=False)
+
+
+def failed(error: Exception) -> str:
+    "An error in one line."
+    return f"failed: {type(error).__name__}: {error}".split("\n")[0][:160]
 
 
 class Some:
@@ -195,12 +202,19 @@ def parity(report: Report, args, device) -> None:
         if report.left < 5:
             report.add("parity", {"method": method, "note": "no time left"})
             continue
-        here, there = losses(make, clips, torch.device("cpu"), args.losses), losses(make, clips, device, args.losses)
+        try:
+            here, there = (losses(make, clips, d, args.losses) for d in (torch.device("cpu"), device))
+        except Exception as error:  # the other methods are worth having
+            report.add("parity", {"method": method, "note": failed(error)})
+            continue
         worst = max(abs(a - b) / max(1.0, abs(a)) for a, b in zip(here, there))
         note = "" if device.type == "cuda" else "no GPU here: the CPU against itself"
         report.add("parity", {"method": method, "apart": worst, "cpu": here, "device": there, "note": note},
                    f"| parity | {method} | {len(here)} losses, apart by {worst:.1e} | {note} |")  # fmt: skip
     for method in ("c2vl", "skeletonclr"):
+        if report.left < 5:
+            report.add("repeat", {"method": method, "note": "no time left"})
+            continue
         a, b = (losses(tasks[method], clips, device, args.losses) for _ in range(2))
         apart = max(abs(x - y) for x, y in zip(a, b))
         note = "" if device.type == "cuda" else "no GPU here: the CPU"
@@ -218,11 +232,20 @@ def settings() -> SimpleNamespace:
     args = p.parse_args()
     sizes = dict(batch=4, steps=1, queue=512, losses=3, clips=CLIPS // 100) if args.rehearse else dict(batch=128, steps=20, queue=32768)
     args.workers = args.workers if args.workers is not None else 0 if args.rehearse else 4
-    return SimpleNamespace(**{"losses": LOSSES, "clips": CLIPS, "reserve": 60.0, **sizes, **vars(args)})
+    return SimpleNamespace(**{"losses": LOSSES, "clips": CLIPS, **sizes, **vars(args)})
 
 
 def stop(number, frame):
-    raise SystemExit(128 + number)
+    raise SystemExit(0 if number == signal.SIGALRM else 128 + number)
+
+
+def not_reached(report: Report) -> None:
+    "Empty rows for what was still to come."
+    keys = ("method", "backbone", "way", "precision")
+    there = {tuple(r[k] for k in keys) for r in report.rows if r["row"] == "epochs"}
+    rest = [asdict(Row(m, b, PERSONS, w, p, note="not reached")) for m, b, w, p in EPOCHS if (m, b, w, p) not in there]
+    report.rows += [{"row": "epochs", **row} for row in rest]
+    report.write(stopped=True)
 
 
 def main() -> None:
@@ -238,6 +261,8 @@ def main() -> None:
     if "note" in told:
         return
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 60 * args.minutes)
     try:
         parity(report, args, device)
         start = time.perf_counter()
@@ -246,8 +271,8 @@ def main() -> None:
         report.add("set", {"clips": len(clips), "shape": list(clips.x.shape[1:]), "gigabytes": round(size, 2), "seconds": round(took, 1)})
         epochs(report, clips, args, device)
     except (SystemExit, KeyboardInterrupt):
-        report.write(stopped=True)
         print(f"stopped after {len(report.rows)} rows", flush=True)
+        not_reached(report)
         raise
 
 

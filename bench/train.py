@@ -60,7 +60,7 @@ def make_task(method: str, backbone: str, clips: ClipSet, train: dict, width: in
     how = dict(frames=clips.frames, persons=clips.persons, backbone=MODELS[backbone].replace(dropout=0.0), train=train)
     with seeded(0, "init"):
         if method == "skeletonclr":
-            return skeletonclr.MoCo(NTU25, skeletonclr.MoCoConfig(queue=queue, **how))
+            return skeletonclr.MoCo(NTU25, skeletonclr.MoCoConfig(queue=queue).replace(**how))
         words = np.random.default_rng(0).standard_normal((len(clips), width)).astype(np.float32)
         loss = dict(intra=True, perplexity=min(8.0, train["batch_size"] / 2), alpha_max=0.8)
         return c2vl.C2VL(NTU25, ConceptSpace(clips.names, words), c2vl.published(loss=loss).replace(**how))
@@ -184,7 +184,7 @@ class Plain:
             k = F.normalize(t.key_heads["joint"](plain_features(t.key_encoder["joint"], key)), dim=1)
         z = F.normalize(t.heads["joint"](plain_features(t.encoder["joint"], query)), dim=1)
         positive = torch.einsum("nc,nc->n", z, k)[:, None]
-        logits = torch.cat([positive, torch.einsum("nc,kc->nk", z, self.queue.to(z.dtype))], 1) / c.tau
+        logits = torch.cat([positive, torch.einsum("nc,kc->nk", z, self.queue.clone().to(z.dtype))], 1) / c.tau
         n, place = len(k), self.pointer
         self.queue[place : place + n] = k[: len(self.queue) - place].to(self.queue)
         self.pointer = (place + n) % len(self.queue)

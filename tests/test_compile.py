@@ -80,7 +80,7 @@ def test_the_trainer_compiles_after_the_first_averages(monkeypatch):
     """Ten plain steps, then the graph; the weights are those of a plain training."""
     calls = []
 
-    def eager(task):
+    def eager(task, graphs):
         quick = compiled(task, "eager")
         return lambda *args: (calls.append(args[1]), quick(*args))[1]
 

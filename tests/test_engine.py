@@ -2,6 +2,8 @@
 
 import copy
 import json
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +21,10 @@ from c2vl_kit.train.guards import refuse_differences
 from c2vl_kit.train.parts import descend, refuse_parts
 from c2vl_kit.train.task import Task, generator_for, seeded
 from c2vl_kit.train.trainer import Trainer, run_epoch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+import gpu  # noqa: E402
+import train as plain_loop  # noqa: E402
 
 NORMS = nn.modules.batchnorm._BatchNorm
 EXACT = dict(batch_size=N // 2, device="cpu", amp="off", threads=1)
@@ -174,3 +180,24 @@ def test_the_bench_chooses_and_pretrain_is_told(tmp_path, monkeypatch):
     assert {r.how for r in made.rows} == {"", "fused", "channels_last"}
     kept = json.loads(file.read_text())
     assert chosen_here() == {"threads": made.chosen.threads, **{k: True for k in made.quick}} and kept["threads"] == made.chosen.threads
+
+
+@pytest.mark.parametrize("backbone", ["stgcn16", "ctrgcn"])
+def test_the_plain_loop_of_the_bench_computes_what_the_kit_computes(backbone):
+    data = plain_loop.make_clips(4, 8, 2, 1.0)
+    task = plain_loop.make_task("c2vl", backbone, data, {"batch_size": 4}).train()
+    net, batch = task.encoder["joint"], next(data.batches(4, 0, 0))
+    for m in getattr(net, "units", []):  # as published they start at nothing
+        m.norm.weight.data.fill_(1.0)
+        m.alpha.data.fill_(0.5)
+    with torch.no_grad():
+        assert torch.allclose(net(batch.x, batch.who), plain_loop.plain_features(net, batch.x), rtol=1e-3, atol=1e-4)
+    assert plain_loop.Samples(data, "skeletonclr")[0][2].shape == plain_loop.Samples(data, "c2vl")[1][1].shape == data.x.shape[1:]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what a machine without a GPU is told")
+def test_the_bench_of_a_gpu_leaves_rows_empty_without_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--out", str(tmp_path / "gpu.json")])
+    gpu.main()
+    told = json.loads((tmp_path / "gpu.json").read_text())
+    assert told["rows"] == [] and told["note"] == "no GPU here: every row stays empty" and told["note"] in capsys.readouterr().out
