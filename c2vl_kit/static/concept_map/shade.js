@@ -20,9 +20,19 @@ export function packed(css) {
 
 /** Seven hues in four shades; no yellow, no black.
  *  @param {number} level @param {boolean} dark */
-export function hueOf(level, dark) {
+function hueOf(level, dark) {
   const hue = level % 7, shade = Math.floor(level / 7) % 4;
   return hue < 6 ? category(hue + 8 * shade, dark) : GREYS[dark ? "dark" : "light"][shade];
+}
+
+/** @type {Record<string, string>} */
+const VERDICTS = { right: "#009E73", wrong: "#D55E00" };
+
+/** The colours of a column's words; right and wrong have their own.
+ *  @param {Words} c @param {boolean} dark */
+function paletteOf(c, dark) {
+  const judges = c.levels.every((word) => word in VERDICTS);
+  return c.levels.map((word, l) => (judges ? VERDICTS[word] : hueOf(l, dark)));
 }
 
 /** The levels of a column that are switched off.
@@ -40,7 +50,7 @@ function paint({ colours, n }, c, theme) {
       colours[i] = Number.isNaN(u) ? none : palette[Math.round(u * 255)];
     }
   } else if (c) {
-    const palette = c.levels.map((_, l) => packed(hueOf(l, theme.dark)));
+    const palette = paletteOf(c, theme.dark).map(packed);
     for (let i = 0; i < n; i++) colours[i] = c.of[i] === NONE ? none : palette[c.of[i]];
   } else colours.fill(packed(theme.accent));
 }
@@ -63,7 +73,8 @@ function showKey(s, c, dark) {
   if (c?.kind !== "category") { key.set([]); return; }
   const counts = new Uint32Array(c.levels.length);
   for (let i = 0; i < s.n; i++) if (c.of[i] !== NONE) counts[c.of[i]] += 1;
-  key.set(c.levels.map((word, l) => ({ key: l, label: word, colour: hueOf(l, dark), count: counts[l] })), hiddenOf(s, c));
+  const palette = paletteOf(c, dark);
+  key.set(c.levels.map((word, l) => ({ key: l, label: word, colour: palette[l], count: counts[l] })), hiddenOf(s, c));
 }
 
 /** @param {MapState} s */

@@ -5,6 +5,7 @@ import { button, colourBar, helpOf, legend, select, slider, tooltip } from "../c
 import { h } from "../core/dom.js";
 import { surface } from "../core/surface.js";
 import { colourings, refresh } from "./arrange.js";
+import { buildCurve, curveControls } from "./curve.js";
 import { draw } from "./draw.js";
 import { timeText } from "./time.js";
 
@@ -104,14 +105,15 @@ function lookControls(s) {
 export function build(s) {
   const chooser = h("div", { class: "c2vl-row", "data-role": "chooser" }), stage = h("div", { class: "c2vl-stage", "data-role": "stage" });
   const titles = h("div", { class: "c2vl-titles" }), prompts = h("div", { class: "c2vl-prompts", "data-role": "prompts" });
-  const time = timeControls(s), looks = lookControls(s), { help, ask } = helpOf(HELP);
+  const time = timeControls(s), looks = lookControls(s), curve = curveControls(s), { help, ask } = helpOf(HELP);
   const key = legend({ label: "colours", role: "legend" });
   const people = legend({ label: "persons", role: "persons", onToggle: (m) => togglePerson(s, m) });
   const bar = colourBar({ role: "bar" });
-  s.root.append(chooser, stage, h("div", { class: "c2vl-row" }, time.back, time.play, time.ahead, time.scrub, time.time),
-    h("div", { class: "c2vl-row" }, Object.values(looks), ask), help, h("div", { class: "c2vl-row" }, key, people, bar), prompts);
-  s.ui = { ...time, ...looks, chooser, stage, titles, prompts, ask, key, people, bar };
+  s.root.append(chooser, stage, h("div", { class: "c2vl-row" }, time.back, time.play, time.ahead, time.scrub, time.time), curve.curveBox,
+    h("div", { class: "c2vl-row" }, Object.values(looks), curve.curves, ask), help, h("div", { class: "c2vl-row" }, key, people, bar), prompts);
+  s.ui = { ...time, ...looks, ...curve, chooser, stage, titles, prompts, ask, key, people, bar };
   s.face = surface(stage, (ctx, w, tall) => draw(s, ctx, w, tall), { label: "skeletons; press ? for keys", role: "canvas" });
   stage.append(titles);
+  buildCurve(s);
   s.tip = tooltip(s.root);
 }
