@@ -708,3 +708,15 @@ def test_hiding_a_class_does_not_pale_the_rest(page, tmp_path, clips, state):
     before = pixel(page, other.name)
     page.locator("[data-role=legend] [data-key]", has_text=clips[0].label_name).click()             # the pointer stays on it
     assert place(page, clips[0].name) is None and pixel(page, other.name) == before
+
+
+def test_the_map_is_saved_and_fills_the_screen(page, tmp_path, state):
+    see(page, tmp_path, state())
+    with page.expect_download() as got:
+        role(page, "save").click()
+    assert got.value.suggested_filename == "concept-map.png" and got.value.path().stat().st_size > 2000
+    wide = role(page, "canvas").bounding_box()
+    role(page, "full").click()
+    until(page, "document.fullscreenElement")
+    settle(page)
+    assert role(page, "canvas").bounding_box()["height"] > wide["height"] + 100

@@ -2,6 +2,7 @@
 /** The controls around the map, and what each of them does. */
 import { button, colourBar, helpOf, legend, select, slider, tooltip } from "../core/controls.js";
 import { h } from "../core/dom.js";
+import { frameButtons } from "../core/frame.js";
 import { surface } from "../core/surface.js";
 import { choose, find, pick, point, showList, takeHits } from "./choose.js";
 import { drawer } from "./draw.js";
@@ -127,9 +128,10 @@ function nearControls(s) {
 export function build(s) {
   const stage = h("div", { class: "c2vl-stage", "data-role": "stage" }), space = spaceControls(s), search = searchControls(s), looks = lookControls(s);
   const classes = classControls(s), lists = listControls(s), nears = nearControls(s), { help, ask } = helpOf(HELP);
+  const frame = frameButtons(s.root, () => s.face.canvas, "concept-map");
   const side = h("div", { class: "c2vl-side" }, h("div", { class: "c2vl-row" }, classes.count, classes.all, classes.none), classes.key, classes.bar,
     h("div", { class: "c2vl-row" }, lists.title, lists.clear), lists.list, nears.near);
-  s.root.append(h("div", { class: "c2vl-row" }, Object.values(search), Object.values(looks), ask), help, h("div", { class: "c2vl-both" }, stage, side),
+  s.root.append(h("div", { class: "c2vl-row" }, Object.values(search), Object.values(looks), Object.values(frame), ask), help, h("div", { class: "c2vl-both" }, stage, side),
     h("div", { class: "c2vl-row" }, space.roam, space.chooser, space.way, space.note));
   s.ui = { stage, ...space, ...search, ...looks, ...classes, ...lists, ...nears, ask };
   s.face = surface(stage, drawer(s), { label: "map of clips; press ? for keys", role: "canvas" });
