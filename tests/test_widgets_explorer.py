@@ -173,3 +173,27 @@ def test_the_frame_rate_is_the_recorded_one(trained):
         assert f"{clip.seconds:.2f} s at 30 fps" in m["facts"]
         assert (f"7 of {clip.T} frames" in m["facts"]) == (m["T"] == 7 < clip.T)
         assert abs(m["T"] / m["fps"] - clip.seconds) < 1e-6
+
+
+def test_right_and_wrong_predictions_colour_the_map(page, tmp_path, trained):
+    run, said = trained
+    store = Store.open(run.path.parent / "store")
+    true = {n: store[n].label_name for n in store.names}
+    words = sorted(set(true.values()))
+    wrong = {n: next(w for w in words if w != true[n]) for n in store.names[:3]}
+    open_html(page, widget_page(explorer_fragment(explorer_states(run, prompts=said, predicted=true | wrong)),
+                                ["heatmap", "concept_map", "player"], "judged"), tmp_path)
+    page.locator(".c2vl-map [data-role=colour]").select_option("prediction")
+    entries = page.locator(".c2vl-map [data-role=legend] [data-key]")
+    assert entries.all_inner_texts() == [f"right\n{len(true) - 3}", "wrong\n3"]
+    page.wait_for_timeout(300)
+    page.mouse.move(2, 2)
+    look = """(name) => { const w = document.querySelector('[data-c2vl-widget=concept_map]').c2vl, [x, y] = w.place(name);
+        const box = w.face.canvas.getBoundingClientRect(), at = [x - box.left, y - box.top].map((v) => Math.round(v * w.face.ratio));
+        return [...w.face.ctx.getImageData(...at, 1, 1).data].slice(0, 3); }"""
+    page.locator(".c2vl-map [data-role=names]").click()                     # no names over the points
+    page.locator(".c2vl-map [data-role=none]").click()
+    page.locator(".c2vl-map [data-role=legend] [data-key]", has_text="wrong").click()
+    assert page.get_attribute(".c2vl-map", "data-shown") == "3"
+    page.wait_for_timeout(100)
+    assert page.evaluate(look, next(iter(wrong))) == [213, 94, 0]

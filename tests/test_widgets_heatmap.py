@@ -458,3 +458,15 @@ def test_a_long_record_stays_within_its_room(page, tmp_path, at_the_end):
         times.append(page.evaluate(f"{HEAT}.c2vl.stats.ms"))
     at_the_end("soft targets", f"two matrices of 64 clips redrawn in {np.median(times):.1f} ms per epoch (median of {len(times)})")
     assert np.median(times) < 50
+
+
+def test_the_matrices_are_saved_and_fill_the_screen(page, tmp_path, state):
+    see(page, tmp_path, state())
+    with page.expect_download() as got:
+        page.locator("[data-role=save]").click()
+    assert got.value.suggested_filename == "soft-targets.png" and got.value.path().stat().st_size > 2000
+    before = page.locator("[data-role=canvas]").bounding_box()["height"]
+    page.locator("[data-role=full]").click()
+    until(page, "document.fullscreenElement")
+    settle(page)
+    assert page.locator("[data-role=canvas]").bounding_box()["height"] > before + 40

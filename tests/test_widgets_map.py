@@ -8,7 +8,7 @@ import pytest
 from browser import browser, open_html, page, settle, until, watched  # noqa: F401
 from live import Live
 
-from c2vl_kit.viz.concept_map import ConceptMap, map_page, map_state
+from c2vl_kit.viz.concept_map import ConceptMap, Places, map_page, map_state
 from c2vl_kit.viz.pack import player_state
 from c2vl_kit.viz.widget import widget_fragment, widget_page
 
@@ -633,3 +633,90 @@ def test_everything_has_a_name_and_is_reached_with_the_keyboard(page, tmp_path, 
 def test_no_address_of_any_kind_in_the_page(state):
     html = map_page(state())
     assert not re.search(r"(src|href)\s*=|https?://(?!www\.w3\.org/2000/svg)|@import|url\(", html)
+
+
+# ---------------------------------------------------------------- near, alone
+
+def test_a_click_lists_and_joins_what_is_near_in_every_space(page, tmp_path, clips, facts):
+    names, rng = [c.name for c in clips], np.random.default_rng(1)
+    x = rng.normal(size=(len(clips), 12)).astype(np.float32)
+    spaces = {"words": Places(names, facts[0]["language"][1], x), "skeleton": (names, facts[0]["language"][1][:, ::-1])}
+    see(page, tmp_path, map_state(spaces, labels=facts[1]["labels"], clips=clips, align=False))
+    before = page.evaluate(f"{MAP}.c2vl.face.canvas.toDataURL()")
+    i = 6
+    page.mouse.click(*place(page, names[i]))
+    words, skeleton = (line.split(" ") for line in root(page, "near").split("\n"))
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    assert words == [names[j] for j in np.argsort(-(unit @ unit[i])) if j != i][:5]                 # by vectors where they are known
+    xy = facts[0]["language"][1]
+    assert skeleton == [names[j] for j in np.argsort(np.hypot(*(xy - xy[i]).T)) if j != i][:5]      # else by where they lie
+    listed = page.locator("[data-role=near]")
+    assert [listed.nth(k).get_attribute("data-name") for k in range(10)] == words + skeleton
+    box = role(page, "near-box")
+    assert "words, by vectors" in box.inner_text() and "skeleton, on the map" in box.inner_text() and names[i] in box.inner_text()
+    first = page.evaluate(f"{MAP}.querySelector('.c2vl-small').toDataURL()")
+    until(page, f"{MAP}.querySelector('.c2vl-small').toDataURL() !== '{first}'")                    # its player plays
+    away(page)
+    settle(page)
+    assert page.evaluate(f"{MAP}.c2vl.face.canvas.toDataURL()") != before
+    a, b = place(page, names[i]), place(page, words[0])
+    line = page.evaluate(
+        f"""([x, y]) => {{ const f = {MAP}.c2vl.face, box = f.canvas.getBoundingClientRect();
+        const d = f.ctx.getImageData(Math.round((x - box.left) * f.ratio) - 3, Math.round((y - box.top) * f.ratio) - 3, 7, 7).data;
+        return d.some((v, k) => k % 4 === 0 && v < 60 && d[k + 2] > 140); }}""", [a[0] + (b[0] - a[0]) * .5, a[1] + (b[1] - a[1]) * .5])
+    assert line                                                                                     # blue, half way
+    listed.nth(1).hover()
+    assert root(page, "hover") == words[1]
+    listed.nth(1).click()
+    assert get(page, "picked") == [words[1]] and root(page, "near").split("\n")[0].split(" ")[0] != words[1]
+    role(page, "near-close").click()
+    assert root(page, "near") == "" and not box.is_visible()
+
+
+def test_near_clips_of_a_hundred_thousand_in_an_instant(page, tmp_path):
+    rng = np.random.default_rng(0)
+    names = [f"c{i}" for i in range(100_000)]
+    see(page, tmp_path, map_state({"a": (names, rng.normal(size=(100_000, 2))), "b": (names, rng.normal(size=(100_000, 2)))}, align=False))
+    times = []
+    for x in (300, 350, 400, 450):
+        page.mouse.click(x, 330)
+        settle(page)
+        times.append(page.evaluate(f"{MAP}.c2vl.stats.near"))
+    assert len(root(page, "near").split()) == 10
+    print(f"near clips of 100,000 found in {min(times):.1f} ms")
+    assert min(times) < 50
+
+
+@pytest.mark.parametrize("way", ["double", "alt"])
+def test_only_this_class_and_all_again(page, tmp_path, clips, state, way):
+    see(page, tmp_path, state())
+    word, n = clips[0].label_name, len(clips)
+    item = page.locator("[data-role=legend] [data-key]", has_text=word)
+    go = item.dblclick if way == "double" else lambda: item.click(modifiers=["Alt"])
+    go()
+    assert root(page, "shown") == str(len(of_class(clips, word))) and place(page, clips[0].name) is not None
+    assert word not in get(page, "hidden")["class"]
+    page.wait_for_timeout(400)
+    go()
+    assert root(page, "shown") == str(n) and get(page, "hidden") == {}
+
+
+def test_hiding_a_class_does_not_pale_the_rest(page, tmp_path, clips, state):
+    see(page, tmp_path, state() | {"show_names": False})
+    other = next(c for c in clips if c.label_name != clips[0].label_name)
+    away(page)
+    before = pixel(page, other.name)
+    page.locator("[data-role=legend] [data-key]", has_text=clips[0].label_name).click()             # the pointer stays on it
+    assert place(page, clips[0].name) is None and pixel(page, other.name) == before
+
+
+def test_the_map_is_saved_and_fills_the_screen(page, tmp_path, state):
+    see(page, tmp_path, state())
+    with page.expect_download() as got:
+        role(page, "save").click()
+    assert got.value.suggested_filename == "concept-map.png" and got.value.path().stat().st_size > 2000
+    wide = role(page, "canvas").bounding_box()
+    role(page, "full").click()
+    until(page, "document.fullscreenElement")
+    settle(page)
+    assert role(page, "canvas").bounding_box()["height"] > wide["height"] + 100

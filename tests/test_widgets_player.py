@@ -627,3 +627,83 @@ def test_packed_clips_come_back_as_they_were(page, tmp_path, clips):
         xyz = np.array(page.evaluate(f"[...{PLAYER}.c2vl.panels[{i}].clip.xyz]")).reshape(clip.joints.shape)
         assert np.abs(xyz - clip.joints)[clip.mask].max() < 1e-4
     assert len(pack_clips(clips)["data"]) % 4 == 0
+
+
+# ---------------------------------------------------------------- the curve, the picture, the screen
+
+def needle(page):
+    return page.evaluate(f"new DOMMatrix(getComputedStyle({PLAYER}.querySelector('[data-role=needle]')).transform).e")
+
+
+def test_a_curve_follows_the_clock_and_moves_it(page, tmp_path, clips):
+    see(page, tmp_path, clips[0])
+    box, T = page.locator("[data-role=curve-box]").bounding_box(), clips[0].T
+    settle(page)
+    assert needle(page) == pytest.approx(4, abs=1)
+    page.keyboard.press("End")
+    settle(page)
+    assert needle(page) == pytest.approx(box["width"] - 4, abs=1.5)
+    page.mouse.click(box["x"] + 4 + (box["width"] - 8) * 0.5, box["y"] + 20)
+    assert frame(page) == pytest.approx((T - 1) / 2, abs=1)
+    page.mouse.move(box["x"] + 60, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 30, steps=3)
+    page.mouse.up()
+    assert frame(page) == pytest.approx((90 - 4) / (box["width"] - 8) * (T - 1), abs=1)
+
+
+def test_the_curve_holds_the_numbers_of_the_clip(page, tmp_path, clips):
+    see(page, tmp_path, clips[0])
+    x = clips[0].joints[:, 0].astype(float)
+    most = lambda: float(page.get_attribute("[data-role=curve-canvas]", "data-most"))
+    settle(page)
+    step = np.linalg.norm(np.diff(x, axis=0), axis=-1).mean(1).max() * clips[0].fps
+    assert most() == pytest.approx(step, rel=.01)                                                   # all joints
+    before = page.evaluate(f"{PLAYER}.querySelector('[data-role=curve-canvas]').toDataURL()")
+    page.mouse.click(*joint_at(page, 0, 0, 3))
+    settle(page)
+    assert most() == pytest.approx(np.linalg.norm(np.diff(x[:, 3], axis=0), axis=-1).max() * clips[0].fps, rel=.02)
+    assert page.evaluate(f"{PLAYER}.querySelector('[data-role=curve-canvas]').toDataURL()") != before
+    role(page, "curve").select_option("height")
+    settle(page)
+    assert most() == pytest.approx((x[:, 3, 1] - x[..., 1].min()).max(), rel=.01)
+    role(page, "curve").select_option("")
+    assert not page.locator("[data-role=curve-box]").is_visible()
+
+
+def test_words_stand_under_the_scrubber(page, tmp_path, clips):
+    see(page, tmp_path, clips[0], prompts={clips[0].name: ["it stands", "", "it waves"]})
+    role(page, "curve").select_option("words")
+    settle(page)
+    look = f"{PLAYER}.querySelector('[data-role=curve-canvas]').toDataURL()"
+    first = page.evaluate(look)
+    page.keyboard.press("End")
+    settle(page)
+    last = page.evaluate(look)
+    assert first != last                                                                            # another moment is marked
+    page.keyboard.press("ArrowLeft")
+    settle(page)
+    assert page.evaluate(look) == last
+
+
+@pytest.mark.parametrize("press", ["save", "full"])
+def test_the_picture_is_saved_and_the_screen_filled(page, tmp_path, clips, press):
+    see(page, tmp_path, [clips[0], clips[1]], shown=[0, 1])
+    size = page.locator("[data-role=canvas]").bounding_box()
+    if press == "full":
+        role(page, "full").click()
+        until(page, f"document.fullscreenElement && {PLAYER}.querySelector('.c2vl').dataset.full === 'true'")
+        settle(page)
+        assert page.locator("[data-role=canvas]").bounding_box()["height"] > size["height"] + 40
+        role(page, "full").click()
+        until(page, f"{PLAYER}.querySelector('.c2vl').dataset.full === 'false'")
+        settle(page)
+        assert page.locator("[data-role=canvas]").bounding_box()["height"] == size["height"]
+        return
+    from PIL import Image
+    with page.expect_download() as got:
+        role(page, "save").click()
+    assert got.value.suggested_filename == "player.png"
+    saved = np.asarray(Image.open(got.value.path()).convert("RGB")).astype(int)
+    assert saved.shape[:2] == (round(size["height"]), round(size["width"]))
+    assert (saved[:40, :200].min(2) < 110).any() and (saved[60:, :, 2] - saved[60:, :, 0] > 90).any()   # a title, a blue arm

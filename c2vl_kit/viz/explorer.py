@@ -129,6 +129,7 @@ def explorer_states(
     prompts=None,      # PromptStore, its file, or mapping name -> texts; None: ../prompts.jsonl
     space=None,        # ConceptSpace or its folder; None: ../space
     *, most: int = 1500, frames: int = 32, seed: int = 0,
+    predicted: Mapping[str, str] | None = None,  # clip name -> class as predicted; colours right and wrong
     group: str | None = None,  # who answers each other; None: these widgets alone
 ) -> dict[str, dict]:  # "heatmap" (where targets were recorded), "concept_map" and "player" -> arguments
     "What the widgets of an explorer are made from; InputError where there is nothing to explore."
@@ -156,7 +157,7 @@ def explorer_states(
     split = split_sides(run, store, names)
     clusters = min(len(names), len(set(words.values())) or 8, *(len(p.names) for p in parts.values()))
     map_ = {"spaces": parts, "labels": words or None, "clusters": clusters, "split": split,
-            "loss": target_loss(records) or None, "clips": clips, **shared}
+            "loss": target_loss(records) or None, "clips": clips, "columns": _verdicts(predicted, words), **shared}
     player = _player(clips, batch, frames) | shared
     return ({"heatmap": targets} if targets else {}) | {"concept_map": map_, "player": player}
 
@@ -174,6 +175,16 @@ def _spaces(run, store, space, names, seed) -> dict:  # name of a space -> Place
         raise InputError(f"{run.path.name} has neither a concept space beside it nor a checkpoint, "
                          "so there is nothing to map.")
     return parts
+
+# %% ../../nbs/viz/09_explorer.ipynb #f8d035b3
+def _verdicts(predicted: Mapping[str, str] | None, words: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    "Whether each clip's class was predicted; nothing where nobody says, InputError for a clip nobody knows."
+    judged = {n: c for n, c in (predicted or {}).items() if n in words}
+    if predicted and not judged:
+        raise InputError(f"none of the {len(predicted)} predicted clips is on the map with a class; "
+                         "give a mapping of clip names to class names.")
+    right = {n: "right" if str(c) == words[n] else "wrong" for n, c in judged.items()}
+    return {"prediction": right} if right else {}
 
 # %% ../../nbs/viz/09_explorer.ipynb #3b15e53f
 def _player(clips: Mapping[str, Clip], batch, frames: int) -> dict:
@@ -218,7 +229,7 @@ class Explorer:
         self,
         run,           # run folder, or Run
         store=None, prompts=None, space=None,  # see `explorer_states`
-        **how,         # most, frames, seed, group
+        **how,         # most, frames, seed, predicted, group
     ):
         self.states = explorer_states(run, store, prompts, space, **how)
         self.title = f"Explorer · {getattr(run, 'path', Path(str(run))).name}"

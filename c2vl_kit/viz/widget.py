@@ -143,15 +143,15 @@ def widget_page(
 # %% ../../nbs/viz/00_widget.ipynb #18a39572
 @dataclass(frozen=True)
 class InlinePage:
-    "A page inside a notebook, in a frame that may only run its script."
+    "A page inside a notebook, in a frame that runs its script, saves pictures and fills the screen."
     html: str = field(repr=False)  # the page
     height: int  # pixels
     title: str = "skeleton player"  # what it is, for screen readers
 
     def _repr_html_(self) -> str:
         page = self.html.replace("&", "&amp;").replace("'", "&#39;")  # double quotes may stay as they are
-        return (f"<iframe srcdoc='{page}' sandbox='allow-scripts' title='{escape(self.title, quote=True)}' "
-                f"loading='lazy' style='width:100%;height:{self.height}px;border:0'></iframe>")
+        return (f"<iframe srcdoc='{page}' sandbox='allow-scripts allow-downloads' allowfullscreen "
+                f"title='{escape(self.title, quote=True)}' loading='lazy' style='width:100%;height:{self.height}px;border:0'></iframe>")
 
 # %% ../../nbs/viz/00_widget.ipynb #57b6a18d
 def widget_class(

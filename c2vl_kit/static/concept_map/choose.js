@@ -1,6 +1,7 @@
 // @ts-check
 /** Pointing, picking, selecting, searching. */
 import { h } from "../core/dom.js";
+import { showNear } from "./near.js";
 import { shade } from "./shade.js";
 import { column, NONE, selectionSize, sentencesOf, visible, wordOf } from "./state.js";
 
@@ -33,7 +34,7 @@ export function pick(s, i, e) {
   s.root.dataset.picked = picked.join("\n");
   s.frame.say(`picked ${picked.join(" and ")}`);
   s.bus.emit("pick", { names: picked });
-  s.face.redraw();
+  showNear(s);
 }
 
 /** @param {MapState} s */

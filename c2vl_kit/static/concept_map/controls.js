@@ -2,11 +2,13 @@
 /** The controls around the map, and what each of them does. */
 import { button, colourBar, helpOf, legend, select, slider, tooltip } from "../core/controls.js";
 import { h } from "../core/dom.js";
+import { frameButtons } from "../core/frame.js";
 import { surface } from "../core/surface.js";
-import { choose, find, showList, takeHits } from "./choose.js";
+import { choose, find, pick, point, showList, takeHits } from "./choose.js";
 import { drawer } from "./draw.js";
 import { look } from "./look.js";
 import { jump, morph, play } from "./move.js";
+import { clearNear } from "./near.js";
 import { light, recolour, setHidden, toggleLevel } from "./shade.js";
 import { column } from "./state.js";
 
@@ -15,7 +17,7 @@ import { column } from "./state.js";
 /** @type {[string, string][]} */
 const HELP = [["drag", "move"], ["wheel, pinch", "zoom (click the map first)"], ["Shift drag, L", "lasso"], ["click", "show in the player (Ctrl: as the second)"],
   ["← → ↑ ↓", "move"], ["+ − 0", "zoom, whole map"], ["N P", "next, previous clip"], ["Enter", "show it in the player"], ["X", "select it, or not"],
-  [", .", "previous, next space"], ["Space", "play through the spaces"], ["/", "search"], ["T", "class names"], ["Esc", "no selection"]];
+  [", .", "previous, next space"], ["Space", "play through the spaces"], ["/", "search"], ["double click, Alt click", "only this class (in the legend)"], ["T", "class names"], ["Esc", "no selection"]];
 
 /** Sets every control to what the model says.
  *  @param {MapState} s */
@@ -76,7 +78,7 @@ function lookControls(s) {
 /** The legend; pointing at a class makes the others stand back.
  *  @param {MapState} s */
 function classControls(s) {
-  const key = legend({ label: "classes: show or hide", role: "legend", onToggle: (level) => toggleLevel(s, level) });
+  const key = legend({ label: "classes: show or hide", role: "legend", onToggle: (level, e) => toggleLevel(s, level, e) });
   /** @param {(levels: string[]) => Iterable<number>} off */
   const hide = (off) => () => {
     const c = column(s);
@@ -104,16 +106,34 @@ function listControls(s) {
   return { title, list, clear: button({ text: "clear", label: "select nothing", role: "clear", onClick: () => choose(s, []) }) };
 }
 
+/** The list of what is near; its lines point and pick.
+ *  @param {MapState} s */
+function nearControls(s) {
+  const nearTitle = h("b", { dir: "auto" }), nearList = h("div", { class: "c2vl-near-list" });
+  const close = button({ text: "×", label: "no neighbours", role: "near-close", onClick: () => clearNear(s) });
+  /** @param {Event} e */
+  const clipOf = (e) => s.index.get(/** @type {HTMLElement | null} */ (/** @type {Element} */ (e.target).closest("[data-name]"))?.dataset.name ?? "");
+  nearList.addEventListener("click", (e) => {
+    const i = clipOf(e);
+    if (i !== undefined) pick(s, i, e);
+  });
+  for (const name of ["pointerover", "focusin"]) nearList.addEventListener(name, (e) => point(s, clipOf(e) ?? -1));
+  for (const name of ["pointerleave", "focusout"]) nearList.addEventListener(name, () => point(s, -1));
+  const near = h("div", { class: "c2vl-near", "data-role": "near-box", hidden: true }, h("div", { class: "c2vl-row" }, nearTitle, close), nearList);
+  return { near, nearTitle, nearList };
+}
+
 /** Builds everything around the picture, and the picture.
  *  @param {MapState} s */
 export function build(s) {
   const stage = h("div", { class: "c2vl-stage", "data-role": "stage" }), space = spaceControls(s), search = searchControls(s), looks = lookControls(s);
-  const classes = classControls(s), lists = listControls(s), { help, ask } = helpOf(HELP);
+  const classes = classControls(s), lists = listControls(s), nears = nearControls(s), { help, ask } = helpOf(HELP);
+  const frame = frameButtons(s.root, () => s.face.canvas, "concept-map");
   const side = h("div", { class: "c2vl-side" }, h("div", { class: "c2vl-row" }, classes.count, classes.all, classes.none), classes.key, classes.bar,
-    h("div", { class: "c2vl-row" }, lists.title, lists.clear), lists.list);
-  s.root.append(h("div", { class: "c2vl-row" }, Object.values(search), Object.values(looks), ask), help, h("div", { class: "c2vl-both" }, stage, side),
+    h("div", { class: "c2vl-row" }, lists.title, lists.clear), lists.list, nears.near);
+  s.root.append(h("div", { class: "c2vl-row" }, Object.values(search), Object.values(looks), Object.values(frame), ask), help, h("div", { class: "c2vl-both" }, stage, side),
     h("div", { class: "c2vl-row" }, space.roam, space.chooser, space.way, space.note));
-  s.ui = { stage, ...space, ...search, ...looks, ...classes, ...lists, ask };
+  s.ui = { stage, ...space, ...search, ...looks, ...classes, ...lists, ...nears, ask };
   s.face = surface(stage, drawer(s), { label: "map of clips; press ? for keys", role: "canvas" });
   s.tip = tooltip(s.root);
 }

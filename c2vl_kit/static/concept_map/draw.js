@@ -3,6 +3,7 @@
 import { card } from "./card.js";
 import { Picture } from "./dots.js";
 import { scaleOf } from "./look.js";
+import { drawNear } from "./near.js";
 import { packed } from "./shade.js";
 import { column, DIM, HIDDEN, PLAIN, STRONG } from "./state.js";
 
@@ -133,10 +134,11 @@ export function drawer(s) {
     const drawn = picture.dots(s, DIM, s.faded, r) + picture.dots(s, PLAIN, s.colours, r) + picture.dots(s, STRONG, s.colours, Math.round(r * 4.8) / 4);
     picture.end(ctx);
     if (s.part < 1 && s.from !== s.to) ways(ctx, s, scale, theme);
+    drawNear(ctx, s);
     if (s.get("show_names")) nameClusters(ctx, s, w, tall, scale, theme);
     marks(ctx, s, theme, r / s.face.ratio);
     if (s.lasso) drawLasso(ctx, s.lasso, theme);
     if (s.over >= 0) card(s);
-    s.stats = { ms: performance.now() - began, drawn };
+    s.stats = { ...s.stats, ms: performance.now() - began, drawn };
   };
 }

@@ -31,6 +31,7 @@ export function renderConceptMap({ model, el }) {
     clearTimeout(s.dwell);
     clearTimeout(s.viewTimer);
     clearInterval(s.beat);
+    clearInterval(s.nearBeat);
     s.bus.close();
     s.face.end();
     s.frame.close();

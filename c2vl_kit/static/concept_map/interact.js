@@ -5,6 +5,7 @@ import { gestures } from "../core/gestures.js";
 import { choose, find, flip, pick, point, pool } from "./choose.js";
 import { bring, move, zoom } from "./look.js";
 import { morph } from "./move.js";
+import { clearNear } from "./near.js";
 import { column, DIM, selectionSize, wordOf } from "./state.js";
 
 /** @typedef {import("./state.js").MapState} MapState */
@@ -96,6 +97,7 @@ function step(s, by) {
 function giveUp(s) {
   s.lasso = null;
   point(s, -1);
+  clearNear(s);
   if (selectionSize(s)) choose(s, []);
   if (s.hits) {
     s.push({ query: "" });

@@ -4,6 +4,7 @@ import { onTheme } from "../core/theme.js";
 import { choose, find, readSelection, showList } from "./choose.js";
 import { refresh } from "./controls.js";
 import { jump, morph, play } from "./move.js";
+import { showNear } from "./near.js";
 import { recolour, shade } from "./shade.js";
 import { known, readLibrary, round } from "./state.js";
 
@@ -29,7 +30,7 @@ export function load(s) {
 export function showPicked(s, pair, names) {
   s.pair = pair;
   s.root.dataset.picked = names.join("\n");
-  s.face.redraw();
+  showNear(s);
 }
 
 /** @param {MapState} s */
@@ -80,6 +81,7 @@ function hearPython(s) {
     const { metas, layouts } = s.get("fetched");
     s.cards.learn(metas ?? [], layouts ?? [], s.get("fetched_data"));
     s.cardFor = -1;
+    if (s.near.length) showNear(s);
     s.face.redraw();
   });
   listen("tool show_names size height", () => refresh(s));

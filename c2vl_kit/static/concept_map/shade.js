@@ -2,6 +2,7 @@
 /** Colours, filters, and what stands back or stands out. */
 import { category, colourAt, lut, unit } from "../core/colour.js";
 import { between } from "./centres.js";
+import { showNear } from "./near.js";
 import { column, DIM, HIDDEN, NONE, PLAIN, selectionSize, STRONG } from "./state.js";
 
 /** @typedef {import("./state.js").MapState} MapState */
@@ -19,9 +20,19 @@ export function packed(css) {
 
 /** Seven hues in four shades; no yellow, no black.
  *  @param {number} level @param {boolean} dark */
-export function hueOf(level, dark) {
+function hueOf(level, dark) {
   const hue = level % 7, shade = Math.floor(level / 7) % 4;
   return hue < 6 ? category(hue + 8 * shade, dark) : GREYS[dark ? "dark" : "light"][shade];
+}
+
+/** @type {Record<string, string>} */
+const VERDICTS = { right: "#009E73", wrong: "#D55E00" };
+
+/** The colours of a column's words; right and wrong have their own.
+ *  @param {Words} c @param {boolean} dark */
+function paletteOf(c, dark) {
+  const judges = c.levels.every((word) => word in VERDICTS);
+  return c.levels.map((word, l) => (judges ? VERDICTS[word] : hueOf(l, dark)));
 }
 
 /** The levels of a column that are switched off.
@@ -39,7 +50,7 @@ function paint({ colours, n }, c, theme) {
       colours[i] = Number.isNaN(u) ? none : palette[Math.round(u * 255)];
     }
   } else if (c) {
-    const palette = c.levels.map((_, l) => packed(hueOf(l, theme.dark)));
+    const palette = paletteOf(c, theme.dark).map(packed);
     for (let i = 0; i < n; i++) colours[i] = c.of[i] === NONE ? none : palette[c.of[i]];
   } else colours.fill(packed(theme.accent));
 }
@@ -62,7 +73,8 @@ function showKey(s, c, dark) {
   if (c?.kind !== "category") { key.set([]); return; }
   const counts = new Uint32Array(c.levels.length);
   for (let i = 0; i < s.n; i++) if (c.of[i] !== NONE) counts[c.of[i]] += 1;
-  key.set(c.levels.map((word, l) => ({ key: l, label: word, colour: hueOf(l, dark), count: counts[l] })), hiddenOf(s, c));
+  const palette = paletteOf(c, dark);
+  key.set(c.levels.map((word, l) => ({ key: l, label: word, colour: palette[l], count: counts[l] })), hiddenOf(s, c));
 }
 
 /** @param {MapState} s */
@@ -82,6 +94,7 @@ function filter(s) {
     const hidden = hiddenOf(s, c);
     if (hidden.size) for (let i = 0; i < s.n; i++) if (hidden.has(c.of[i])) s.state[i] = HIDDEN;
   }
+  if (s.near.length) showNear(s);
   s.centres = between(s, s.part);
   shade(s);
 }
@@ -89,7 +102,7 @@ function filter(s) {
 /** What stands back and what stands out.
  *  @param {MapState} s */
 export function shade(s) {
-  const { n, state, lit, hits } = s, of = column(s)?.of, some = selectionSize(s) > 0 ? s.chosen : null;
+  const c = column(s), { n, state, hits } = s, of = c?.of, lit = c?.kind === "category" && s.lit !== null && hiddenOf(s, c).has(s.lit) ? null : s.lit, some = selectionSize(s) > 0 ? s.chosen : null;
   let shown = 0;
   for (let i = 0; i < n; i++) {
     if (state[i] === HIDDEN) continue;
@@ -112,11 +125,23 @@ export function setHidden(s, c, levels) {
   recolour(s);
 }
 
-/** @param {MapState} s @param {number} level */
-export function toggleLevel(s, level) {
-  const c = column(s);
+/** Only this class, or all again where it already stands alone.
+ *  @param {MapState} s @param {Words} c @param {number} level @param {Set<number>} off what was hidden before */
+function isolate(s, c, level, off) {
+  const others = c.levels.map((_, l) => l).filter((l) => l !== level), alone = !off.has(level) && off.size === others.length;
+  s.lastToggle = null;
+  setHidden(s, c, new Set(alone ? [] : others));
+}
+
+/** Hides or shows a class; a second click soon after the first, or one with Alt, shows it alone.
+ *  @param {MapState} s @param {number} level @param {MouseEvent} e */
+export function toggleLevel(s, level, e) {
+  const c = column(s), was = s.lastToggle;
   if (c?.kind !== "category") return;
-  const hidden = hiddenOf(s, c);
+  const hidden = hiddenOf(s, c), off = new Set(hidden), byMouse = e.detail > 0;
+  if (e.altKey) { isolate(s, c, level, off); return; }
+  if (byMouse && was?.level === level && e.timeStamp - was.time < 350) { isolate(s, c, level, was.off); return; }
+  s.lastToggle = byMouse ? { level, time: e.timeStamp, off } : null;
   if (!hidden.delete(level)) hidden.add(level);
   setHidden(s, c, hidden);
 }

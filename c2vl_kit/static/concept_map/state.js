@@ -10,7 +10,8 @@ import { bytes, talk } from "../core/model.js";
 /** @typedef {import("../core/model.js").Model} Model */
 /** @typedef {import("../core/controls.js").Button} Button */
 /** @typedef {import("../core/controls.js").Select} Select */
-/** @typedef {{name: string, note: string, raw: Uint16Array, at: Float32Array | null}} Space */
+/** @typedef {{name: string, note: string, near: number, raw: Uint16Array, at: Float32Array | null}} Space near: where its list of
+ *  nearest clips begins, or -1 */
 /** @typedef {{name: string, kind: "category", levels: string[], at: number, of: Uint16Array}} Words */
 /** @typedef {{name: string, kind: "number", lo: number, hi: number, at: number, of: Float32Array}} Numbers */
 /** @typedef {Words | Numbers} Column */
@@ -18,7 +19,8 @@ import { bytes, talk } from "../core/model.js";
 /** @typedef {{stage: HTMLElement, chooser: Select, way: import("../core/controls.js").Slider, roam: Button, colour: Select,
  *  search: HTMLInputElement, hitCount: HTMLElement, take: Button, lassoTool: Button, nameTool: Button, reset: Button, ask: Button,
  *  note: HTMLElement, key: import("../core/controls.js").Legend, all: Button, none: Button, bar: import("../core/controls.js").ColourBar,
- *  count: HTMLElement, title: HTMLElement, clear: Button, list: HTMLElement}} Controls */
+ *  count: HTMLElement, title: HTMLElement, clear: Button, list: HTMLElement,
+ *  near: HTMLElement, nearTitle: HTMLElement, nearList: HTMLElement}} Controls */
 
 export const NONE = 65535;
 export const HIDDEN = 0;
@@ -73,8 +75,15 @@ export class MapState {
   /** @type {[number, number][] | null} */
   lasso = null;
   cardFor = -1;
+  /** @type {number[][]} */
+  near = [];                      // in each space the clips nearest to `nearOf`
+  nearOf = -1;
+  nearBeat = 0;
+  table = new Uint16Array(0);     // nearest clips as Python found them
+  /** @type {{level: number, time: number, off: Set<number>} | null} */
+  lastToggle = null;
   beat = 0;
-  stats = { ms: 0, drawn: 0 };
+  stats = { ms: 0, drawn: 0, near: 0 };
   ui = /** @type {Controls} */ (/** @type {unknown} */ (null));
   face = /** @type {import("../core/surface.js").Surface} */ (/** @type {unknown} */ (null));
   tip = /** @type {import("../core/controls.js").Tip} */ (/** @type {unknown} */ (null));
@@ -114,10 +123,11 @@ export function readLibrary(s) {
   const n = s.names.length, raw = bytes(s.get("positions"), Uint16Array), values = s.get("values");
   s.n = n;
   s.index = new Map(s.names.map((name, i) => [name, i]));
-  s.spaces = s.get("spaces").map((/** @type {any} */ one, /** @type {number} */ k) => ({ ...one, raw: raw.subarray(k * n * 2, (k + 1) * n * 2), at: null }));
+  s.spaces = s.get("spaces").map((/** @type {any} */ one, /** @type {number} */ k) => ({ near: -1, ...one, raw: raw.subarray(k * n * 2, (k + 1) * n * 2), at: null }));
   s.columns = s.get("columns").map((/** @type {any} */ c) => ({ ...c, of: c.kind === "number" ? bytes(values, Float32Array, n, c.at) : bytes(values, Uint16Array, n, c.at) }));
   s.moments = s.get("moments");
   s.said = bytes(s.get("said"), Uint32Array);
+  s.table = bytes(s.get("near"), Uint16Array);
   s.lower = null;
   s.cards = new Cards();
   s.cards.learn(s.get("card_metas"), s.get("card_layouts"), s.get("card_data"));
@@ -128,6 +138,7 @@ export function readLibrary(s) {
   s.hits = s.lit = s.lasso = null;
   s.over = -1;
   s.linked = [];
+  s.pair = [];
   s.part = 1;
 }
 

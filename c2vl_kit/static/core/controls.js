@@ -56,7 +56,7 @@ export function select({ label, role, options, value, onChange }) {
   return el;
 }
 
-/** @param {{label: string, role: string, items?: Item[], off?: Set<any>, onToggle?(key: any): void}} of
+/** @param {{label: string, role: string, items?: Item[], off?: Set<any>, onToggle?(key: any, e: MouseEvent): void}} of
  *  @returns {Legend} */
 export function legend({ label, role, items = [], off = new Set(), onToggle }) {
   const el = /** @type {Legend} */ (h("div", { class: "c2vl-legend", role: "group", "aria-label": label, "data-role": role }));
@@ -66,7 +66,7 @@ export function legend({ label, role, items = [], off = new Set(), onToggle }) {
       item.count === undefined ? null : h("small", {}, item.count)];
     if (!onToggle) return h("span", { class: "c2vl-item", "data-key": item.key }, inside);
     return h("button", { type: "button", class: "c2vl-item", "data-key": item.key, "aria-pressed": String(!hidden.has(item.key)),
-      "aria-label": `${item.label}: ${hidden.has(item.key) ? "hidden, show" : "shown, hide"}`, onclick: () => onToggle(item.key) }, inside);
+      "aria-label": `${item.label}: ${hidden.has(item.key) ? "hidden, show" : "shown, hide"}`, onclick: (/** @type {MouseEvent} */ e) => onToggle(item.key, e) }, inside);
   };
   el.set = (list, hidden = new Set()) => {
     const at = /** @type {HTMLElement | null} */ (document.activeElement), focused = at && el.contains(at) ? at.dataset.key : undefined;

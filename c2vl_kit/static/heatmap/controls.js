@@ -2,6 +2,7 @@
 /** The controls around the matrices, and what each of them does. */
 import { button, colourBar, helpOf, select, slider, tooltip } from "../core/controls.js";
 import { h } from "../core/dom.js";
+import { frameButtons } from "../core/frame.js";
 import { surface } from "../core/surface.js";
 import { draw, drawAlpha } from "./draw.js";
 import { look } from "./look.js";
@@ -115,8 +116,8 @@ function timeControls(s) {
  *  @param {HeatState} s */
 export function build(s) {
   const stage = h("div", { class: "c2vl-stage", "data-role": "stage" }), matrices = matrixControls(s), time = timeControls(s), { help, ask } = helpOf(HELP);
-  const bar = colourBar({ role: "bar" }), alpha = h("div", { class: "c2vl-alpha" });
-  s.root.append(h("div", { class: "c2vl-row" }, Object.values(matrices), ask), help, stage, h("div", { class: "c2vl-row" }, Object.values(time), alpha, bar));
+  const bar = colourBar({ role: "bar" }), alpha = h("div", { class: "c2vl-alpha" }), frame = frameButtons(s.root, () => s.face.canvas, "soft-targets");
+  s.root.append(h("div", { class: "c2vl-row" }, Object.values(matrices), Object.values(frame), ask), help, stage, h("div", { class: "c2vl-row" }, Object.values(time), alpha, bar));
   s.ui = { stage, ...matrices, ...time, ask, bar };
   s.face = surface(stage, (ctx, w, tall) => draw(s, ctx, w, tall), { label: "matrices of soft targets; press ? for keys", role: "canvas" });
   s.strip = surface(alpha, (ctx, w, tall) => drawAlpha(s, ctx, w, tall), { label: "α over the epochs", role: "alpha" });

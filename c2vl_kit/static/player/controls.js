@@ -3,9 +3,12 @@
 import { VIEWS } from "../core/camera.js";
 import { button, colourBar, helpOf, legend, select, slider, tooltip } from "../core/controls.js";
 import { h } from "../core/dom.js";
+import { frameButtons } from "../core/frame.js";
 import { surface } from "../core/surface.js";
 import { colourings, refresh } from "./arrange.js";
+import { buildCurve, curveControls } from "./curve.js";
 import { draw } from "./draw.js";
+import { titleOf } from "./state.js";
 import { timeText } from "./time.js";
 
 /** @typedef {import("./state.js").Player} Player */
@@ -99,19 +102,36 @@ function lookControls(s) {
   };
 }
 
+/** The titles, which stand over the canvas, within a saved picture.
+ *  @param {Player} s @param {CanvasRenderingContext2D} ctx */
+function writeTitles(s, ctx) {
+  const theme = s.frame.theme();
+  ctx.scale(s.face.ratio, s.face.ratio);
+  for (const { clip, box: [x, y, w] } of s.panels) {
+    ctx.fillStyle = theme.ink;
+    ctx.font = "600 13px system-ui, sans-serif";
+    ctx.fillText(titleOf(clip), x + 8, y + 18, w - 16);
+    ctx.fillStyle = theme.soft;
+    ctx.font = "12px system-ui, sans-serif";
+    ctx.fillText(clip.facts ?? "", x + 8, y + 34, w - 16);
+  }
+}
+
 /** Builds everything around the picture, and the picture.
  *  @param {Player} s */
 export function build(s) {
   const chooser = h("div", { class: "c2vl-row", "data-role": "chooser" }), stage = h("div", { class: "c2vl-stage", "data-role": "stage" });
   const titles = h("div", { class: "c2vl-titles" }), prompts = h("div", { class: "c2vl-prompts", "data-role": "prompts" });
-  const time = timeControls(s), looks = lookControls(s), { help, ask } = helpOf(HELP);
+  const time = timeControls(s), looks = lookControls(s), curve = curveControls(s), { help, ask } = helpOf(HELP);
+  const frame = frameButtons(s.root, () => s.face.canvas, "player", (ctx) => writeTitles(s, ctx));
   const key = legend({ label: "colours", role: "legend" });
   const people = legend({ label: "persons", role: "persons", onToggle: (m) => togglePerson(s, m) });
   const bar = colourBar({ role: "bar" });
-  s.root.append(chooser, stage, h("div", { class: "c2vl-row" }, time.back, time.play, time.ahead, time.scrub, time.time),
-    h("div", { class: "c2vl-row" }, Object.values(looks), ask), help, h("div", { class: "c2vl-row" }, key, people, bar), prompts);
-  s.ui = { ...time, ...looks, chooser, stage, titles, prompts, ask, key, people, bar };
+  s.root.append(chooser, stage, h("div", { class: "c2vl-row" }, time.back, time.play, time.ahead, time.scrub, time.time), curve.curveBox,
+    h("div", { class: "c2vl-row" }, Object.values(looks), curve.curves, frame.picture, frame.full, ask), help, h("div", { class: "c2vl-row" }, key, people, bar), prompts);
+  s.ui = { ...time, ...looks, ...curve, chooser, stage, titles, prompts, ask, key, people, bar };
   s.face = surface(stage, (ctx, w, tall) => draw(s, ctx, w, tall), { label: "skeletons; press ? for keys", role: "canvas" });
   stage.append(titles);
+  buildCurve(s);
   s.tip = tooltip(s.root);
 }

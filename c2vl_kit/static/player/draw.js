@@ -1,6 +1,7 @@
 // @ts-check
 /** The picture: panels side by side under one camera. */
 import { drawGrid, drawSkeleton } from "../core/skeleton.js";
+import { followCurve } from "./curve.js";
 import { local, painter, scalarOf } from "./state.js";
 import { tell } from "./tell.js";
 
@@ -154,5 +155,6 @@ export function draw(s, ctx, w, tall) {
     titles.dataset.columns = columns;
     titles.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
   }
+  followCurve(s);
   if (s.hover) tell(s, s.hover);
 }

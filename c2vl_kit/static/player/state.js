@@ -20,7 +20,8 @@ import { partColours, personColours, sideColours } from "../core/skeleton.js";
  *  scrub: import("../core/controls.js").Slider, speeds: import("../core/controls.js").Select, loop: Button,
  *  views: import("../core/controls.js").Select, colours: import("../core/controls.js").Select, trails: Button, ghosts: Button, grid: Button,
  *  follow: Button, ask: Button, key: import("../core/controls.js").Legend, people: import("../core/controls.js").Legend,
- *  bar: import("../core/controls.js").ColourBar}} Controls */
+ *  bar: import("../core/controls.js").ColourBar,
+ *  needle: HTMLElement, curveBox: HTMLElement, curves: import("../core/controls.js").Select}} Controls */
 
 export class Player {
   /** @type {Clip[]} */
@@ -38,11 +39,14 @@ export class Player {
   listed = "";        // what the chooser offers
   shownIndex = -1;
   told = 0;           // when Python was last told the frame
+  curve = "speed";         // what stands under the scrubber
+  drawnCurve = "";
   count = 0;
   since = 0;
   cameraTimer = 0;
   ui = /** @type {Controls} */ (/** @type {unknown} */ (null));
   face = /** @type {import("../core/surface.js").Surface} */ (/** @type {unknown} */ (null));
+  strip = /** @type {import("../core/surface.js").Surface} */ (/** @type {unknown} */ (null));
   tip = /** @type {import("../core/controls.js").Tip} */ (/** @type {unknown} */ (null));
   /** @param {Model} model @param {HTMLElement} el */
   constructor(model, el) {

@@ -1,0 +1,39 @@
+// @ts-check
+/** What every widget has: its picture as a file, and the whole screen. */
+import { button } from "./controls.js";
+import { h } from "./dom.js";
+
+/** @typedef {(ctx: CanvasRenderingContext2D, canvas: HTMLCanvasElement) => void} Add draws what stands over the canvas */
+
+/** Hands a PNG of the canvas to the browser's downloads.
+ *  @param {HTMLCanvasElement} shown @param {string} name @param {Add} [add] */
+function save(shown, name, add) {
+  const copy = h("canvas", { width: shown.width, height: shown.height }), ctx = copy.getContext("2d");
+  ctx?.drawImage(shown, 0, 0);
+  if (ctx) add?.(ctx, copy);
+  copy.toBlob((blob) => {
+    if (!blob) return;
+    const href = URL.createObjectURL(blob);
+    h("a", { href, download: `${name}.png` }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+  });
+}
+
+/** @param {HTMLElement} root */
+function toggleFull(root) {
+  if (document.fullscreenElement === root) document.exitFullscreen();
+  else root.requestFullscreen().catch(() => {});   // a frame may forbid it
+}
+
+/** @param {HTMLElement} root @param {() => HTMLCanvasElement} canvas @param {string} name of the file @param {Add} [add] */
+export function frameButtons(root, canvas, name, add) {
+  const picture = button({ icon: "save", label: "save the picture (PNG)", role: "save", onClick: () => save(canvas(), name, add) });
+  const full = button({ icon: "full", label: "full screen", role: "full", pressed: false, onClick: () => toggleFull(root) });
+  full.hidden = !document.fullscreenEnabled;
+  root.addEventListener("fullscreenchange", () => {
+    const on = document.fullscreenElement === root;
+    full.set(on, "full", on ? "leave the full screen" : "full screen");
+    root.dataset.full = String(on);
+  });
+  return { picture, full };
+}
