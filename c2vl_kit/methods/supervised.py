@@ -9,6 +9,7 @@ __all__ = ['Config', 'Task', 'SupervisedConfig', 'make_classifier', 'labels_of',
 # %% ../../nbs/methods/06_supervised.ipynb #b8604366
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,7 @@ class Supervised(ViewTask):
     method, takes, start = "supervised", ("start",), None
 
     # labels: training clip -> class; classes: their number; config None: the defaults
-    def __init__(
-        self, layout: Layout, labels: Mapping[str, int], classes: int, config: SupervisedConfig | None = None
-    ):
+    def __init__(self, layout: Layout, labels: Mapping[str, int], classes: int, config=None):
         super().__init__(layout, config or SupervisedConfig())
         as_label(classes - 1, "the last class")
         self.labels, self.classes = {n: as_label(y, f"clip {n!r}") for n, y in labels.items()}, classes
@@ -79,14 +78,8 @@ class Supervised(ViewTask):
     def prepare(cls, store, split, config, start: Run | RunView | str | Path | None = None) -> Prepared:
         "Clips and labels of the training names, and the encoders to begin with; nothing else is used."
         labels, classes = labels_of(store, split.train)
-        run = None if start is None else RunView.of(start)
-
-        def make(layout, c):
-            task = cls(layout, labels, len(classes), c)
-            return task if run is None else begin_with(task, run)
-
-        facts = {"classes": list(classes)} | ({} if run is None else {"start": started(run)})
-        return Prepared(tuple(split.train), make, facts)
+        facts = {"classes": list(classes)} | ({} if start is None else {"start": started(start)})
+        return Prepared(tuple(split.train), partial(_begun, cls, labels, len(classes), start), facts)
 
     def ready(self, batch: Batch, progress: Progress, generator: torch.Generator) -> dict:
         "Classes, and the augmentation's numbers."
@@ -122,9 +115,10 @@ class Supervised(ViewTask):
 # %% ../../nbs/methods/06_supervised.ipynb #01355610
 def begin_with(
     task: Supervised,  # changed in place
-    run: RunView,  # of any method, with encoders for the task's views
+    run: Run | RunView | str | Path,  # of any method, with encoders for the task's views
 ) -> Supervised:
     "Take a run's encoders; InputError where they look at other joints, clips or shapes."
+    run = RunView.of(run)
     same = ("frames", "persons", "pipeline")
     here = {"layout": task.layout.name, **{k: getattr(task.config, k) for k in same}}
     there = {"layout": run.layout.name, **{k: run.config[k] for k in same}}
@@ -140,8 +134,14 @@ def begin_with(
     return task
 
 # %% ../../nbs/methods/06_supervised.ipynb #6d14ba8c
-def started(run: RunView) -> dict:  # plain values
+def _begun(cls, labels, classes: int, start, layout: Layout, config: SupervisedConfig) -> Supervised:
+    task = cls(layout, labels, classes, config)
+    return task if start is None else begin_with(task, start)
+
+
+def started(run: Run | RunView | str | Path) -> dict:  # plain values
     "What is kept of the run that a training began with."
+    run = RunView.of(run)
     weights = sha256_of(*(p.numpy() for v in run.encoders for p in run.encoders[v].state_dict().values()))
     facts = {k: run.config.get(k) for k in ("method", "dataset", "store_checksum", "split")}
     return {"run": run.path.name, "epoch": run.checkpoint["epoch"], "weights": weights[:12], **facts}
