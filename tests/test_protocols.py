@@ -156,9 +156,9 @@ def test_few_labels_draws_are_stored_and_found_again(world, tmp_path):
     first = few_labels(run, store, split, tmp_path, (50,), 2, QUICK)
     files = sorted((tmp_path / "lists").glob("*.json"))
     assert [read_split(f, store).hash for f in files] == first.choices["lists"].split()
-    stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("log.jsonl")}
+    logs = {p: p.read_text() for p in tmp_path.rglob("log.jsonl")}  # with the seconds of every epoch
     assert few_labels(run, store, split, tmp_path, (50,), 2, QUICK).values == first.values
-    assert stamps == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("log.jsonl")}
+    assert logs and logs == {p: p.read_text() for p in tmp_path.rglob("log.jsonl")}
 
 
 # ---------------------------------------------------------------- test labels decide nothing
@@ -235,17 +235,17 @@ def test_the_probe_reaches_the_optimum_of_logistic_regression():
 
     train, test, y = toy()
     scale, lam, n = standardizer(train.x), 1e-2, len(y)
-    config = ProbeConfig(epochs=1500, batch_size=n, weight_decay=lam, lr_steps=(1200,), holdout=0)
+    config = ProbeConfig(epochs=300, batch_size=n, weight_decay=lam, lr_steps=(240,), holdout=0)
     weights = fit_linear(torch.from_numpy(scale(train.x)), torch.from_numpy(y), 4, config)[-1].numpy()
     ones = [np.column_stack([scale(f.x).astype(np.float64), np.ones(n)]) for f in (train, test)]
     other = LogisticRegression(C=1 / (lam * n), fit_intercept=False, tol=1e-9, max_iter=5000).fit(ones[0], y)
-    assert np.abs(weights - other.coef_).max() < 1e-3
+    assert np.abs(weights - other.coef_).max() < 1e-5  # of weights up to 2
     mine = linear_probe(train, y, {"t": (test, y)}, config)["t"]["last"]
     assert mine == Score.of(other.predict(ones[1]), y, 4, y)
 
 
 def test_the_published_settings_come_near_the_same_answers():
-    """100 epochs of SGD without a penalty, against a penalty that is next to none."""
+    """100 epochs of SGD without a penalty stop before the optimum: 95 % of the answers are the same, accuracies within 2 points."""
     from sklearn.linear_model import LogisticRegression
 
     train, test, y = toy(n=400)
@@ -253,7 +253,8 @@ def test_the_published_settings_come_near_the_same_answers():
     weights = fit_linear(torch.from_numpy(scale(train.x)), torch.from_numpy(y), 4, ProbeConfig())[-1]
     mine = torch.nn.functional.linear(torch.from_numpy(scale(test.x)), weights[:, :-1], weights[:, -1]).argmax(1)
     other = LogisticRegression(C=1e4, max_iter=5000).fit(scale(train.x), y).predict(scale(test.x))
-    assert (mine.numpy() == other).mean() > 0.97
+    assert (mine.numpy() == other).mean() > 0.95
+    assert abs((mine.numpy() == y).mean() - (other == y).mean()) <= 0.02
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])

@@ -6,7 +6,7 @@
 __all__ = ['DAMAGES', 'COLOURS', 'shake', 'lose_joints', 'slow_down', 'hide', 'turn', 'tilt', 'Damage', 'damaged', 'robustness',
            'panels_svg']
 
-# %% ../../nbs/evaluate/09_robustness.ipynb #e60e405c
+# %% ../../nbs/evaluate/09_robustness.ipynb #95728f88
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -26,7 +26,7 @@ from ..train.runs import Run
 from ..train.runview import RunView
 from ..train.task import derive_seed
 
-# %% ../../nbs/evaluate/09_robustness.ipynb #658d8073
+# %% ../../nbs/evaluate/09_robustness.ipynb #71bcd34e
 def shake(clip: Clip, cm: float, rng: np.random.Generator) -> Clip:
     "Normal noise on every coordinate of every frame, standard deviation in centimetres."
     noise = rng.normal(0, cm / 100, clip.joints.shape).astype(np.float32)
@@ -54,7 +54,7 @@ def hide(clip: Clip, limb: str, rng: np.random.Generator) -> Clip:
     joints[:, :, list(clip.layout.parts[limb])] = np.nan
     return clip.replace(joints=joints)
 
-# %% ../../nbs/evaluate/09_robustness.ipynb #632bf5fe
+# %% ../../nbs/evaluate/09_robustness.ipynb #0595f387
 def turn(clip: Clip, degrees: float, rng: np.random.Generator) -> Clip:
     "Seen by a camera that stands elsewhere: turned about the vertical, to a random side."
     return _rotated(clip, 1, degrees * rng.choice([-1, 1]))
@@ -72,7 +72,7 @@ def _rotated(clip: Clip, axis: int, degrees: float) -> Clip:
     matrix[i, i], matrix[i, j], matrix[j, i], matrix[j, j] = c, -s, s, c
     return clip.replace(joints=(clip.joints @ matrix.T).astype(np.float32))
 
-# %% ../../nbs/evaluate/09_robustness.ipynb #7fcd4765
+# %% ../../nbs/evaluate/09_robustness.ipynb #92d99bd1
 @dataclass(frozen=True)
 class Damage:
     "One kind of damage, and how much of it."
@@ -94,7 +94,7 @@ DAMAGES = (
     Damage("hidden", hide, "", ("left arm", "right arm", "left leg", "right leg")),
 )
 
-# %% ../../nbs/evaluate/09_robustness.ipynb #c8242ac2
+# %% ../../nbs/evaluate/09_robustness.ipynb #f82a33b8
 def damaged(
     store,  # Store
     damage: Damage,
@@ -109,7 +109,7 @@ def damaged(
     return StoreView(store, change, f"{damage.says(level)}, seed {seed}",
                      same_length=damage.change is not slow_down)
 
-# %% ../../nbs/evaluate/09_robustness.ipynb #04ee707f
+# %% ../../nbs/evaluate/09_robustness.ipynb #3842ce35
 def robustness(
     run: Run | RunView | str | Path,  # of any method
     store,  # Store
@@ -132,13 +132,13 @@ def robustness(
         for level in d.levels:
             sides[d.says(level)] = run_features(run, damaged(store, d, level, seed), names, nets)
     truth, classes = labels_at(store, names), len(store.label_names)
-    said = class_scores(x, y, sides, classes, ProbeConfig(seed=seed))
+    said = class_scores(x, y, sides, int(y.max()) + 1, ProbeConfig(seed=seed))
     found = {k: [Score.of(z.argmax(1).numpy(), truth, classes, y)] for k, z in said.items()}
     choices = said_of(run, learnt) | {"split": f"{split.name} {split.hash}", "test": test, "seed": seed}
     choices |= {"damage": "test clips alone, before the pipeline", "pipeline": run.config["pipeline"]}
     return Outcome.of("robustness", choices, found)
 
-# %% ../../nbs/evaluate/09_robustness.ipynb #faf95658
+# %% ../../nbs/evaluate/09_robustness.ipynb #5ea1451e
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 
 
@@ -162,7 +162,7 @@ def panels_svg(
             f"aria-label='accuracy under damage' style='max-width:100%' font-size='11' "
             f"font-family='sans-serif' fill='currentColor'>{''.join([*words, *parts])}</svg>")
 
-# %% ../../nbs/evaluate/09_robustness.ipynb #ff9cf25a
+# %% ../../nbs/evaluate/09_robustness.ipynb #0248b33e
 def _panel(outcomes: Mapping[str, Outcome], d: Damage, colours: Mapping[str, str]) -> str:
     "One kind of damage: 180 pixels wide, 110 high."
     keys, kinds = ["clean", *map(d.says, d.levels)], isinstance(d.levels[0], str)
