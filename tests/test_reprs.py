@@ -55,6 +55,9 @@ def made(folder):
     from c2vl_kit.concepts.server import Usage
     from c2vl_kit.concepts.space import ConceptSpace
     from c2vl_kit.concepts.study import Coherence
+    from c2vl_kit.data.mapping import JointMap
+    from c2vl_kit.evaluate.anchors import Anchor, Beside
+    from c2vl_kit.evaluate.outcome import Outcome, PerClass
     from c2vl_kit.evaluate.zeroshot import Naming, Ranks
     from c2vl_kit.concepts.towers import ImageTower, TextTower
     from c2vl_kit.data.guards import Overlap, ZeroShot
@@ -95,6 +98,9 @@ def made(folder):
         "NearReport": NearReport(EVIL, EVIL, {EVIL: EVIL}, {}, np.array([0.1, 0.2])),
         "Dataset": get_dataset("nw-ucla").__class__(**{**vars(get_dataset("nw-ucla")), "title": EVIL, "name": EVIL, "licence": EVIL,
                                                        "pattern": EVIL, "classes": (EVIL,)}),
+        "JointMap": JointMap(evil_layout(), make_layout("b", {"x": "x"}), ((0,),)),
+        "Outcome": Outcome.of(EVIL, {EVIL: EVIL}, {EVIL: [scores()[EVIL][EVIL]]}), "PerClass": PerClass(scores()[EVIL][EVIL], (EVIL, EVIL)),
+        "Beside": Beside(EVIL, EVIL, EVIL, ((EVIL, 1.0),), (Anchor(EVIL, EVIL, EVIL, EVIL, EVIL, 1.0, EVIL, "R", EVIL),)),
         "Scores": scores(), "Results": results(), "FamilyTable": FamilyTable(head, (EVIL,), (row,), ()),
         "Features": Features(("a", "b"), np.eye(2), {EVIL: EVIL}), "Usage": (lambda u: (u.again.update([EVIL]), u)[1])(Usage()),
         "TextTower": SimpleNamespace(_repr_markdown_=lambda: TextTower._repr_markdown_(tower)),

@@ -162,8 +162,9 @@ def fused_scores(
     for view, (train, tests) in views.items():
         y, tests, classes = checked(train, y, tests)
         fold = fold_of(train.names, y, seed=config.seed) if fold is None else fold
-        held[view] = held_out_scores(train, y, classes, fold, config, device)
-        made[view] = class_scores(train, y, {k: f for k, (f, _) in tests.items()}, classes, config, device)
+        fitted = int(y.max()) + 1  # as in linear_probe
+        held[view] = held_out_scores(train, y, fitted, fold, config, device)
+        made[view] = class_scores(train, y, {k: f for k, (f, _) in tests.items()}, fitted, config, device)
     truth = {k: t for k, (_, t) in tests.items()}
     fitted = fit_weights(held, y)
     rows = {}

@@ -64,13 +64,14 @@ def linear_probe(
     "One linear layer on frozen features. Test clips choose nothing."
     config = config or ProbeConfig()
     y, tests, classes = checked(train, y_train, tests)
+    fitted = int(y.max()) + 1  # a class that stands in the tests alone gets no weights
     scale = standardizer(train.x) if config.standardize else lambda z: z
     x, y_ = torch.from_numpy(scale(train.x)).to(device), torch.from_numpy(y).to(device)
     out = held_out(train.names, y, config.holdout, config.seed)
     moments, facts = {"last": config.epochs}, {"settings": json.loads(json.dumps(config.to_dict()))}
     if out.any() and not out.all():
         inside, outside = (torch.from_numpy(np.flatnonzero(m)).to(device) for m in (~out, out))
-        curve = _accuracies(fit_linear(x[inside], y_[inside], classes, config), x[outside], y_[outside])
+        curve = _accuracies(fit_linear(x[inside], y_[inside], fitted, config), x[outside], y_[outside])
         moments["best"] = max(range(config.epochs), key=lambda e: (curve[e], e)) + 1
         names = sorted(n for n, o in zip(train.names, out) if o)
         facts |= {
@@ -79,7 +80,7 @@ def linear_probe(
             "held_out_hash": sha256_of("\n".join(names))[:12],
             "held_out_accuracy": [round(a, 4) for a in curve],
         }
-    weights = fit_linear(x, y_, classes, config)
+    weights = fit_linear(x, y_, fitted, config)
     facts["train_accuracy"] = round(_accuracies(weights[-1:], x, y_)[0], 4)
     table = {}
     for name, (features, true) in tests.items():
