@@ -6,7 +6,7 @@
 __all__ = ['MOST_SHOWN', 'Prediction', 'Predictions', 'written', 'prepared', 'Predictor', 'probe_of', 'concepts_of', 'Ready',
            'Preparer', 'as_batches', 'ranked', 'predict', 'features_of']
 
-# %% ../../nbs/app/06_predict.ipynb #165e4dbd
+# %% ../../nbs/app/06_predict.ipynb #b08390d9
 import csv
 import io
 import json
@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..concepts.sentences import Sentences
+from ..concepts.sentences import Sentences, read_sentences
 from ..core import InputError, md_text, write_whole
 from ..data.catalog import get_split
 from ..data.loader import ClipSet
@@ -40,7 +40,7 @@ from ..readers.recordings import read_any, recordings_in
 from ..skeleton import Clip, Layout
 from ..train.runview import RunView, how_prepared
 
-# %% ../../nbs/app/06_predict.ipynb #ce9c63f5
+# %% ../../nbs/app/06_predict.ipynb #bd3f4883
 @dataclass(frozen=True)
 class Prediction:
     "What a run says of one clip."
@@ -94,7 +94,7 @@ class Predictions:
         lines += ["", *(f"- failed: {md_text(why)}" for why in self.failed.values())]
         return "\n".join([*lines, *(f"- {md_text(note)}" for note in self.notes)])
 
-# %% ../../nbs/app/06_predict.ipynb #d3869baa
+# %% ../../nbs/app/06_predict.ipynb #52ccb5d2
 MOST_SHOWN = 50  # rows of a table
 
 
@@ -104,7 +104,7 @@ def written(text: str, path: str | Path | None) -> str:
         write_whole(path, text)
     return text
 
-# %% ../../nbs/app/06_predict.ipynb #1d80b8ef
+# %% ../../nbs/app/06_predict.ipynb #8bef9005
 def prepared(
     clip: Clip,  # as read
     layout: Layout,  # that the run was trained on
@@ -116,7 +116,7 @@ def prepared(
                          f"run was trained on {layout.name} ({layout.V}): give clips of that layout")
     return to_array(clip, how["frames"], how["persons"], how["pipeline"])
 
-# %% ../../nbs/app/06_predict.ipynb #a77ae925
+# %% ../../nbs/app/06_predict.ipynb #af48312b
 class Predictor:
     "A finished run, ready for clips that nobody has prepared."
 
@@ -154,8 +154,7 @@ class Predictor:
         "What the encoders say of prepared clips, (N, 3, T, V, M), which had so many frames, (N,)."
         joints, found = torch.from_numpy(x).to(self.device), {}
         present = (joints != 0).any(3).any(2).any(1)
-        for view, net in self.nets.items():
-            how = self.how[view]
+        for (view, net), how in zip(self.nets.items(), self.how.values()):
             raw = torch.from_numpy(recorded) if how.get("true_timeline") else None
             seen = stream(joints, self.layout, how["stream"], raw, how.get("legacy_streams", False))
             found[view] = net(seen, present).float().cpu().numpy()
@@ -170,7 +169,7 @@ class Predictor:
         z = [heads[v](torch.from_numpy(x)).double().log_softmax(1) for v, x in features.items()]
         return torch.stack(z).mean(0).softmax(1).numpy()
 
-# %% ../../nbs/app/06_predict.ipynb #fda4d602
+# %% ../../nbs/app/06_predict.ipynb #87dba186
 def probe_of(eyes: Predictor) -> KeptProbe | None:
     "What `Predictor.probe` holds."
     file, folder = eyes.run.path / "probe.safetensors", eyes.run.path.resolve().parent / "store"
@@ -194,18 +193,18 @@ def probe_of(eyes: Predictor) -> KeptProbe | None:
     linear_probe(*learnt, {}, ProbeConfig(holdout=0), keep=keep)
     return made[0]
 
-# %% ../../nbs/app/06_predict.ipynb #b38899e2
+# %% ../../nbs/app/06_predict.ipynb #83a7c897
 def concepts_of(eyes: Predictor) -> tuple[nn.Module, Sentences] | None:
     "What `Predictor.concepts` holds."
     folder = eyes.run.path.resolve().parent
     try:
         scaling, head = scaling_of(eyes.run), head_of(eyes.run)
-        return head, Sentences.beside(folder).scaled(scaling)
+        return head, read_sentences(folder).scaled(scaling)
     except InputError as why:
         eyes.notes.append(f"Nearest words are not known: {why}.")
         return None
 
-# %% ../../nbs/app/06_predict.ipynb #8cbed54f
+# %% ../../nbs/app/06_predict.ipynb #09fcaf8d
 @dataclass(frozen=True)
 class Ready:
     "A prepared clip."
@@ -231,7 +230,7 @@ class Preparer:
             except InputError as why:
                 yield InputError(f"{path}: {why}")
 
-# %% ../../nbs/app/06_predict.ipynb #5dcd9e39
+# %% ../../nbs/app/06_predict.ipynb #15a1baf2
 def as_batches(
     eyes: Predictor,
     sources,  # files, folders, clips, a store, or several of them
@@ -266,7 +265,7 @@ def as_batches(
             if ready := [r for _, r in some if not isinstance(r, InputError)]:
                 yield ready
 
-# %% ../../nbs/app/06_predict.ipynb #f4bd78e8
+# %% ../../nbs/app/06_predict.ipynb #1d52ca4d
 def ranked(
     scores: torch.Tensor,  # (N, K)
     names,  # K of them
@@ -277,7 +276,7 @@ def ranked(
     pairs = zip(top.indices.tolist(), top.values.tolist())
     return [tuple((names[i], s) for i, s in zip(row, values)) for row, values in pairs]
 
-# %% ../../nbs/app/06_predict.ipynb #4abc1b4d
+# %% ../../nbs/app/06_predict.ipynb #9c52378e
 def predict(
     run,  # Run, folder or Predictor
     sources,  # files, folders, clips, a store, or several of them
@@ -309,7 +308,7 @@ def predict(
         rows += [Prediction(r.name, r.file, *b[0], b[1:], n, w) for r, b, n, w in told]
     return Predictions(tuple(rows), failed, tuple(eyes.notes))
 
-# %% ../../nbs/app/06_predict.ipynb #1f33b632
+# %% ../../nbs/app/06_predict.ipynb #4d5b9836
 def features_of(
     run,  # Run, folder or Predictor
     sources,  # as for `predict`

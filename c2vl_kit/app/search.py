@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Hit', 'Found', 'search', 'place_of', 'fused', 'by_skeleton', 'hit_of', 'best_half', 'Description', 'describe']
 
-# %% ../../nbs/app/07_search.ipynb #2c0c4e54
+# %% ../../nbs/app/07_search.ipynb #63f18a5b
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ import torch
 
 from .predict import Predictor, features_of, prepared, written
 from ..concepts.kinematic import Kinematic
-from ..concepts.sentences import Sentences
+from ..concepts.sentences import read_sentences
 from ..concepts.space import load_fresh
 from ..concepts.towers import TextTower
 from ..concepts.vectors import query_vector, unit_rows
@@ -29,7 +29,7 @@ from ..skeleton import Clip
 from ..train.runs import Run
 from ..train.runview import RunView
 
-# %% ../../nbs/app/07_search.ipynb #84858688
+# %% ../../nbs/app/07_search.ipynb #b5ca1b56
 @dataclass(frozen=True)
 class Hit:
     "A clip that answers, and its best moment."
@@ -74,7 +74,7 @@ class Found:
             lines.append(f"| {' | '.join((*cells, md_text(h.words)))} |")
         return "\n".join([*lines, "", *(f"- {md_text(note)}" for note in self.notes)])
 
-# %% ../../nbs/app/07_search.ipynb #1ccd3a7a
+# %% ../../nbs/app/07_search.ipynb #5e991388
 def search(
     what,  # a job's folder, a run, or a store; or the folder of one
     query: str,  # e.g. "raises the left hand above the head"
@@ -94,7 +94,8 @@ def search(
     if tower is None or isinstance(tower, str):
         tower = TextTower.load(tower or facts.get("tower", "auto"), precision=facts.get("precision", "auto"))
     asked, notes = query_vector(space, query, tower), []
-    told = Sentences.beside(folder, names).best(asked) if by != "skeleton" else {}
+    answers = read_sentences(folder, names) if by != "skeleton" else None
+    told = answers.best(asked) if answers else {}
     seen, eyes, aim = {}, None, None
     if by != "captions" and run is None:
         notes.append("The encoder was not asked: no run lies here.")
@@ -109,10 +110,12 @@ def search(
     if not seen and not told:
         raise InputError(f"nothing in {folder} can be searched: {' '.join(notes)}")
     best = fused({n: s for n, (s, *_) in told.items()}, seen)[:k]
-    hits = tuple(hit_of(store[n], told.get(n), seen.get(n), eyes, aim, folder) for n in best)
-    return Found(query, hits, tuple(store[n] for n in best), tuple(notes))
+    clips = tuple(store[n] for n in best)
+    parts = {n: answers.moments.get(n, 1) if answers else 1 for n in best}
+    hits = (hit_of(c, told.get(c.name), parts[c.name], seen.get(c.name), eyes, aim) for c in clips)
+    return Found(query, tuple(hits), clips, tuple(notes))
 
-# %% ../../nbs/app/07_search.ipynb #e5bc2107
+# %% ../../nbs/app/07_search.ipynb #b0cca033
 def place_of(what) -> tuple[Path, Path | None]:  # job's folder, and its run
     "Where a job's words, store and run lie; InputError where there is no store."
     if isinstance(what, Run | RunView | Store):
@@ -121,11 +124,11 @@ def place_of(what) -> tuple[Path, Path | None]:  # job's folder, and its run
     inside = (what / "config.json").is_file() or (what / "store.json").is_file()
     folder = what.resolve().parent if inside else what
     if not (folder / "store" / "store.json").is_file():
-        raise InputError(f"{folder} has no store to search: give a job's folder, or a run or store inside one")
+        raise InputError(f"{folder} has no store to search: give a job's folder, or the run or store inside")
     run = what if (what / "config.json").is_file() else folder / "run"
     return folder, run if (run / "config.json").is_file() else None
 
-# %% ../../nbs/app/07_search.ipynb #524d91fb
+# %% ../../nbs/app/07_search.ipynb #839b3871
 def fused(
     *scores: Mapping[str, float],  # clip -> cosine; empty where nobody was asked
 ) -> list[str]:  # clips, best first
@@ -136,7 +139,7 @@ def fused(
             total[name] = total.get(name, 0) + 1 / (60 + rank)
     return sorted(total, key=lambda n: (-total[n], n))
 
-# %% ../../nbs/app/07_search.ipynb #c987dcea
+# %% ../../nbs/app/07_search.ipynb #53a49ec3
 @torch.inference_mode()
 def by_skeleton(
     eyes: Predictor,  # of a run of C2VL
@@ -148,20 +151,19 @@ def by_skeleton(
     x = unit_rows(head(torch.from_numpy(seen.x)).numpy())
     return dict(zip(seen.names, (x @ aim).tolist()))
 
-# %% ../../nbs/app/07_search.ipynb #815f19a4
+# %% ../../nbs/app/07_search.ipynb #78451385
 def hit_of(
     clip: Clip,
     told: tuple | None,  # cosine, moment, sentence
+    count: int,  # moments that were asked about
     seen: float | None,  # cosine of the whole clip
     eyes: Predictor | None,
-    aim: np.ndarray | None,  # (d,)
-    folder: Path,  # of the job
+    aim: np.ndarray | None,  # (d,) a sentence in the run's concept space
 ) -> Hit:
     "A clip and its best moment."
-    count = Sentences.beside(folder, [clip.name]).moments[clip.name] if told else 1
     edges = np.linspace(0, clip.T / clip.fps, count + 1)
     start, stop = edges[0], edges[-1]
-    if count > 1:
+    if told and count > 1:
         start, stop = edges[told[1]], edges[told[1] + 1]
     elif seen is not None and clip.T >= 16:
         start, stop = best_half(eyes, clip, aim)
@@ -173,12 +175,12 @@ def best_half(eyes: Predictor, clip: Clip, aim: np.ndarray) -> tuple[float, floa
     "Which of five overlapping halves of a clip the encoder sees nearest to a sentence."
     size = clip.T // 2
     starts = np.linspace(0, clip.T - size, 5).round().astype(int).tolist()
-    parts = [cut_frames(clip, slice(s, s + size)).replace(name=f"{s}") for s in starts]
+    parts = [cut_frames(clip, slice(s, s + size), 0).replace(name=f"{s}") for s in starts]
     found = by_skeleton(eyes, parts, aim)
     start = int(max(found, key=found.get))
     return start / clip.fps, (start + size) / clip.fps
 
-# %% ../../nbs/app/07_search.ipynb #95c81143
+# %% ../../nbs/app/07_search.ipynb #b45593f3
 @dataclass(frozen=True, repr=False)
 class Description:
     "What the joints do, and what was said of similar motions."
@@ -199,7 +201,7 @@ class Description:
             lines += [f"| {score:.2f} | {md_text(words)} |" for words, score in self.near]
         return "\n".join([*lines, "", *(f"- {md_text(note)}" for note in self.notes)])
 
-# %% ../../nbs/app/07_search.ipynb #8b9649b5
+# %% ../../nbs/app/07_search.ipynb #e85bf011
 def describe(
     source,  # a recording's file, or a Clip
     run=None,  # Run, folder or Predictor of C2VL; None: the rules alone

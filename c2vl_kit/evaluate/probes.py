@@ -321,9 +321,8 @@ def evaluate(
     labels = dict(zip(store.names, np.asarray(store.labels).tolist()))
     how = {"stream": view["stream"], **{k: view.get(k, False) for k in ("true_timeline", "legacy_streams")}}
     learnt = _sides(extract(encoder.to(where), clips, **how), parts, labels)
-    keep = None
-    if isinstance(run, RunView) and out is None and not remarks:
-        keep = partial(keep_probe, run, learnt, store, split)
+    stays = isinstance(run, RunView) and out is None and not remarks
+    keep = partial(keep_probe, run, learnt, store, split) if stays else None
     scores = _protocols(learnt, probe, where, keep)
     if untrained is not None:
         blank = _sides(extract(untrained.to(where), clips, **how), parts, labels)
