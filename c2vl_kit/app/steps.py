@@ -8,6 +8,7 @@ __all__ = ['FIELDS', 'TRAIN_FIELDS', 'prepare_step', 'config_of', 'config_file',
 
 # %% ../../nbs/app/04_steps.ipynb #1fbc94f2
 import tempfile
+from itertools import islice
 from pathlib import Path
 
 from .job import Job, plain_text
@@ -258,8 +259,8 @@ def show_step(
     if not what.exists():
         raise InputError(f"there is nothing at {what}: give a job's folder, a run, a store or a recording")
     if what.is_file():
-        clip = _recording(what)
-        return _player_page([clip], page or Path(tempfile.mkdtemp(prefix="c2vl-show-")) / f"{what.stem}.html")
+        page = page or Path(tempfile.mkdtemp(prefix="c2vl-show-")) / f"{what.stem}.html"
+        return _player_page(_recorded(what), page)
     if (what / "store.json").exists():
         return _store_page(what, names, page or _place(what))
     run = what if (what / "config.json").exists() else what / "run"
@@ -306,18 +307,12 @@ def _player_page(clips: list, page: Path, prompts=None) -> Path:
     return page
 
 # %% ../../nbs/app/04_steps.ipynb #a0688870
-def _recording(path: Path):  # -> Clip
-    "One raw recording, by the ending of its name."
-    from c2vl_kit.readers import bvh, kinect, ntu
+def _recorded(path: Path) -> list:  # Clips
+    "The first clips of a raw file; InputError where none can be read."
+    from c2vl_kit.readers.recordings import read_any
 
-    readers = {
-        ".skeleton": ntu.read_ntu,
-        ".json": kinect.read_nwucla,
-        ".mat": kinect.read_utd,
-        ".bvh": bvh.read_bvh,
-    }
-    if path.suffix.lower() not in readers:
-        raise InputError(f"{path.name} is none of the recordings that can be shown alone "
-                         f"({', '.join(readers)}): make a store of it, `c2vl prepare NAME ROOT --out JOB`, "
-                         "and show that, `c2vl show JOB`")
-    return readers[path.suffix.lower()](path)
+    found = list(islice(read_any(path), _MOST_CLIPS))
+    clips = [c for c in found if not isinstance(c, InputError)]
+    if not clips:
+        raise found[0] if found else InputError(f"{path} holds no clip: give another recording")
+    return clips

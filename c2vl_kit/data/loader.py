@@ -111,13 +111,17 @@ class Batch:
         return self.present if self.bodies is None else self.bodies
 
     def __repr__(self) -> str:
-        return (
-            f"Batch(x {tuple(self.x.shape)} on {self.x.device}, first {self.names[0] if self.names else '–'})"
-        )
+        first = self.names[0] if self.names else "–"
+        return f"Batch(x {tuple(self.x.shape)} on {self.x.device}, first {first})"
 
 # %% ../../nbs/data/14_loader.ipynb #7416b4c9
-class ClipBatches(ClipTensor):
-    "A set that gives batches."
+class ClipBatches(ClipTensor, torch.utils.data.Dataset):
+    "A set that gives batches, and clip after clip."
+
+    def __getitem__(self, i: int) -> dict:  # x (C, T, V, M), present (M,) and name
+        "One clip, as torch's `DataLoader` takes it; IndexError behind the last."
+        one = self.take([range(len(self))[i]])
+        return {"x": one.x[0], "present": one.present[0], "name": one.names[0]}
 
     def to(self, device: str | torch.device) -> "ClipBatches":  # streamed if it does not fit there
         "The set for a device: moved if it is resident and fits there, else its batches are sent."
@@ -134,9 +138,8 @@ class ClipBatches(ClipTensor):
             return send_rows(self, index, *gather_rows(self, index))
         return next(take_rows(self, [index]))
 
-    def batches(
-        self, batch_size: int, seed: int, epoch: int, drop_last=True, shuffle=True
-    ) -> Iterator[Batch]:
+    def batches(self, batch_size: int, seed: int, epoch: int, drop_last=True,
+                shuffle=True) -> Iterator[Batch]:
         "The batches of an epoch; InputError (at once, not at the first batch) when the size is no size."
         if batch_size < 1:
             raise InputError(f"a batch needs at least one clip, got batch_size={batch_size}.")
@@ -190,10 +193,8 @@ class ClipSet(ClipBatches):
         size = 4 * len(names) * self.x[0].numel()
         if self.file is None or fits_in_memory(size, self.device, torch.device("cpu")):
             x, present = self.x[at.to(self.x.device)], self.present[at]
-            part = replace(
-                self, x=x, present=present, names=names, goes_to=None, file=None, frames_raw=counts
-            )
-            return part.to(self.device)
+            here = dict(names=names, goes_to=None, file=None, frames_raw=counts)
+            return replace(self, x=x, present=present, **here).to(self.device)
         x, present, file = write_subset(self, names, at.tolist())
         return replace(self, x=x, present=present, names=names, file=file, frames_raw=counts)
 
@@ -281,9 +282,7 @@ def prepare_all(
     bar = Meter(count, "preparing", "clip", show=progress)
     if workers == 1:
         with bar:
-            return np.concatenate(
-                [prepare_rows(job, *part) for part in parts if not bar.update(part[1] - part[0])]
-            )
+            return np.concatenate([prepare_rows(job, *p) for p in parts if not bar.update(p[1] - p[0])])
     _JOB, present = job, []
     begin = dict(mp_context=get_context("fork"), initializer=begin_worker, initargs=(os.getpid(),))
     pool = ProcessPoolExecutor(workers, **begin)

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['KS', 'VIEW', 'ProbeConfig', 'linear_probe', 'fit_linear', 'standardizer', 'held_out', 'checked', 'knn', 'retrieval',
-           'majority', 'words_alone', 'evaluate', 'refuse_seen', 'results_file']
+           'majority', 'words_alone', 'evaluate', 'keep_probe', 'refuse_seen', 'results_file']
 
 # %% ../../nbs/evaluate/02_probes.ipynb #3fdae3b3
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 from ..data.loader import ClipSet, epoch_order
 from ..data.neighbours import nearest
 from ..core import Config, InputError, as_label, known_labels, sha256_of, unmasked
-from .features import Features, extract, raw_features
+from .features import Features, KeptProbe, Standard, extract, raw_features
 from .scores import Result, Results, Score, Scores, trained_on
 from ..train.runs import Run
 from ..train.task import generator_for
@@ -60,12 +61,13 @@ def linear_probe(
     tests: Mapping[str, tuple[Features, np.ndarray]],  # test name -> features and classes
     config: ProbeConfig | None = None,  # the settings; None = as published, on standardized features
     device: str | torch.device = "cpu",  # where to fit
+    keep: Callable | None = None,  # is given the scale and the last weights, (classes, D + 1)
 ) -> Scores:  # figures "last" and "best" for each test
     "One linear layer on frozen features. Test clips choose nothing."
     config = config or ProbeConfig()
     y, tests, classes = checked(train, y_train, tests)
     fitted = int(y.max()) + 1  # a class that stands in the tests alone gets no weights
-    scale = standardizer(train.x) if config.standardize else lambda z: z
+    scale = standardizer(train.x) if config.standardize else Standard(np.zeros(1), np.ones(1))
     x, y_ = torch.from_numpy(scale(train.x)).to(device), torch.from_numpy(y).to(device)
     out = held_out(train.names, y, config.holdout, config.seed)
     moments, facts = {"last": config.epochs}, {"settings": json.loads(json.dumps(config.to_dict()))}
@@ -81,6 +83,8 @@ def linear_probe(
             "held_out_accuracy": [round(a, 4) for a in curve],
         }
     weights = fit_linear(x, y_, fitted, config)
+    if keep is not None:
+        keep(scale, weights[-1].cpu().numpy())
     facts["train_accuracy"] = round(_accuracies(weights[-1:], x, y_)[0], 4)
     table = {}
     for name, (features, true) in tests.items():
@@ -125,21 +129,14 @@ def _answers(weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 # %% ../../nbs/evaluate/02_probes.ipynb #8bad6ea4
 def standardizer(
     x: np.ndarray,  # (N, D) training features
-):  # a function (N, D) -> (N, D)
+) -> Standard:  # a function (N, D) -> (N, D)
     "Centre and scale: rows get an expected squared length of 1, and constant features become 0."
     mean = x.mean(0, dtype=np.float64)
     # few columns at a time: numpy makes float64 copies
     std = np.concatenate([x[:, i : i + 16].std(0, dtype=np.float64) for i in range(0, x.shape[1], 16)])
     alive = std > 1e-6 * max(std.max(), 1e-30)
     factor = np.where(alive, 1 / np.where(alive, std, 1), 0) / np.sqrt(max(alive.sum(), 1))
-
-    def scale(z):
-        out = np.empty(z.shape, np.float32)
-        for i in range(0, len(z), 4096):
-            out[i : i + 4096] = (z[i : i + 4096] - mean) * factor
-        return out
-
-    return scale
+    return Standard(mean, factor)
 
 # %% ../../nbs/evaluate/02_probes.ipynb #599bcc89
 def held_out(
@@ -325,7 +322,9 @@ def evaluate(
     labels = dict(zip(store.names, np.asarray(store.labels).tolist()))
     how = {"stream": view["stream"], **{k: view.get(k, False) for k in ("true_timeline", "legacy_streams")}}
     learnt = _sides(extract(encoder.to(where), clips, **how), parts, labels)
-    scores = _protocols(learnt, probe, where)
+    stays = isinstance(run, RunView) and out is None and not remarks
+    keep = partial(keep_probe, run, learnt, store, split) if stays else None
+    scores = _protocols(learnt, probe, where, keep)
     if untrained is not None:
         blank = _sides(extract(untrained.to(where), clips, **how), parts, labels)
         scores["untrained encoder, linear"] = linear_probe(*blank, probe, where)
@@ -341,12 +340,28 @@ def evaluate(
         results.save(out if out is not None else results_file(run, store, split, remarks))
     return results
 
+# %% ../../nbs/evaluate/02_probes.ipynb #fba39e01
+def keep_probe(
+    run: RunView,
+    learnt: tuple,  # training features, their labels, …
+    store,  # Store of the recordings
+    split,  # Split that was trained on
+    scale: Standard,  # of the features
+    weights: np.ndarray,  # (classes, D + 1)
+) -> KeptProbe:
+    "Write a fitted probe into its run's folder, as probe.safetensors."
+    names = tuple(map(str, store.label_names))[: len(weights)]
+    facts = {"store": store.checksum, "split": {"name": split.name, "hash": split.hash}}
+    probe = KeptProbe(*learnt[:2], names, scale, weights, facts)
+    probe.save(run.path / "probe.safetensors")
+    return probe
+
 # %% ../../nbs/evaluate/02_probes.ipynb #b26df162
-def _protocols(learnt: tuple, probe: ProbeConfig, device) -> dict[str, Scores]:  # learnt: of linear_probe
+def _protocols(learnt: tuple, probe: ProbeConfig, device, keep) -> dict[str, Scores]:  # of linear_probe
     "Linear probe, nearest neighbours and retrieval of one encoder."
     ks = [k for k in KS if k <= len(learnt[0])]
     near = {"kNN": knn(*learnt, ks, device=device), "retrieval": retrieval(*learnt, device)}
-    return {"linear": linear_probe(*learnt, probe, device)} | near
+    return {"linear": linear_probe(*learnt, probe, device, keep)} | near
 
 
 def _sides(features: Features, parts: dict, labels: dict) -> tuple[Features, np.ndarray, dict]:

@@ -174,6 +174,8 @@ _OWN = (
     "log.jsonl",
     "checkpoints",
     "targets.safetensors",
+    "scaling.safetensors",
+    "probe.safetensors",
     "results.json",
     "report.html",
     "lock",
