@@ -54,7 +54,7 @@ def as_clips(
     "Clips from whatever is given; InputError names the first that does not fit."
     if isinstance(X, str | Path) or not isinstance(X, Iterable):
         raise InputError(f"clips are needed, got {type(X).__name__}: give a list of Clip or an array")
-    found = [x if isinstance(x, Clip) else _clip_of(x, i, layout) for i, x in enumerate(X)]
+    found = [x.check() if isinstance(x, Clip) else _clip_of(x, i, layout) for i, x in enumerate(X)]
     if not found:
         raise InputError("there are 0 clips: give at least one")
     if (odd := next((c for c in found if c.layout != layout), None)) is not None:
@@ -198,6 +198,7 @@ class SkeletonEncoder(*_LEARN, HubFolder):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array, tags.input_tags.allow_nan, tags.target_tags.required = False, True, False
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
 # %% ../../nbs/evaluate/11_estimator.ipynb #43b395cf
