@@ -216,9 +216,9 @@ def export_run(
         again = FORMATS[format](captured(net, x), file, outputs)
         differs = max(difference(net, again, {k: v[:n] for k, v in x.items()}) for n in (1, 2, 5))
         data = write_whole(path, file.read_bytes()).read_bytes()
-    shapes = {k: ["clips", *v.shape[1:]] for k, v in x.items()}
+    takes = {k: {"shape": ["clips", *v.shape[1:]], "dtype": str(v.dtype)[6:]} for k, v in x.items()}
     facts = {"version": 1, "file": path.name, "sha256": hashlib.sha256(data).hexdigest(),
-             "format": format, "inputs": shapes, "outputs": list(outputs),
+             "format": format, "inputs": takes, "outputs": list(outputs),
              "classes": [] if head is None else list(head.classes), "preparation": preparation(run, view)}
     beside = write_json_atomic(path.with_suffix(".json"), facts)
     return Exported(path, beside, outputs, differs)
