@@ -29,9 +29,9 @@ help:
 .venv/.docs: .venv/.installed
 	@bash tools/venv.sh demo,dev,docs $@
 
-# what the checks use beside: video, servers, two local workers, a browser, the website
+# what the checks use beside: video, servers, two local workers, a browser, the website, ONNX
 .venv/.checks: .venv/.installed
-	@bash tools/venv.sh demo,dev,docs,video,server,scale,lab,browser $@
+	@bash tools/venv.sh demo,dev,docs,video,server,scale,lab,browser,export,hub $@
 
 demo: .venv/.installed
 	@$(BIN)/c2vl demo --data '$(DATA)' $(if $(ROOT),--root '$(ROOT)') $(ARGS)

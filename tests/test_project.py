@@ -26,7 +26,7 @@ from packaging.utils import canonicalize_name
 
 import c2vl_kit
 
-EXTRAS = {"browser", "lab", "demo", "video", "server", "scale", "track", "export", "docs", "dev"}
+EXTRAS = {"browser", "lab", "demo", "video", "server", "scale", "track", "export", "hub", "docs", "dev"}
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,7 @@ def recorded_speed(
         return 1.0
     count = torch.as_tensor(frames_raw, dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
     seen = count.device.type == "cpu" and not torch.compiler.is_compiling()  # an accelerator would wait
-    if count.shape not in ((), (len(x),)) or seen and not bool((count > 0).all()):
+    if count.shape not in ((), (x.shape[0],)) or seen and not bool((count > 0).all()):
         raise InputError(f"frames_raw needs one count above 0 for each of the {len(x)} clips, got shape "
                          f"{tuple(count.shape)}; give the clips' own numbers of frames.")
     return ((50 if legacy else x.shape[2]) / count).reshape(-1, 1, 1, 1, 1)
