@@ -138,7 +138,7 @@ def test_a_fine_tuned_run_is_a_run_like_any_other(world, tmp_path):
     table = evaluate_views(tuned, store, split, tmp_path / "r.json", progress=False)
     assert table["own classifier joint"]["official"]["last"] == own_score(tuned, store, split, "official")
     again = fine_tune(tuned, store, split, tmp_path / "again", QUICK, progress=False)  # and can be tuned further
-    assert again.config["start"]["method"] == "supervised"
+    assert again.config["init"]["method"] == "supervised"
 
 
 def test_fine_tuning_refuses_other_data_and_another_start(world, tmp_path):

@@ -9,7 +9,6 @@ __all__ = ['FORMATS', 'Portable', 'step_facts', 'preparation', 'Exported', 'miss
 # %% ../../nbs/evaluate/12_export.ipynb #06ac8fc8
 import hashlib
 import inspect
-import json
 import logging
 import warnings
 from collections.abc import Callable

@@ -88,7 +88,7 @@ def fine_tune(
     refuse_seen(run, store, split, cut_from, allow_other_store_or_split)
     config = settings_for(run, len(split.train), settings, seed)
     start = run if learnt else None
-    return pretrain(supervised, store, split, out, config, start=start, progress=progress)
+    return pretrain(supervised, store, split, out, config, init=start, cleared=True, progress=progress)
 
 # %% ../../nbs/evaluate/07_finetune.ipynb #c5c1f285
 def labels_at(

@@ -18,7 +18,8 @@ import torch
 from torch.nn import functional as F
 
 from ..core import InputError, md_text, write_json_atomic, write_whole
-from .probes import ProbeConfig, Standardizer, fit_linear, standardizer
+from .features import Standard
+from .probes import ProbeConfig, fit_linear, standardizer
 from .scores import Results
 from ..methods.supervised import load_task
 from ..models.zoo import count_parameters
@@ -31,7 +32,7 @@ class Head:
     "A linear classifier on features, and what its rows stand for."
 
     weights: np.ndarray  # (classes, D + 1) float32, the bias in the last column
-    scale: Standardizer  # of the features
+    scale: Standard  # of the features
     classes: tuple  # names or numbers
     view: str = ""  # whose features it takes; "": any
 
@@ -53,7 +54,7 @@ class Head:
         if set(parts) != {"weights", "mean", "factor"}:
             raise InputError(f"{path} holds no head: give a file that Head.save has written")
         weights, mean, factor = (parts[k].numpy() for k in ("weights", "mean", "factor"))
-        return cls(weights, Standardizer(mean, factor), tuple(facts["classes"]), facts["view"])
+        return cls(weights, Standard(mean, factor), tuple(facts["classes"]), facts["view"])
 
 # %% ../../nbs/evaluate/10_pretrained.ipynb #3c89bea1
 def fit_head(
@@ -65,7 +66,7 @@ def fit_head(
     "The linear probe, fitted on all of these clips."
     config, (classes, place) = config or ProbeConfig(), np.unique(y, return_inverse=True)
     ones = np.ones(x.shape[1])
-    scale = standardizer(x) if config.standardize else Standardizer(0 * ones, ones)
+    scale = standardizer(x) if config.standardize else Standard(0 * ones, ones)
     inside = torch.from_numpy(scale(x)), torch.from_numpy(place)
     weights = fit_linear(*inside, len(classes), config)[-1]
     return Head(weights.numpy(), scale, tuple(classes.tolist()), view)
@@ -87,7 +88,7 @@ def classifier_of(
     layer = load_task(run).classifier[view]
     weights = torch.cat([layer.weight, layer.bias[:, None]], 1).detach().numpy()
     ones = np.ones(layer.in_features)
-    return Head(weights, Standardizer(0 * ones, ones), tuple(run.config["classes"]), view)
+    return Head(weights, Standard(0 * ones, ones), tuple(run.config["classes"]), view)
 
 # %% ../../nbs/evaluate/10_pretrained.ipynb #732cd55d
 def _hex(value) -> str:  # a checksum as files tell it
