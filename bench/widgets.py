@@ -6,8 +6,9 @@ player   300 frames × 2 persons × 25 joints: pictures per second while playing
          most 60, and other work on the machine takes from it), time of one picture, size of the page. The twin is a plotly page of the same
          clip (3D lines, one frame per moment), played as fast as it can; its pictures are counted by plotly's own frame event.
 map      100,000 clips of 60 classes: one redraw of all of them (plain, with a class standing out, zoomed in), one step of a morph,
-         one search through names, one look for the clip under the pointer, and the size of the page. The twin is a plotly page of the
-         same points (scattergl, which also draws in software here); its time is a change of both axes until plotly says it is drawn.
+         one search through names, one look for the clip under the pointer, the clips near one in both spaces, and the size of the
+         page. The twin is a plotly page of the same points (scattergl, which also draws in software here); its time is a change of
+         both axes until plotly says it is drawn.
 """
 
 import argparse
@@ -133,6 +134,18 @@ POINT = (
     return times; }""")
 
 
+NEAR = """() => document.querySelector('[data-c2vl-widget]').c2vl.stats.near"""
+
+
+def near(tab) -> list[float]:
+    "Milliseconds to find what is near a clip in both spaces, after a real click on one."
+    box, times = tab.locator("[data-role=canvas]").bounding_box(), []
+    for i in range(12):
+        tab.mouse.click(box["x"] + 60 + 40 * i, box["y"] + box["height"] / 2)
+        times.append(tab.evaluate(NEAR))
+    return times
+
+
 def concept_map(browser, folder: Path, seconds: float) -> dict:
     from c2vl_kit.viz.concept_map import map_page, map_state
 
@@ -142,6 +155,8 @@ def concept_map(browser, folder: Path, seconds: float) -> dict:
     settings = {"all": ["size", 0], "one class stands out": ["query", "class 7"], "zoomed in": ["view", {"x": 0.5, "y": 0.5, "zoom": 6}]}
     mine = {f"redraw_ms, {what}": tab.evaluate(REDRAWS, change) for what, change in settings.items()}
     mine |= {"morph_step_ms": tab.evaluate(MORPH), "search_ms": tab.evaluate(SEARCH), "point_ms": tab.evaluate(POINT)}
+    tab.evaluate(REDRAWS, ["query", ""])
+    mine["near_ms"] = near(tab)
     tab.context.close()
     return {"what": f"map, {len(names):,} clips", "map": {k: round(float(np.median(v)), 1) for k, v in mine.items()}
             | {"redraw_ms, all, best": round(min(mine["redraw_ms, all"]), 1), "page_mb": round(size, 2)},

@@ -637,19 +637,22 @@ def needle(page):
 
 def test_a_curve_follows_the_clock_and_moves_it(page, tmp_path, clips):
     see(page, tmp_path, clips[0])
-    box, T = page.locator("[data-role=curve-box]").bounding_box(), clips[0].T
     settle(page)
-    assert needle(page) == pytest.approx(4, abs=1)
+    box, T = page.locator("[data-role=curve-box]").bounding_box(), clips[0].T
+    assert needle(page) == pytest.approx(8, abs=1)
     page.keyboard.press("End")
     settle(page)
-    assert needle(page) == pytest.approx(box["width"] - 4, abs=1.5)
-    page.mouse.click(box["x"] + 4 + (box["width"] - 8) * 0.5, box["y"] + 20)
+    box = page.locator("[data-role=curve-box]").bounding_box()                                      # the label beside it grew
+    assert needle(page) == pytest.approx(box["width"] - 8, abs=1.5)
+    scrub = role(page, "scrub").bounding_box()
+    assert (box["x"], box["width"]) == pytest.approx((scrub["x"], scrub["width"]), abs=1)          # right below the scrubber
+    page.mouse.click(box["x"] + 8 + (box["width"] - 16) * 0.5, box["y"] + 20)
     assert frame(page) == pytest.approx((T - 1) / 2, abs=1)
     page.mouse.move(box["x"] + 60, box["y"] + 30)
     page.mouse.down()
     page.mouse.move(box["x"] + 90, box["y"] + 30, steps=3)
     page.mouse.up()
-    assert frame(page) == pytest.approx((90 - 4) / (box["width"] - 8) * (T - 1), abs=1)
+    assert frame(page) == pytest.approx((90 - 8) / (box["width"] - 16) * (T - 1), abs=1)
 
 
 def test_the_curve_holds_the_numbers_of_the_clip(page, tmp_path, clips):

@@ -356,7 +356,8 @@ def map_page(
 
 # %% ../../nbs/viz/06_concept_map.ipynb #ec7979ac
 _TRAITS = dict(
-    names=list, spaces=list, positions=bytes, near=bytes, columns=list, values=bytes, sentences=list, said=bytes,
+    names=list, spaces=list, positions=bytes, near=bytes, columns=list, values=bytes, sentences=list,
+    said=bytes,
     moments=int, hint=str,
     card_metas=list, card_layouts=list, card_data=bytes, colour_by=str, hidden=dict, query=str,
     selection=list, picked=list,

@@ -157,7 +157,8 @@ def explorer_states(
     split = split_sides(run, store, names)
     clusters = min(len(names), len(set(words.values())) or 8, *(len(p.names) for p in parts.values()))
     map_ = {"spaces": parts, "labels": words or None, "clusters": clusters, "split": split,
-            "loss": target_loss(records) or None, "clips": clips, "columns": _verdicts(predicted, words), **shared}
+            "loss": target_loss(records) or None, "clips": clips,
+            "columns": _verdicts(predicted, words), **shared}
     player = _player(clips, batch, frames) | shared
     return ({"heatmap": targets} if targets else {}) | {"concept_map": map_, "player": player}
 

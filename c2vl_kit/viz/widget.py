@@ -151,7 +151,8 @@ class InlinePage:
     def _repr_html_(self) -> str:
         page = self.html.replace("&", "&amp;").replace("'", "&#39;")  # double quotes may stay as they are
         return (f"<iframe srcdoc='{page}' sandbox='allow-scripts allow-downloads' allowfullscreen "
-                f"title='{escape(self.title, quote=True)}' loading='lazy' style='width:100%;height:{self.height}px;border:0'></iframe>")
+                f"title='{escape(self.title, quote=True)}' loading='lazy' "
+                f"style='width:100%;height:{self.height}px;border:0'></iframe>")
 
 # %% ../../nbs/viz/00_widget.ipynb #57b6a18d
 def widget_class(

@@ -104,7 +104,7 @@ export function showNear(s) {
   s.ui.nearList.replaceChildren(...lines.flatMap((of, k) => (of.length ? [headOf(s, k), ...of.map((line) => line.el)] : [])));
   s.ui.near.hidden = false;
   s.root.dataset.near = s.near.map((list) => list.map((j) => s.names[j]).join(" ")).join("\n");
-  const missing = [...new Set(s.near.flat())].map((j) => s.names[j]).filter((name) => !s.cards.has(name));
+  const missing = [...new Set([i, ...s.near.flat()])].map((j) => s.names[j]).filter((name) => !s.cards.has(name));
   if (missing.length && s.get("asks")) s.push({ asked: missing });
   let tick = 0;
   const paint = () => { for (const line of lines.flat()) line.paint(tick); tick += 1; };

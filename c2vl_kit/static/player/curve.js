@@ -12,7 +12,7 @@ import { local } from "./state.js";
 /** @typedef {CanvasRenderingContext2D} Ctx */
 
 const KINDS = [{ value: "speed", label: "curve: speed" }, { value: "height", label: "curve: height" }, { value: "words", label: "curve: words" }, { value: "", label: "no curve" }];
-const LEFT = 4;
+const LEFT = 8;   // half a thumb of the scrubber
 
 /** Metres a second of joint j between two frames; NaN where it was not there.
  *  @param {import("../core/clips.js").Clip} clip @param {number} t @param {number} j within a frame */
@@ -151,6 +151,15 @@ function showCurve(s, kind) {
   s.face.redraw();
 }
 
+/** Puts the strip under the scrubber, unless that is short.
+ *  @param {Player} s */
+function align(s) {
+  const outer = s.root.getBoundingClientRect(), bar = s.ui.scrub.getBoundingClientRect(), pad = parseFloat(getComputedStyle(s.root).paddingLeft) + 1;
+  const under = bar.width > 0.55 * outer.width, { style } = s.ui.curveBox;
+  style.marginLeft = under ? `${bar.left - outer.left - pad}px` : "";
+  style.marginRight = under ? `${outer.right - bar.right - pad}px` : "";
+}
+
 /** The strip and what chooses its curve. A press or a drag on it moves the clock.
  *  @param {Player} s */
 export function curveControls(s) {
@@ -168,6 +177,8 @@ export function buildCurve(s) {
     s.clock.stop(Math.round(Math.min(s.clock.frames - 1, Math.max(0, f))));
   };
   const stop = gestures(s.strip.canvas, { drag: (_dx, _dy, e) => seek(e), tap: (_x, _y, e) => seek(e) });
-  s.ends.push(stop, () => s.strip.end());
+  const watch = new ResizeObserver(() => align(s));
+  watch.observe(s.ui.scrub);
+  s.ends.push(stop, () => s.strip.end(), () => watch.disconnect());
   s.root.dataset.curve = s.curve;
 }
