@@ -145,14 +145,15 @@ def table(done: list[dict]) -> str:
         for rival in ("scratch", "simclr"):
             both = sorted(mine.keys() & row.get(rival, {}).keys())
             cells.append(spread([mine[s] - row[rival][s] for s in both], "+"))
-        lines.append(f"| {' | '.join([data, protocol, condition, *cells, str(len(mine))])} |")
+        where = f"{data} → {OTHER[data]}" if protocol == "transfer" else data
+        lines.append(f"| {' | '.join([where, protocol, condition, *cells, str(len(mine))])} |")
     return "\n".join(lines) + "\n"
 
 
 def spread(values: list[float], sign: str = "") -> str:
     if not values:
         return "–"
-    mean, low, high = interval(values)
+    mean, low, high = (round(v, 1) + 0.0 for v in interval(values))  # and no -0.0
     return f"{mean:{sign}.1f}" if len(values) < 2 else f"{mean:{sign}.1f} ({low:{sign}.1f} … {high:{sign}.1f})"
 
 
@@ -163,7 +164,7 @@ def simulated(base: Path) -> tuple[str, ...]:
     for number, data in enumerate(("sim-a", "sim-b")):
         if (base / data / "store").exists():
             continue
-        clips = simulate(SimulatorConfig(classes=5, subjects=4, repetitions=2, seed=number)).clips
+        clips = simulate(SimulatorConfig(classes=5, subjects=6, repetitions=2, seed=number)).clips
         clips = [retarget(c, UTD20) for c in clips] if number else clips
         store, _ = build_store(base / data / "store", clips, dataset="simulated", progress=False)
         folder = base / data / "words" / LMM

@@ -110,6 +110,9 @@ def test_a_mapped_store_gives_the_features_of_the_other_order(world, tmp_path):
     view = RunView(run)
     assert np.array_equal(run_features(view, map_joints(other, KINECT20), split.train).x, run_features(view, store, split.train).x)
     assert not np.array_equal(run_features(view, other, split.train).x, run_features(view, store, split.train).x)
+    allowed = dict(allow_other_store_or_split=True, device="cpu", progress=False)
+    table = probes.evaluate(run, map_joints(other, KINECT20), split, tmp_path / "results.json", **allowed)
+    assert table["linear"].table == probes.evaluate(run, store, split, tmp_path / "own.json", device="cpu")["linear"].table
     outcome = transfer(run, other, split, tmp_path / "tuned", QUICK)
     assert set(outcome.values) == {"linear", "1-NN", "fine-tune"} and outcome.choices["joints"] == "utd20 → kinect20"
 
