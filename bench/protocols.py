@@ -22,14 +22,14 @@ from pathlib import Path
 
 import torch
 from studies import EPOCHS, LMM, key_of
-from trials import PHRASES, TRYING, prepare, space_of
+from trials import prepare, space_of
 
 from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.space import embed
 from c2vl_kit.concepts.towers import TextTower
 from c2vl_kit.core import InputError, write_json_atomic, write_whole
 from c2vl_kit.data.build import build_store
-from c2vl_kit.data.catalog import get_split
+from c2vl_kit.data.catalog import get_dataset, get_split
 from c2vl_kit.data.mapping import map_joints
 from c2vl_kit.data.simulate import SimulatorConfig, retarget, simulate
 from c2vl_kit.data.store import Store
@@ -113,7 +113,7 @@ def outcomes(job: dict, base: Path, size: Size, tower: TextTower | None) -> list
 def named(run: Run, other: Store, there, tower: TextTower) -> Outcome:
     "Name the other set's test clips from class phrases; no label and no clip of that set was seen."
     test = chosen_test(there)
-    phrases = [TRYING.format(name) for name in PHRASES.get(other.dataset, other.label_names)]
+    phrases = get_dataset(other.dataset).phrases()
     got = name_clips(run, map_joints(other, RunView.of(run).layout), there.tests[test], phrases, tower)
     return Outcome("transfer", {}, {"named from words": (got.accuracy,)}, {})
 

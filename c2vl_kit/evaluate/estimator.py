@@ -119,7 +119,7 @@ class HubFolder(*_HUB):
     def save_pretrained(self, save_directory, **how):  # a new folder, or one of this function
         "Write the folder; `how` is the mixin's, such as push_to_hub=True."
         refuse_taken(save_directory)
-        RunView(self.run).encoders  # InputError before anything is touched
+        _ = RunView(self.run).encoders  # InputError before anything is touched
         return super().save_pretrained(save_directory, **how)
 
     def _save_pretrained(self, save_directory):

@@ -16,7 +16,7 @@ from torch import nn
 from ..core import Config, InputError
 from ..data.augment import MILD, Augment
 from ..data.loader import ClipSet
-from ..data.mapping import map_joints
+from ..data.mapping import joint_map, map_joints
 from ..data.streams import stream
 from .features import Features, extract
 from .fusion import fuse, side_by_side
@@ -37,6 +37,7 @@ class FineTune(Config):
     "Settings of fine-tuning; what clips look like comes from the run."
     updates: int = 600  # optimiser steps, whatever the number of clips
     batch_size: int = 64  # clips per step, at most all
+    optimiser: str = "adamw"  # "adamw" or "sgd"
     lr: float = 1e-3  # highest learning rate, of encoder and classifier
     weight_decay: float = 1e-2
     warmup: float = 0.1  # share of the updates in which the rate rises
@@ -61,7 +62,8 @@ def settings_for(
     s, c = settings or FineTune(), run.config
     size = max(2, min(s.batch_size, clips))
     epochs = max(1, round(s.updates / max(1, clips // size)))
-    train = {"epochs": epochs, "batch_size": size, "lr": s.lr, "weight_decay": s.weight_decay, "seed": seed,
+    train = {"epochs": epochs, "batch_size": size, "seed": seed,
+             **{k: getattr(s, k) for k in ("optimiser", "lr", "weight_decay")},
              "warmup_epochs": round(s.warmup * epochs), "device": s.device, "save_every": "10 min"}
     how = {k: c[k] for k in ("frames", "persons", "pipeline")}
     backbone = Backbone.from_dict(next(iter(run.table.values()))["backbone"])
@@ -174,7 +176,8 @@ def transfer(
         tuned = fine_tune(run, mapped, split, out, settings, **how)
         found["fine-tune"] = [own_score(tuned, mapped, split, test)]
     choices = said_of(run, learnt) | {"trained on": run.config.get("dataset"), "tested on": store.dataset}
-    choices |= {"joints": f"{store.layout.name} → {run.layout.name}", "joints that are lacking": missing,
+    made = joint_map(store.layout, run.layout, missing)
+    choices |= {"joints": made.name, "joints lacking": ", ".join(made.lacking) or "none",
                 "split": f"{split.name} {split.hash}", "test": test, "seed": seed}
     return Outcome.of("transfer", choices | ({} if out is None else chosen_by(settings)), found)
 
