@@ -21,7 +21,7 @@ from c2vl_kit.core import InputError
 
 C2VL = Path(sys.executable).parent / "c2vl"
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = "prepare|caption|embed|pretrain|evaluate|report|show|bench|demo|doctor"
+COMMANDS = "prepare|caption|embed|pretrain|evaluate|report|show|bench|demo|doctor|runs|completion"
 TINY = ["--epochs", "2", "--frames", "16", "--width", "4", "--batch-size", "8"]
 
 
