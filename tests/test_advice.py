@@ -95,7 +95,7 @@ def test_options_that_sentences_name_exist():
         if path.name in ("_modidx.py", "runs.py"):  # runs.py asks git
             continue
         for line, said in texts(path):
-            for option in re.findall(r"(?<![\w-])(--[a-z][a-z-]+[a-z])(?![\w(-])", said):
+            for option in re.findall(r"(?<![\w-])(--[a-z][a-z.-]+[a-z])(?![\w(-])", said):
                 css = " " not in said or any(mark in said for mark in ("var(", "{--", ";--"))
                 assert option in known or css, f"{path.name}:{line}: {option} in {said[:90]!r}"
 
