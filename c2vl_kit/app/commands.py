@@ -6,7 +6,7 @@
 __all__ = ['KINDS', 'USUAL', 'EVERYWHERE', 'WORDS', 'option', 'Group', 'Command', 'call', 'parameters', 'add_settings',
            'make_parser', 'function_group', 'overview', 'parse', 'Answer', 'answer_of', 'tell', 'completion']
 
-# %% ../../nbs/app/80_commands.ipynb #451cbe78
+# %% ../../nbs/app/80_commands.ipynb #cb9cdacc
 import argparse
 import ast
 import io
@@ -24,7 +24,7 @@ from ..core import InputError
 from ..methods.settings import METHODS, PRESETS, SHORT, defaults_of, meant, read_word
 from ..methods.settings import settings_of
 
-# %% ../../nbs/app/80_commands.ipynb #a00f98f1
+# %% ../../nbs/app/80_commands.ipynb #8a33f3b4
 def option(
     metavar: str | None,  # what stands for the value in the help, such as "N"
     help: str,  # what it means, with its default
@@ -34,7 +34,7 @@ def option(
     "One option's description."
     return {"metavar": metavar, "help": help, "type": kind, **more}
 
-# %% ../../nbs/app/80_commands.ipynb #085bc926
+# %% ../../nbs/app/80_commands.ipynb #02bfdf1b
 KINDS = {"prepare": "prepare data and words", "learn": "learn", "use": "use what was learned"}
 
 
@@ -64,7 +64,7 @@ class Command:
     settings: tuple[str, ...] = ()  # methods whose settings are options too
     where: str = ""  # "module:function" whose parameters are options too
 
-# %% ../../nbs/app/80_commands.ipynb #36ed87f5
+# %% ../../nbs/app/80_commands.ipynb #801754f7
 def call(
     where: str,  # "module:function"
     does: str,  # one line for the help
@@ -98,7 +98,7 @@ def parameters(
     shown = [(a, value) for a, value in every if not _internal(a)]
     return [_parameter(a, value, said.get(a.lineno, ""), i == 0) for i, (a, value) in enumerate(shown)]
 
-# %% ../../nbs/app/80_commands.ipynb #3f7cafb4
+# %% ../../nbs/app/80_commands.ipynb #01887af6
 _INTERNAL = ("progress", "say", "callbacks")  # parameters that no command line gives
 
 
@@ -134,7 +134,7 @@ def _made(word: str, kinds: list[str]):
         raise argparse.ArgumentTypeError(f"{word!r} is no {' or '.join(k for k in kinds if k != 'None')}")
     return value
 
-# %% ../../nbs/app/80_commands.ipynb #8af0765c
+# %% ../../nbs/app/80_commands.ipynb #3d5af3c8
 USUAL = {  # short option → help instead of the setting's own; CHOICES stands for the words it takes
     "stream": "what the encoder sees of the joints: CHOICES",
     "pipeline": "how clips are centred and turned: CHOICES",
@@ -195,7 +195,7 @@ def _keywords(setting, default, said: str | None) -> dict:  # of `add_argument`
     help = f"{text}{told}".replace("%", "%%")
     return {"default": argparse.SUPPRESS, "metavar": mark, "help": help, **bare, **many}
 
-# %% ../../nbs/app/80_commands.ipynb #aba94e4a
+# %% ../../nbs/app/80_commands.ipynb #01df23e4
 class _Parser(argparse.ArgumentParser):
     "argparse whose complaints are InputErrors."
 
@@ -203,6 +203,14 @@ class _Parser(argparse.ArgumentParser):
         found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         said = meant(found[1], re.findall(r"'([^']*)'", found[2])) if found else ""
         raise InputError(f"{message}{said} (see {self.prog} --help)")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    "Help that keeps a default on one line."
+
+    def _split_lines(self, text, width):
+        glued = re.sub(r"\(default: [^()]{1,30}\)", lambda m: m[0].replace(" ", "\xa0"), text)
+        return [line.replace("\xa0", " ") for line in super()._split_lines(glued, width)]
 
 
 EVERYWHERE = Group({
@@ -220,7 +228,7 @@ def make_parser(
     preset: str = "small",  # of which preset
 ) -> argparse.ArgumentParser:
     "The parser of `c2vl` and of its commands."
-    shape = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    shape = {"formatter_class": _Help, "allow_abbrev": False}
     parser = _Parser(prog="c2vl", usage="c2vl COMMAND [options]", description=overview(commands), **shape)
     parser.add_argument("--version", action="version", version=version)
     words = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
@@ -246,7 +254,7 @@ def function_group(where: str) -> Group:  # "module:function"
     return Group({flag or how["dest"]: {k: v for k, v in how.items() if flag or k != "dest"}
                   for flag, how in parameters(where)})
 
-# %% ../../nbs/app/80_commands.ipynb #3e89afde
+# %% ../../nbs/app/80_commands.ipynb #78b32b61
 def overview(
     commands: Mapping[str, Command],  # by the word for it
 ) -> str:
@@ -283,7 +291,7 @@ def parse(
         parser.print_help()
     return args
 
-# %% ../../nbs/app/80_commands.ipynb #4c3d8b1a
+# %% ../../nbs/app/80_commands.ipynb #4a86471a
 @dataclass(frozen=True)
 class Answer:
     "What a command was asked for."
@@ -319,7 +327,7 @@ def tell(
         print(answer.text)
     return answer.code
 
-# %% ../../nbs/app/80_commands.ipynb #176c6cdc
+# %% ../../nbs/app/80_commands.ipynb #9a901047
 def _plain(value):  # as JSON knows it
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping):
@@ -330,7 +338,7 @@ def _plain(value):  # as JSON knows it
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
-# %% ../../nbs/app/80_commands.ipynb #ec5d7266
+# %% ../../nbs/app/80_commands.ipynb #9ab0cb0f
 _CHOOSE = '''
   local c2vl_words=""
   case "$command $before" in
@@ -358,7 +366,7 @@ _c2vl() {{
 compdef _c2vl c2vl
 '''}
 
-# %% ../../nbs/app/80_commands.ipynb #8df5fd59
+# %% ../../nbs/app/80_commands.ipynb #30beb8db
 def completion(
     commands: Mapping[str, Command],  # by the word for it
     shell: str,  # "bash" or "zsh"

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'PRESETS', 'SHORT', 'meant', 'Setting', 'read_word', 'refuse_method', 'settings_of', 'defaults_of',
-           'method_named', 'chosen_method', 'config_of', 'flat', 'changed', 'file_values', 'config_file',
-           'settings_table']
+           'method_named', 'chosen_method', 'config_of', 'flat', 'read_settings', 'with_settings', 'file_values',
+           'config_file', 'settings_table']
 
-# %% ../../nbs/methods/20_settings.ipynb #6309c5d3
+# %% ../../nbs/methods/20_settings.ipynb #f79ef50d
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..core import InputError, read_facts
 
-# %% ../../nbs/methods/20_settings.ipynb #ea1d0761
+# %% ../../nbs/methods/20_settings.ipynb #ceb0914b
 METHODS = ("c2vl", "skeletonclr", "simclr", "crosclr", "ikem", "mmcl", "distil", "supervised")
 PRESETS = {"small": "small", "full": "published"}  # name → function of the method
 SHORT = {  # option → setting
@@ -30,7 +30,7 @@ SHORT = {  # option → setting
 # intra, inter
 _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, True), "both": (True, True)}
 
-# %% ../../nbs/methods/20_settings.ipynb #c2fe9f49
+# %% ../../nbs/methods/20_settings.ipynb #eb21837c
 def meant(
     word: str,  # that nobody knows
     known: Iterable[str],  # what there is
@@ -41,7 +41,7 @@ def meant(
     near = get_close_matches(word, list(known), 1, 0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
-# %% ../../nbs/methods/20_settings.ipynb #4f903d16
+# %% ../../nbs/methods/20_settings.ipynb #4b5aa242
 _NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a word",
           "None": "none", "tuple[str, ...]": "words with commas between"}
 
@@ -76,7 +76,7 @@ class Setting:
             raise InputError(f"{self.name} takes {takes}, got {value!r}")
         return made
 
-# %% ../../nbs/methods/20_settings.ipynb #3f83e0c4
+# %% ../../nbs/methods/20_settings.ipynb #bf45b3ce
 _YES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -110,7 +110,7 @@ def _number(word: str, *makes):  # int, float -> the first that takes it and is 
             pass
     return None
 
-# %% ../../nbs/methods/20_settings.ipynb #4a4e70dd
+# %% ../../nbs/methods/20_settings.ipynb #03905aa3
 def refuse_method(
     name: str,  # that somebody gave
 ) -> None:
@@ -145,7 +145,7 @@ def defaults_of(
     "What a preset sets, without importing it."
     return _table()["methods"][method][preset]
 
-# %% ../../nbs/methods/20_settings.ipynb #2440f392
+# %% ../../nbs/methods/20_settings.ipynb #b0497fbb
 def method_named(
     name: str,  # one of METHODS
 ):  # its module; InputError for one that is none
@@ -165,26 +165,27 @@ def config_of(
     given: Mapping,  # method, preset, config (a file), targets, settings by name → value; None: not given
 ):  # -> Config of the method; InputError where a value is illegal
     "The preset, the file over it, and the settings over both."
-    from c2vl_kit.data.pipelines import get_pipeline
-    from c2vl_kit.train.config import pick_device
-
     given = {key: value for key, value in given.items() if value is not None}
     preset, values = given.pop("preset", "small"), file_values(given.pop("config", None))
     if preset not in PRESETS:
         raise InputError(f"there is no preset {preset!r}: choose small or full")
     name = given.pop("method", None) or values.get("method") or "c2vl"
     values.pop("method", None)
-    base = getattr(method_named(name), PRESETS[preset])()
-    if isinstance(values.get("config"), Mapping):  # a run's own file says everything
-        base = type(base).from_dict(values["config"])
-    else:
-        base = changed(base, name, flat(values))
-    config = changed(base, name, given)
+    whole = isinstance(values.get("config"), Mapping)  # a run's own file says everything
+    told = [read_settings(name, given)]  # before anything heavy is imported
+    told = told if whole else [read_settings(name, flat(values)), *told]
+    config = getattr(method_named(name), PRESETS[preset])()
+    config = type(config).from_dict(values["config"]) if whole else config
+    for nested in told:
+        config = with_settings(config, nested)
+    from c2vl_kit.data.pipelines import get_pipeline
+    from c2vl_kit.train.config import pick_device
+
     # refuse now what a long run would refuse later
     get_pipeline(config.pipeline), pick_device(config.train.device)
     return config
 
-# %% ../../nbs/methods/20_settings.ipynb #0b1ace1a
+# %% ../../nbs/methods/20_settings.ipynb #26f1c17a
 def flat(
     values: Mapping,  # nested
     before: str = "",  # what stands before each name
@@ -197,14 +198,12 @@ def flat(
     return found
 
 
-def changed(
-    config,  # of a method
-    method: str,  # its name
+def read_settings(
+    method: str,  # one of METHODS
     given: Mapping,  # dotted or short name → value or word; and targets
-):  # -> the same kind of settings
-    "The configuration with some settings put in; InputError names a setting that there is not."
-    known, nested = settings_of(method), {}
-    given = dict(given)
+) -> dict:  # nested, of the right types
+    "What was given for a method, without importing it; InputError names a setting that there is not."
+    known, nested, given = settings_of(method), {}, dict(given)
     if (targets := given.pop("targets", None)) is not None:
         if targets not in _TARGETS:
             raise InputError(f"there are no targets {targets!r}: choose one of {', '.join(_TARGETS)}")
@@ -216,8 +215,16 @@ def changed(
         *part, last = name.split(".")
         place = nested.setdefault(part[0], {}) if part else nested
         place[last] = known[name].read(value)
+    return nested
+
+
+def with_settings(
+    config,  # of a method
+    nested: Mapping,  # from `read_settings`
+):  # -> the same kind of settings
+    "The configuration with some settings put in; another backbone starts from its own defaults."
     if "name" in (asked := nested.get("backbone", {})):
-        nested["backbone"] = type(config.backbone)(**asked)
+        nested = {**nested, "backbone": type(config.backbone)(**asked)}
     return config.replace(**nested)
 
 
@@ -228,7 +235,7 @@ def _unknown(method: str, name: str) -> str:  # the sentence
     said = meant(name, settings_of(method))
     return f"{method} has no setting {name}: pretrain --help-all names all{said}"
 
-# %% ../../nbs/methods/20_settings.ipynb #28162295
+# %% ../../nbs/methods/20_settings.ipynb #19e98d4c
 def file_values(
     path: str | Path | None,  # None: no file
 ) -> dict:  # what it says
@@ -258,7 +265,7 @@ def config_file(path: str | Path) -> dict:  # settings, nested
     values = file_values(path)
     return values["config"] if isinstance(values.get("config"), dict) else values
 
-# %% ../../nbs/methods/20_settings.ipynb #2a1a5117
+# %% ../../nbs/methods/20_settings.ipynb #372ec18f
 def settings_table() -> dict:  # what static/settings.json holds
     "All methods, imported and described."
     classes, methods = {}, {}
@@ -271,7 +278,7 @@ def settings_table() -> dict:  # what static/settings.json holds
         methods[name] = {"parts": {part: type(c).__name__ for part, c in parts.items()}, **told}
     return json.loads(json.dumps({"classes": classes, "methods": methods}))
 
-# %% ../../nbs/methods/20_settings.ipynb #0a66a342
+# %% ../../nbs/methods/20_settings.ipynb #76c708f4
 def _described(config) -> dict:  # name → type, help, choices
     "The settings of one class, without those that have settings of their own."
     from dataclasses import fields

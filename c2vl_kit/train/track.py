@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRACKERS', 'scalars', 'refuse_missing', 'TensorBoard', 'Trackio']
 
-# %% ../../nbs/train/09_track.ipynb #e1ef43d4
+# %% ../../nbs/train/09_track.ipynb #fe155e37
 import io
 from contextlib import redirect_stdout
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..core import InputError
 
-# %% ../../nbs/train/09_track.ipynb #8145296f
+# %% ../../nbs/train/09_track.ipynb #4b1c4245
 def scalars(
     record: dict,  # of one epoch, as the trainer logs it
 ) -> dict[str, float]:
@@ -29,7 +29,7 @@ def refuse_missing(
     if find_spec(package) is None:
         raise InputError(f'{package} is not installed: pip install "c2vl_kit[track]", or train without it')
 
-# %% ../../nbs/train/09_track.ipynb #9556b55b
+# %% ../../nbs/train/09_track.ipynb #46a0890f
 class TensorBoard:
     "A callback that writes event files into the folder `tensorboard` of a run."
 
@@ -50,7 +50,7 @@ class TensorBoard:
             self.writer.close()
             self.writer = None
 
-# %% ../../nbs/train/09_track.ipynb #ad7851f0
+# %% ../../nbs/train/09_track.ipynb #bd30d510
 class Trackio:
     "A callback that writes into Trackio's database on this machine."
 
@@ -64,8 +64,10 @@ class Trackio:
             self.run = self.begin(trainer, again=record["epoch"] > 1)
         self.run.log(scalars(record), step=record["epoch"])
         if record["epoch"] >= trainer.config.epochs:
+            import trackio
+
             with redirect_stdout(io.StringIO()):
-                self.run.finish()
+                trackio.finish()
             self.run = None
 
     def begin(self, trainer, again: bool):  # again: the run goes on -> trackio's run
