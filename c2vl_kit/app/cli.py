@@ -5,21 +5,20 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'complain', 'main', 'settings_in', 'job_of', 'run_name', 'run_at', 'trackers', 'command_parser']
 
-# %% ../../nbs/app/90_cli.ipynb #6e1c8b5c
+# %% ../../nbs/app/90_cli.ipynb #50f39a49
 import argparse
 import errno
 import json
 import os
 import sys
 import warnings
-import webbrowser
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
+from .. import __version__
 from .captions import ASKS, caption_step, embed_step
 from .commands import Answer, Command, answer_of, call, completion, make_parser, parse, tell
 from .demo import demo
-from .doctor import bench, doctor, installed_version
 from .job import Job, job_of_store, plain_text
 from c2vl_kit.app.options import (
     ALLOWING, BENCH, CAPTIONER, DATA_NAMES, DEVICE, JOB, JOB_TO_NAME, LABELS, METHOD, MODEL, NAMED, NARROWING,
@@ -30,7 +29,7 @@ from ..core import InputError, cannot_write
 from ..methods.settings import METHODS, chosen_method, config_of
 from ..progress import lines_to
 
-# %% ../../nbs/app/90_cli.ipynb #2aa4690f
+# %% ../../nbs/app/90_cli.ipynb #61e7540a
 def complain(
     sentence: str,  # what is wrong
     code: int = 2,  # exit code to hand on
@@ -44,7 +43,7 @@ def complain(
     print(f"c2vl: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
     return code
 
-# %% ../../nbs/app/90_cli.ipynb #7ccd0fce
+# %% ../../nbs/app/90_cli.ipynb #43d1b4c2
 def _note(message) -> None:
     "A remark, of several processes by the first."
     if os.environ.get("RANK", "0") == "0":
@@ -61,7 +60,7 @@ def _one_voice(command: str):
 
     team = team_here()
     if team.size > 1 and command != "pretrain":
-        raise InputError(f"several processes can share `c2vl pretrain` alone, not the command {command}")
+        raise InputError(f"several processes can share `c2vl pretrain` alone, not `c2vl {command}`")
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere if team.rank else sys.stdout):
         yield
 
@@ -79,7 +78,7 @@ def _hushed(quiet: bool):
     finally:
         os.environ.pop("C2VL_QUIET") if before is None else os.environ.update(C2VL_QUIET=before)
 
-# %% ../../nbs/app/90_cli.ipynb #618ca502
+# %% ../../nbs/app/90_cli.ipynb #53acdc76
 def main(
     argv: list[str] | None = None,  # arguments; None: those of the process
 ) -> int:  # exit code
@@ -91,7 +90,7 @@ def main(
         # a folder's name may hold what the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        args = parse(COMMANDS, words, f"c2vl_kit {installed_version('c2vl_kit')}")
+        args = parse(COMMANDS, words, f"c2vl_kit {__version__}")
         if args.command is None:
             return 0
         args.words = words
@@ -117,16 +116,16 @@ def main(
     except KeyboardInterrupt:
         return complain("stopped; the same command goes on from what is done", 130)
 
-# %% ../../nbs/app/90_cli.ipynb #102abf14
+# %% ../../nbs/app/90_cli.ipynb #4316608b
 def _given(args, keys) -> dict:  # option name → value; None means not given
     return {key: getattr(args, key) for key in keys}
 
-# %% ../../nbs/app/90_cli.ipynb #8bbe43e2
+# %% ../../nbs/app/90_cli.ipynb #845a24c6
 def _size(args) -> dict:  # fields of SimulatorConfig
     given = _given(args, ("classes", "subjects", "repetitions", "wrong_pairs"))
     return {key: value for key, value in given.items() if value is not None}
 
-# %% ../../nbs/app/90_cli.ipynb #ff9d79bb
+# %% ../../nbs/app/90_cli.ipynb #cf8bf179
 def settings_in(
     args: argparse.Namespace,  # of `pretrain` or `demo`
     seed: str | None = None,  # one of those that were typed
@@ -135,7 +134,7 @@ def settings_in(
     told = {key: getattr(args, key, None) for key in ("method", "preset", "config", "targets")}
     return told | {**args.settings, "train.seed": seed}
 
-# %% ../../nbs/app/90_cli.ipynb #ed22cfaf
+# %% ../../nbs/app/90_cli.ipynb #706f46ae
 def job_of(
     args: argparse.Namespace,  # with `out` and `data`
     name: str = "",  # of the run
@@ -148,7 +147,7 @@ def job_of(
     root = args.out if args.out is not None else Path("runs") / args.data
     return Job(root, args.data if named else None, getattr(args, "root", None), name)
 
-# %% ../../nbs/app/90_cli.ipynb #24b3b8d0
+# %% ../../nbs/app/90_cli.ipynb #5708826e
 def _prepare(args) -> Answer:
     if args.folder is not None and args.root not in (None, args.folder):
         raise InputError(f"the raw files are said to lie in {args.folder} and in --root {args.root}: "
@@ -168,7 +167,7 @@ def _prepare(args) -> Answer:
                          args.workers, args.near)
     return Answer({"store": job.store, "data": store.dataset, "clips": len(store), "checksum": store.checksum})
 
-# %% ../../nbs/app/90_cli.ipynb #5491a97a
+# %% ../../nbs/app/90_cli.ipynb #f3340878
 def _caption(args) -> Answer:
     asked = _given(args, ("captioner", *dict.fromkeys(o for options in ASKS.values() for o in options)))
     said = caption_step(job_of(args), asked, args.captions, args.only, True)
@@ -180,7 +179,7 @@ def _embed(args) -> Answer:
     space = embed_step(job, args.captions, args.tower, True, args.pooling, args.precision)
     return Answer({"space": job.space, "clips": len(space.names), "checksum": space.checksum})
 
-# %% ../../nbs/app/90_cli.ipynb #ca8d04e1
+# %% ../../nbs/app/90_cli.ipynb #9ed07ec5
 def run_name(
     name: str,  # as typed, or ""
     method: str,  # one of METHODS
@@ -213,7 +212,7 @@ def _pretrain(args) -> Answer | int:
         runs.append({"run": run.path, "method": method, "seed": config.train.seed, **last})
     return Answer(runs[0] if len(runs) == 1 else runs)
 
-# %% ../../nbs/app/90_cli.ipynb #59ef9051
+# %% ../../nbs/app/90_cli.ipynb #825e6be3
 def run_at(
     folder: Path,  # a run's, or a job's
 ) -> Path:  # the run's
@@ -245,7 +244,7 @@ def _together(args) -> int:  # exit code
         del words[place : place + 2]
     return launch(["-m", "c2vl_kit", *words], args.processes)
 
-# %% ../../nbs/app/90_cli.ipynb #3ef44e23
+# %% ../../nbs/app/90_cli.ipynb #cde00b2f
 def _evaluate(args) -> Answer:
     found = []
     for name in args.name:
@@ -261,16 +260,18 @@ def _report(args) -> Answer:
     pages = [report_step(job_of(args, name), True) for name in args.name]
     return Answer({"reports": pages}, "\n".join(f"report: {page}" for page in pages))
 
-# %% ../../nbs/app/90_cli.ipynb #4c2f50cd
+# %% ../../nbs/app/90_cli.ipynb #ed6b6934
 def _show(args) -> Answer:
     page = show_step(args.what, args.clip, args.page)
     temporary = args.page is None and args.what.is_file()
     keep = " (temporary: nothing is written beside a recording, --page FILE keeps it)" if temporary else ""
     if not args.no_open:
+        import webbrowser
+
         webbrowser.open(page.resolve().as_uri())
     return Answer({"page": page}, f"page: {page}{keep}")
 
-# %% ../../nbs/app/90_cli.ipynb #ac252fb8
+# %% ../../nbs/app/90_cli.ipynb #fe961001
 def _bench(args):  # -> FamilyTable
     from c2vl_kit.app.family import FOLDS_BY, family
     from c2vl_kit.app.members import FamilyConfig
@@ -295,12 +296,14 @@ def _demo(args) -> Answer:
 
 
 def _doctor(args) -> Answer:
+    from c2vl_kit.app.doctor import bench, doctor
+
     diagnosis = doctor()
     facts = [{"what": f.what, "found": f.found, "verdict": f.mark, "advice": f.advice} for f in diagnosis.findings]
     text = f"{diagnosis}\n\n{bench()}" if args.bench else str(diagnosis)
     return Answer(facts, text, 0 if diagnosis.healthy else 1)
 
-# %% ../../nbs/app/90_cli.ipynb #591698fc
+# %% ../../nbs/app/90_cli.ipynb #b7fbdbf2
 COMMANDS = {
     "prepare": Command(
         "raw recordings, or simulated ones, to a checked store", _prepare,
@@ -322,7 +325,7 @@ COMMANDS = {
         lambda args: completion(COMMANDS, args.shell), 'eval "$(c2vl completion bash)"', (SHELL,), "prepare"),
 }
 
-# %% ../../nbs/app/90_cli.ipynb #cba64d31
+# %% ../../nbs/app/90_cli.ipynb #25298eb1
 COMMANDS |= {
     "pretrain": Command(
         "train an encoder by any method; goes on where it stopped", _pretrain,
@@ -350,11 +353,11 @@ COMMANDS |= {
         "  c2vl show S001C001P001R001A010.skeleton", (SHOWN,)),
 }
 
-# %% ../../nbs/app/90_cli.ipynb #584bbf3b
+# %% ../../nbs/app/90_cli.ipynb #9403cd3b
 def command_parser() -> argparse.ArgumentParser:
     "The parser of `c2vl` with the options of all commands."
-    return make_parser(COMMANDS, f"c2vl_kit {installed_version('c2vl_kit')}")
+    return make_parser(COMMANDS, f"c2vl_kit {__version__}")
 
-# %% ../../nbs/app/90_cli.ipynb #687fdc4e
+# %% ../../nbs/app/90_cli.ipynb #1ebc21ad
 if __name__ == "__main__" and globals().get("__spec__"):  # python -m c2vl_kit.app.cli
     sys.exit(main())
