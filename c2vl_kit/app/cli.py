@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'complain', 'main', 'settings_in', 'job_of', 'run_name', 'run_at', 'trackers', 'command_parser']
 
-# %% ../../nbs/app/90_cli.ipynb #50f39a49
+# %% ../../nbs/app/90_cli.ipynb #b3081bd2
 import argparse
 import errno
 import json
@@ -26,10 +26,10 @@ from c2vl_kit.app.options import (
     TRAINING)
 from .steps import evaluate_step, prepare_step, pretrain_step, report_step, show_step
 from ..core import InputError, cannot_write
-from ..methods.settings import METHODS, chosen_method, config_of
+from ..methods.settings import METHODS, chosen_method, config_of, meant
 from ..progress import lines_to
 
-# %% ../../nbs/app/90_cli.ipynb #61e7540a
+# %% ../../nbs/app/90_cli.ipynb #4fa08aac
 def complain(
     sentence: str,  # what is wrong
     code: int = 2,  # exit code to hand on
@@ -43,7 +43,7 @@ def complain(
     print(f"c2vl: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
     return code
 
-# %% ../../nbs/app/90_cli.ipynb #43d1b4c2
+# %% ../../nbs/app/90_cli.ipynb #207ec7a3
 def _note(message) -> None:
     "A remark, of several processes by the first."
     if os.environ.get("RANK", "0") == "0":
@@ -78,7 +78,7 @@ def _hushed(quiet: bool):
     finally:
         os.environ.pop("C2VL_QUIET") if before is None else os.environ.update(C2VL_QUIET=before)
 
-# %% ../../nbs/app/90_cli.ipynb #53acdc76
+# %% ../../nbs/app/90_cli.ipynb #2aa9ffe9
 def main(
     argv: list[str] | None = None,  # arguments; None: those of the process
 ) -> int:  # exit code
@@ -116,16 +116,16 @@ def main(
     except KeyboardInterrupt:
         return complain("stopped; the same command goes on from what is done", 130)
 
-# %% ../../nbs/app/90_cli.ipynb #4316608b
+# %% ../../nbs/app/90_cli.ipynb #00fbd295
 def _given(args, keys) -> dict:  # option name → value; None means not given
     return {key: getattr(args, key) for key in keys}
 
-# %% ../../nbs/app/90_cli.ipynb #845a24c6
+# %% ../../nbs/app/90_cli.ipynb #fdd29d29
 def _size(args) -> dict:  # fields of SimulatorConfig
     given = _given(args, ("classes", "subjects", "repetitions", "wrong_pairs"))
     return {key: value for key, value in given.items() if value is not None}
 
-# %% ../../nbs/app/90_cli.ipynb #cf8bf179
+# %% ../../nbs/app/90_cli.ipynb #72a6a21a
 def settings_in(
     args: argparse.Namespace,  # of `pretrain` or `demo`
     seed: str | None = None,  # one of those that were typed
@@ -134,7 +134,7 @@ def settings_in(
     told = {key: getattr(args, key, None) for key in ("method", "preset", "config", "targets")}
     return told | {**args.settings, "train.seed": seed}
 
-# %% ../../nbs/app/90_cli.ipynb #706f46ae
+# %% ../../nbs/app/90_cli.ipynb #7117029c
 def job_of(
     args: argparse.Namespace,  # with `out` and `data`
     name: str = "",  # of the run
@@ -142,12 +142,15 @@ def job_of(
     "The job that was meant."
     if args.data not in (None, *DATA_NAMES) and Path(args.data).is_dir():
         return job_of_store(args.data, args.out, name)
+    if args.data not in (None, *DATA_NAMES) and getattr(args, "command", "prepare") != "prepare":
+        raise InputError(f"there is no data set and no folder named {args.data!r}: give the folder of a store, "
+                         f"or one of {', '.join(DATA_NAMES)}{meant(args.data, DATA_NAMES)}")
     # with a folder alone nobody has said which data set is meant
     named = args.out is None or args.data != "simulated"
     root = args.out if args.out is not None else Path("runs") / args.data
     return Job(root, args.data if named else None, getattr(args, "root", None), name)
 
-# %% ../../nbs/app/90_cli.ipynb #5708826e
+# %% ../../nbs/app/90_cli.ipynb #2828509a
 def _prepare(args) -> Answer:
     if args.folder is not None and args.root not in (None, args.folder):
         raise InputError(f"the raw files are said to lie in {args.folder} and in --root {args.root}: "
@@ -167,7 +170,7 @@ def _prepare(args) -> Answer:
                          args.workers, args.near)
     return Answer({"store": job.store, "data": store.dataset, "clips": len(store), "checksum": store.checksum})
 
-# %% ../../nbs/app/90_cli.ipynb #f3340878
+# %% ../../nbs/app/90_cli.ipynb #19b6daca
 def _caption(args) -> Answer:
     asked = _given(args, ("captioner", *dict.fromkeys(o for options in ASKS.values() for o in options)))
     said = caption_step(job_of(args), asked, args.captions, args.only, True)
@@ -179,7 +182,7 @@ def _embed(args) -> Answer:
     space = embed_step(job, args.captions, args.tower, True, args.pooling, args.precision)
     return Answer({"space": job.space, "clips": len(space.names), "checksum": space.checksum})
 
-# %% ../../nbs/app/90_cli.ipynb #9ed07ec5
+# %% ../../nbs/app/90_cli.ipynb #feb18f93
 def run_name(
     name: str,  # as typed, or ""
     method: str,  # one of METHODS
@@ -212,7 +215,7 @@ def _pretrain(args) -> Answer | int:
         runs.append({"run": run.path, "method": method, "seed": config.train.seed, **last})
     return Answer(runs[0] if len(runs) == 1 else runs)
 
-# %% ../../nbs/app/90_cli.ipynb #825e6be3
+# %% ../../nbs/app/90_cli.ipynb #ea0f5c03
 def run_at(
     folder: Path,  # a run's, or a job's
 ) -> Path:  # the run's
@@ -244,7 +247,7 @@ def _together(args) -> int:  # exit code
         del words[place : place + 2]
     return launch(["-m", "c2vl_kit", *words], args.processes)
 
-# %% ../../nbs/app/90_cli.ipynb #cde00b2f
+# %% ../../nbs/app/90_cli.ipynb #9f10c1be
 def _evaluate(args) -> Answer:
     found = []
     for name in args.name:
@@ -260,7 +263,7 @@ def _report(args) -> Answer:
     pages = [report_step(job_of(args, name), True) for name in args.name]
     return Answer({"reports": pages}, "\n".join(f"report: {page}" for page in pages))
 
-# %% ../../nbs/app/90_cli.ipynb #ed6b6934
+# %% ../../nbs/app/90_cli.ipynb #37d09b32
 def _show(args) -> Answer:
     page = show_step(args.what, args.clip, args.page)
     temporary = args.page is None and args.what.is_file()
@@ -271,7 +274,7 @@ def _show(args) -> Answer:
         webbrowser.open(page.resolve().as_uri())
     return Answer({"page": page}, f"page: {page}{keep}")
 
-# %% ../../nbs/app/90_cli.ipynb #fe961001
+# %% ../../nbs/app/90_cli.ipynb #5b2091b0
 def _bench(args):  # -> FamilyTable
     from c2vl_kit.app.family import FOLDS_BY, family
     from c2vl_kit.app.members import FamilyConfig
@@ -303,7 +306,7 @@ def _doctor(args) -> Answer:
     text = f"{diagnosis}\n\n{bench()}" if args.bench else str(diagnosis)
     return Answer(facts, text, 0 if diagnosis.healthy else 1)
 
-# %% ../../nbs/app/90_cli.ipynb #b7fbdbf2
+# %% ../../nbs/app/90_cli.ipynb #bd9261f8
 COMMANDS = {
     "prepare": Command(
         "raw recordings, or simulated ones, to a checked store", _prepare,
@@ -325,7 +328,7 @@ COMMANDS = {
         lambda args: completion(COMMANDS, args.shell), 'eval "$(c2vl completion bash)"', (SHELL,), "prepare"),
 }
 
-# %% ../../nbs/app/90_cli.ipynb #25298eb1
+# %% ../../nbs/app/90_cli.ipynb #f81040be
 COMMANDS |= {
     "pretrain": Command(
         "train an encoder by any method; goes on where it stopped", _pretrain,
@@ -353,11 +356,11 @@ COMMANDS |= {
         "  c2vl show S001C001P001R001A010.skeleton", (SHOWN,)),
 }
 
-# %% ../../nbs/app/90_cli.ipynb #9403cd3b
+# %% ../../nbs/app/90_cli.ipynb #41bc81b8
 def command_parser() -> argparse.ArgumentParser:
     "The parser of `c2vl` with the options of all commands."
     return make_parser(COMMANDS, f"c2vl_kit {__version__}")
 
-# %% ../../nbs/app/90_cli.ipynb #1ebc21ad
+# %% ../../nbs/app/90_cli.ipynb #27e3ccb3
 if __name__ == "__main__" and globals().get("__spec__"):  # python -m c2vl_kit.app.cli
     sys.exit(main())
