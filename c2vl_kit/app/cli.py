@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'complain', 'main', 'settings_in', 'job_of', 'run_name', 'run_at', 'trackers', 'command_parser']
 
-# %% ../../nbs/app/90_cli.ipynb #b3081bd2
+# %% ../../nbs/app/90_cli.ipynb #b90dedee
 import argparse
 import errno
 import json
@@ -29,7 +29,7 @@ from ..core import InputError, cannot_write
 from ..methods.settings import METHODS, chosen_method, config_of, meant
 from ..progress import lines_to
 
-# %% ../../nbs/app/90_cli.ipynb #4fa08aac
+# %% ../../nbs/app/90_cli.ipynb #a28d79fd
 def complain(
     sentence: str,  # what is wrong
     code: int = 2,  # exit code to hand on
@@ -43,7 +43,7 @@ def complain(
     print(f"c2vl: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
     return code
 
-# %% ../../nbs/app/90_cli.ipynb #207ec7a3
+# %% ../../nbs/app/90_cli.ipynb #646a6f12
 def _note(message) -> None:
     "A remark, of several processes by the first."
     if os.environ.get("RANK", "0") == "0":
@@ -78,7 +78,7 @@ def _hushed(quiet: bool):
     finally:
         os.environ.pop("C2VL_QUIET") if before is None else os.environ.update(C2VL_QUIET=before)
 
-# %% ../../nbs/app/90_cli.ipynb #2aa9ffe9
+# %% ../../nbs/app/90_cli.ipynb #3118ea30
 def main(
     argv: list[str] | None = None,  # arguments; None: those of the process
 ) -> int:  # exit code
@@ -116,16 +116,16 @@ def main(
     except KeyboardInterrupt:
         return complain("stopped; the same command goes on from what is done", 130)
 
-# %% ../../nbs/app/90_cli.ipynb #00fbd295
+# %% ../../nbs/app/90_cli.ipynb #ad6966d4
 def _given(args, keys) -> dict:  # option name → value; None means not given
     return {key: getattr(args, key) for key in keys}
 
-# %% ../../nbs/app/90_cli.ipynb #fdd29d29
+# %% ../../nbs/app/90_cli.ipynb #7e4517bc
 def _size(args) -> dict:  # fields of SimulatorConfig
     given = _given(args, ("classes", "subjects", "repetitions", "wrong_pairs"))
     return {key: value for key, value in given.items() if value is not None}
 
-# %% ../../nbs/app/90_cli.ipynb #72a6a21a
+# %% ../../nbs/app/90_cli.ipynb #82b5288b
 def settings_in(
     args: argparse.Namespace,  # of `pretrain` or `demo`
     seed: str | None = None,  # one of those that were typed
@@ -134,7 +134,7 @@ def settings_in(
     told = {key: getattr(args, key, None) for key in ("method", "preset", "config", "targets")}
     return told | {**args.settings, "train.seed": seed}
 
-# %% ../../nbs/app/90_cli.ipynb #7117029c
+# %% ../../nbs/app/90_cli.ipynb #431f801b
 def job_of(
     args: argparse.Namespace,  # with `out` and `data`
     name: str = "",  # of the run
@@ -143,14 +143,14 @@ def job_of(
     if args.data not in (None, *DATA_NAMES) and Path(args.data).is_dir():
         return job_of_store(args.data, args.out, name)
     if args.data not in (None, *DATA_NAMES) and getattr(args, "command", "prepare") != "prepare":
-        raise InputError(f"there is no data set and no folder named {args.data!r}: give the folder of a store, "
-                         f"or one of {', '.join(DATA_NAMES)}{meant(args.data, DATA_NAMES)}")
+        raise InputError(f"there is no data set and no folder named {args.data!r}: give a store's folder, or "
+                         f"one of {', '.join(DATA_NAMES)}{meant(args.data, DATA_NAMES)}")
     # with a folder alone nobody has said which data set is meant
     named = args.out is None or args.data != "simulated"
     root = args.out if args.out is not None else Path("runs") / args.data
     return Job(root, args.data if named else None, getattr(args, "root", None), name)
 
-# %% ../../nbs/app/90_cli.ipynb #2828509a
+# %% ../../nbs/app/90_cli.ipynb #02edba15
 def _prepare(args) -> Answer:
     if args.folder is not None and args.root not in (None, args.folder):
         raise InputError(f"the raw files are said to lie in {args.folder} and in --root {args.root}: "
@@ -168,9 +168,10 @@ def _prepare(args) -> Answer:
     job = job_of(args)
     store = prepare_step(job, args.data, root, _size(args), args.overwrite, args.progress is not False,
                          args.workers, args.near)
-    return Answer({"store": job.store, "data": store.dataset, "clips": len(store), "checksum": store.checksum})
+    facts = {"store": job.store, "data": store.dataset, "clips": len(store), "checksum": store.checksum}
+    return Answer(facts)
 
-# %% ../../nbs/app/90_cli.ipynb #19b6daca
+# %% ../../nbs/app/90_cli.ipynb #50d5d35a
 def _caption(args) -> Answer:
     asked = _given(args, ("captioner", *dict.fromkeys(o for options in ASKS.values() for o in options)))
     said = caption_step(job_of(args), asked, args.captions, args.only, True)
@@ -182,14 +183,15 @@ def _embed(args) -> Answer:
     space = embed_step(job, args.captions, args.tower, True, args.pooling, args.precision)
     return Answer({"space": job.space, "clips": len(space.names), "checksum": space.checksum})
 
-# %% ../../nbs/app/90_cli.ipynb #feb18f93
+# %% ../../nbs/app/90_cli.ipynb #cd332fab
 def run_name(
     name: str,  # as typed, or ""
     method: str,  # one of METHODS
     seed: int | None,  # as typed; None: not typed
 ) -> str:  # "", "simclr", "simclr-seed1", …
     "What a run is called."
-    return "-".join([*filter(None, [name or ("" if method == "c2vl" else method)]), *([f"seed{seed}"] if seed else [])])
+    own = name or ("" if method == "c2vl" else method)
+    return "-".join(part for part in (own, f"seed{seed}" if seed else "") if part)
 
 
 def _pretrain(args) -> Answer | int:
@@ -203,7 +205,7 @@ def _pretrain(args) -> Answer | int:
         return _together(args)
     given = {key: run_at(getattr(args, key)) for key in ("teacher", "init") if getattr(args, key) is not None}
     given |= {"cleared": True} if args.cleared else {}
-    how = dict(method=method, tested_on=None if args.tested_on is None else Job(args.tested_on), progress=True)
+    how = dict(method=method, tested_on=args.tested_on and Job(args.tested_on), progress=True)
     how |= dict(test_split=args.test_split, leave_out=args.leave_out_overlap, zero_shot=args.zero_shot)
     runs = []
     for seed, config in zip(seeds, configs):
@@ -215,7 +217,7 @@ def _pretrain(args) -> Answer | int:
         runs.append({"run": run.path, "method": method, "seed": config.train.seed, **last})
     return Answer(runs[0] if len(runs) == 1 else runs)
 
-# %% ../../nbs/app/90_cli.ipynb #ea0f5c03
+# %% ../../nbs/app/90_cli.ipynb #58234b13
 def run_at(
     folder: Path,  # a run's, or a job's
 ) -> Path:  # the run's
@@ -247,7 +249,7 @@ def _together(args) -> int:  # exit code
         del words[place : place + 2]
     return launch(["-m", "c2vl_kit", *words], args.processes)
 
-# %% ../../nbs/app/90_cli.ipynb #9f10c1be
+# %% ../../nbs/app/90_cli.ipynb #f71cd240
 def _evaluate(args) -> Answer:
     found = []
     for name in args.name:
@@ -263,7 +265,7 @@ def _report(args) -> Answer:
     pages = [report_step(job_of(args, name), True) for name in args.name]
     return Answer({"reports": pages}, "\n".join(f"report: {page}" for page in pages))
 
-# %% ../../nbs/app/90_cli.ipynb #37d09b32
+# %% ../../nbs/app/90_cli.ipynb #76b38adf
 def _show(args) -> Answer:
     page = show_step(args.what, args.clip, args.page)
     temporary = args.page is None and args.what.is_file()
@@ -274,7 +276,7 @@ def _show(args) -> Answer:
         webbrowser.open(page.resolve().as_uri())
     return Answer({"page": page}, f"page: {page}{keep}")
 
-# %% ../../nbs/app/90_cli.ipynb #5b2091b0
+# %% ../../nbs/app/90_cli.ipynb #52c8ba31
 def _bench(args):  # -> FamilyTable
     from c2vl_kit.app.family import FOLDS_BY, family
     from c2vl_kit.app.members import FamilyConfig
@@ -302,11 +304,12 @@ def _doctor(args) -> Answer:
     from c2vl_kit.app.doctor import bench, doctor
 
     diagnosis = doctor()
-    facts = [{"what": f.what, "found": f.found, "verdict": f.mark, "advice": f.advice} for f in diagnosis.findings]
+    keys = ("mark", "what", "found", "advice")
+    facts = [{key: getattr(f, key) for key in keys} for f in diagnosis.findings]
     text = f"{diagnosis}\n\n{bench()}" if args.bench else str(diagnosis)
     return Answer(facts, text, 0 if diagnosis.healthy else 1)
 
-# %% ../../nbs/app/90_cli.ipynb #bd9261f8
+# %% ../../nbs/app/90_cli.ipynb #e955d761
 COMMANDS = {
     "prepare": Command(
         "raw recordings, or simulated ones, to a checked store", _prepare,
@@ -328,7 +331,7 @@ COMMANDS = {
         lambda args: completion(COMMANDS, args.shell), 'eval "$(c2vl completion bash)"', (SHELL,), "prepare"),
 }
 
-# %% ../../nbs/app/90_cli.ipynb #f81040be
+# %% ../../nbs/app/90_cli.ipynb #1682664f
 COMMANDS |= {
     "pretrain": Command(
         "train an encoder by any method; goes on where it stopped", _pretrain,
@@ -356,11 +359,11 @@ COMMANDS |= {
         "  c2vl show S001C001P001R001A010.skeleton", (SHOWN,)),
 }
 
-# %% ../../nbs/app/90_cli.ipynb #41bc81b8
+# %% ../../nbs/app/90_cli.ipynb #361a684e
 def command_parser() -> argparse.ArgumentParser:
     "The parser of `c2vl` with the options of all commands."
     return make_parser(COMMANDS, f"c2vl_kit {__version__}")
 
-# %% ../../nbs/app/90_cli.ipynb #27e3ccb3
+# %% ../../nbs/app/90_cli.ipynb #6127ca76
 if __name__ == "__main__" and globals().get("__spec__"):  # python -m c2vl_kit.app.cli
     sys.exit(main())

@@ -6,7 +6,7 @@
 __all__ = ['KINDS', 'USUAL', 'EVERYWHERE', 'WORDS', 'option', 'Group', 'Command', 'call', 'parameters', 'add_settings',
            'make_parser', 'function_group', 'overview', 'parse', 'Answer', 'answer_of', 'tell', 'completion']
 
-# %% ../../nbs/app/80_commands.ipynb #cb9cdacc
+# %% ../../nbs/app/80_commands.ipynb #06a6b48e
 import argparse
 import ast
 import io
@@ -24,7 +24,7 @@ from ..core import InputError
 from ..methods.settings import METHODS, PRESETS, SHORT, defaults_of, meant, read_word
 from ..methods.settings import settings_of
 
-# %% ../../nbs/app/80_commands.ipynb #8a33f3b4
+# %% ../../nbs/app/80_commands.ipynb #64cc210e
 def option(
     metavar: str | None,  # what stands for the value in the help, such as "N"
     help: str,  # what it means, with its default
@@ -34,7 +34,7 @@ def option(
     "One option's description."
     return {"metavar": metavar, "help": help, "type": kind, **more}
 
-# %% ../../nbs/app/80_commands.ipynb #02bfdf1b
+# %% ../../nbs/app/80_commands.ipynb #9c05173a
 KINDS = {"prepare": "prepare data and words", "learn": "learn", "use": "use what was learned"}
 
 
@@ -64,7 +64,7 @@ class Command:
     settings: tuple[str, ...] = ()  # methods whose settings are options too
     where: str = ""  # "module:function" whose parameters are options too
 
-# %% ../../nbs/app/80_commands.ipynb #801754f7
+# %% ../../nbs/app/80_commands.ipynb #4988ca49
 def call(
     where: str,  # "module:function"
     does: str,  # one line for the help
@@ -86,7 +86,7 @@ def call(
 def parameters(
     where: str,  # "module:function"
 ) -> list[tuple[str, dict]]:  # flag, or "" for a positional; keywords of `add_argument`
-    "The parameters of a function as options, each with the comment beside it, without importing the function."
+    "The parameters of a function as options, each with the comment beside it; nothing is imported."
     module, name = where.split(":")
     source = Path(find_spec(module).origin).read_text(encoding="utf-8")
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -98,7 +98,7 @@ def parameters(
     shown = [(a, value) for a, value in every if not _internal(a)]
     return [_parameter(a, value, said.get(a.lineno, ""), i == 0) for i, (a, value) in enumerate(shown)]
 
-# %% ../../nbs/app/80_commands.ipynb #01887af6
+# %% ../../nbs/app/80_commands.ipynb #38069a1e
 _INTERNAL = ("progress", "say", "callbacks")  # parameters that no command line gives
 
 
@@ -134,7 +134,7 @@ def _made(word: str, kinds: list[str]):
         raise argparse.ArgumentTypeError(f"{word!r} is no {' or '.join(k for k in kinds if k != 'None')}")
     return value
 
-# %% ../../nbs/app/80_commands.ipynb #3d5af3c8
+# %% ../../nbs/app/80_commands.ipynb #cbe9c891
 USUAL = {  # short option → help instead of the setting's own; CHOICES stands for the words it takes
     "stream": "what the encoder sees of the joints: CHOICES",
     "pipeline": "how clips are centred and turned: CHOICES",
@@ -153,7 +153,7 @@ class _Put(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         namespace.settings = {**namespace.settings, self.dest: values}
 
-
+# %% ../../nbs/app/80_commands.ipynb #5dc95e4e
 def add_settings(
     parser: argparse.ArgumentParser,  # of a command
     methods: Iterable[str],  # whose settings it takes
@@ -176,8 +176,7 @@ def add_settings(
             groups[title] = parser.add_argument_group(title)
         how = _keywords(found[name], defaults_of(method, preset).get(name), USUAL.get(short.get(name, "")))
         how |= {"action": _Put, "dest": name} | ({} if shown else {"help": argparse.SUPPRESS})
-        first, rest = [usual, *(flags[:1] if every else [])], []
-        first = list(dict.fromkeys(first))
+        first = list(dict.fromkeys([usual, *(flags[:1] if every else [])]))
         rest = [f for f in flags if f not in first]
         (groups[title] if shown else parser).add_argument(*first, **how)
         if rest:
@@ -195,7 +194,7 @@ def _keywords(setting, default, said: str | None) -> dict:  # of `add_argument`
     help = f"{text}{told}".replace("%", "%%")
     return {"default": argparse.SUPPRESS, "metavar": mark, "help": help, **bare, **many}
 
-# %% ../../nbs/app/80_commands.ipynb #01df23e4
+# %% ../../nbs/app/80_commands.ipynb #3d89aa9c
 class _Parser(argparse.ArgumentParser):
     "argparse whose complaints are InputErrors."
 
@@ -218,7 +217,7 @@ EVERYWHERE = Group({
     "--quiet": {"action": "store_true", "help": "print the answer alone, and no progress"},
 })
 
-
+# %% ../../nbs/app/80_commands.ipynb #b754d8e4
 def make_parser(
     commands: Mapping[str, Command],  # by the word for it
     version: str = "",  # what --version says
@@ -248,13 +247,13 @@ def make_parser(
         command.usage = " ".join(["c2vl", name, *taken, "[options]"])
     return parser
 
-
+# %% ../../nbs/app/80_commands.ipynb #321995a6
 def function_group(where: str) -> Group:  # "module:function"
     "The parameters of a function as a group of options."
     return Group({flag or how["dest"]: {k: v for k, v in how.items() if flag or k != "dest"}
                   for flag, how in parameters(where)})
 
-# %% ../../nbs/app/80_commands.ipynb #78b32b61
+# %% ../../nbs/app/80_commands.ipynb #5561816f
 def overview(
     commands: Mapping[str, Command],  # by the word for it
 ) -> str:
@@ -291,7 +290,7 @@ def parse(
         parser.print_help()
     return args
 
-# %% ../../nbs/app/80_commands.ipynb #4a86471a
+# %% ../../nbs/app/80_commands.ipynb #059333a7
 @dataclass(frozen=True)
 class Answer:
     "What a command was asked for."
@@ -327,7 +326,7 @@ def tell(
         print(answer.text)
     return answer.code
 
-# %% ../../nbs/app/80_commands.ipynb #9a901047
+# %% ../../nbs/app/80_commands.ipynb #b6dcbfb4
 def _plain(value):  # as JSON knows it
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping):
@@ -338,7 +337,7 @@ def _plain(value):  # as JSON knows it
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
-# %% ../../nbs/app/80_commands.ipynb #9ab0cb0f
+# %% ../../nbs/app/80_commands.ipynb #3e530e24
 _CHOOSE = '''
   local c2vl_words=""
   case "$command $before" in
@@ -366,7 +365,7 @@ _c2vl() {{
 compdef _c2vl c2vl
 '''}
 
-# %% ../../nbs/app/80_commands.ipynb #30beb8db
+# %% ../../nbs/app/80_commands.ipynb #0f461d82
 def completion(
     commands: Mapping[str, Command],  # by the word for it
     shell: str,  # "bash" or "zsh"

@@ -57,7 +57,7 @@ class Job:
 
         if not (self.run / "config.json").exists():
             named = f" {self.name}" if self.name else ""
-            there = ", ".join(p.name.removeprefix("run-") for p in sorted(self.root.glob("run-*")))
+            there = ", ".join(p.name[4:] for p in sorted(self.root.glob("run-*")))
             there = f" (its named runs, for --name: {there})" if there else ""
             raise InputError(f"{self.root} has no run{named}: train one first, "
                              f"`c2vl pretrain --out {self.quoted}`{there}")
@@ -67,9 +67,8 @@ class Job:
     def ours(self) -> bool:
         "Whether the folder holds a job's parts and nothing else, so that a page may be put there."
         parts = {"store", "prompts.jsonl", "space", "embeddings", "run", "prepared"}
-        aside = (".html", "-ledger.jsonl")
-        names = [p.name for p in self.root.iterdir() if not p.name.endswith(aside) and p.name[:4] != "run-"]
-        return (self.store / "store.json").is_file() and set(names) <= parts
+        names = {p.name for p in self.root.iterdir() if not p.name.endswith((".html", "-ledger.jsonl"))}
+        return (self.store / "store.json").is_file() and {n for n in names if n[:4] != "run-"} <= parts
 
 # %% ../../nbs/app/02_job.ipynb #c544b7ac
 def _what_root_is(job: Job) -> str:

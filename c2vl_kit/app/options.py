@@ -7,14 +7,14 @@ __all__ = ['DATA_NAMES', 'OUT', 'JOB', 'JOB_TO_NAME', 'DEVICE', 'OVERWRITE', 'RE
            'PICTURES', 'MODEL', 'SERVER', 'TOWER', 'POOLING', 'SPLIT', 'TRAINING', 'METHOD', 'NARROWING', 'ALLOWING',
            'LABELS', 'NAMED', 'SHOWN', 'TIMING', 'BENCH', 'SHELL']
 
-# %% ../../nbs/app/81_options.ipynb #2ada4ac4
+# %% ../../nbs/app/81_options.ipynb #9abcdec8
 import argparse
 from pathlib import Path
 
 from .commands import Group, option
 from ..methods.settings import METHODS
 
-# %% ../../nbs/app/81_options.ipynb #64bad6bd
+# %% ../../nbs/app/81_options.ipynb #b75eb247
 DATA_NAMES = (  # names of the catalogue, repeated here so that help does not have to import it
     "simulated", "nw-ucla", "utd-mhad", "ntu60", "ntu120", "pku-mmd-1", "pku-mmd-2", "sysu-3d-hoi",
     "drive-act", "sbu", "msr-action3d",
@@ -29,7 +29,7 @@ JOB_TO_NAME = Group({"--data": option("NAME", ", ".join(DATA_NAMES)), "--out": O
 DEVICE = Group({"--device": option("NAME", "auto, cpu, cuda or mps (default: auto)")})
 OVERWRITE = Group({"--overwrite": {"action": "store_true", "help": "replace what is there"}})
 
-# %% ../../nbs/app/81_options.ipynb #a053afae
+# %% ../../nbs/app/81_options.ipynb #d1fd4667
 READING = Group({
     "name": option("NAME", "the data set, instead of --data", nargs="?"),
     "folder": option("ROOT", "the folder with its raw files, instead of --root", Path, nargs="?"),
@@ -49,7 +49,7 @@ SIMULATED = Group({
     "--wrong-pairs": option("SHARE", "share of clips that get another clip's sentences, 0 to 1", float),
 }, "simulated data")
 
-# %% ../../nbs/app/81_options.ipynb #fa444a2d
+# %% ../../nbs/app/81_options.ipynb #eee329e0
 CAPTIONER = Group({
     "--captioner": option("NAME", "kinematic, published (the kit's sentences for nw-ucla and utd-mhad), "
                           "a model (hub name or folder), or a server's address (default: kinematic)"),
@@ -82,7 +82,7 @@ SERVER = Group({
     "--prices": option(("IN", "OUT"), "of a million tokens sent and received, for the bill", float, nargs=2),
 }, "servers")
 
-# %% ../../nbs/app/81_options.ipynb #e613b1e8
+# %% ../../nbs/app/81_options.ipynb #29e25cc0
 TOWER = Group({
     "--tower": option("NAME", "text model: auto, minilm, a folder or a hub name (default: auto)",
                       default="auto"),
@@ -95,7 +95,7 @@ POOLING = Group({
                     "help": "what the text model computes in (default: bf16 on a processor that has it)"},
 })
 
-# %% ../../nbs/app/81_options.ipynb #640cc0ad
+# %% ../../nbs/app/81_options.ipynb #0aad239a
 SPLIT = Group({
     "--split": option("NAME", "official split, such as xview or xsub (default: the data set's own)")})
 TRAINING = Group({
@@ -125,7 +125,7 @@ NARROWING = Group({
     "--allow-overlap": option("WORDS", "train with them: the words that the refusal quotes", default=""),
 }, "narrower training sets")
 
-# %% ../../nbs/app/81_options.ipynb #1751475f
+# %% ../../nbs/app/81_options.ipynb #987ebc45
 ALLOWING = Group({"--allow-other-store-or-split": {
     "action": "store_true",
     "help": "test on another store or split than the run was trained on; a remark stands under the figures"}})

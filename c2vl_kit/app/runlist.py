@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RunRow', 'RunList', 'list_runs', 'read_run', 'figures_in', 'told_apart']
 
-# %% ../../nbs/app/70_runlist.ipynb #a4dc4386
+# %% ../../nbs/app/70_runlist.ipynb #9648740d
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +16,7 @@ from pathlib import Path
 from ..core import InputError, md_text, read_facts
 from ..methods.settings import flat
 
-# %% ../../nbs/app/70_runlist.ipynb #e7bc8b05
+# %% ../../nbs/app/70_runlist.ipynb #b80dcaa8
 @dataclass(frozen=True)
 class RunRow:
     "One run."
@@ -48,47 +48,49 @@ class RunList:
 
     def _repr_markdown_(self) -> str:
         protocols = list(dict.fromkeys(p for r in self.rows for p in r.figures))[:3]
-        head = ["run", "method", "data", "seed", "epochs", "loss", *(f"{p} %" for p in protocols), "begun", "commit",
-                "settings that differ"]
+        head = ["run", "method", "data", "seed", "epochs", "loss", *(f"{p} %" for p in protocols)]
+        head += ["begun", "commit", "settings that differ"]
         lines = [head, ["---"] * len(head)]
         for r in self.rows:
             shown = [f"{100 * r.figures[p]:.2f}" if p in r.figures else "–" for p in protocols]
             loss = "–" if r.loss is None else f"{r.loss:.4g}"
             differ = ", ".join(f"{k} {v}" for k, v in r.differs.items())
-            cells = [r.run, r.method, r.data, "–" if r.seed is None else r.seed, f"{r.epochs} of {r.planned or '?'}", loss, *shown,
-                     r.date, r.commit[:8] or "–", differ]
+            done = f"{r.epochs} of {r.planned or '?'}"
+            seed = "–" if r.seed is None else r.seed
+            cells = [r.run, r.method, r.data, seed, done, loss, *shown, r.date, r.commit[:8] or "–", differ]
             lines.append([md_text(cell) for cell in cells])
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
-# %% ../../nbs/app/70_runlist.ipynb #6a0ce234
+# %% ../../nbs/app/70_runlist.ipynb #7127e1d3
 def list_runs(
     folder: str | Path = "runs",  # a job's, or one with jobs
 ) -> RunList:  # InputError where there is none
     "Every run at most three folders down, ordered by name."
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}: name the one that holds your jobs, `c2vl runs FOLDER`")
+        raise InputError(f"there is no folder {folder}: name the one with your jobs, `c2vl runs FOLDER`")
     files = [f for depth in ("", "*/", "*/*/", "*/*/*/") for f in sorted(folder.glob(f"{depth}config.json"))]
     rows = []
     for file in files:
         try:
             facts = read_facts(file.read_bytes(), file)
-            rows += [read_run(file.parent, folder, facts)] if "encoders" in facts and "method" in facts else []
+            if "encoders" in facts and "method" in facts:
+                rows.append(read_run(file.parent, folder, facts))
         except (InputError, OSError) as error:
             warnings.warn(f"{file.parent} is left out: {error}", stacklevel=2)
     if not rows:
         raise InputError(f"{folder} holds no run: train one, `c2vl pretrain --out {folder}/NAME`")
     return RunList(str(folder), tuple(told_apart(sorted(rows, key=lambda r: r.run))))
 
-# %% ../../nbs/app/70_runlist.ipynb #e5beafce
+# %% ../../nbs/app/70_runlist.ipynb #fd448c03
 def read_run(
     path: Path,  # its folder
     below: Path,  # the folder that was asked for
     facts: Mapping,  # its config.json
 ) -> RunRow:
     "What the files of one run say."
-    log = []
-    for line in (path / "log.jsonl").read_text("utf-8").splitlines() if (path / "log.jsonl").is_file() else []:
+    log, file = [], path / "log.jsonl"
+    for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
         with suppress(InputError):  # cut short
             log.append(read_facts(line, path))
     train, made = facts.get("train") or {}, {}
@@ -98,7 +100,8 @@ def read_run(
     return RunRow(
         path.relative_to(below).as_posix(), str(facts["method"]),
         " ".join(str(x) for x in (facts.get("dataset"), split.get("name")) if x), train.get("seed"),
-        max((r.get("epoch", 0) for r in log), default=0), train.get("epochs"), log[-1].get("loss") if log else None,
+        max((r.get("epoch", 0) for r in log), default=0), train.get("epochs"),
+        log[-1].get("loss") if log else None,
         figures_in(path / "results.json"),
         datetime.fromtimestamp((path / "config.json").stat().st_mtime).strftime("%Y-%m-%d %H:%M"),
         str(made.get("git_commit") or ""), flat(facts.get("config") or {}))
@@ -117,7 +120,7 @@ def figures_in(
                 found[row["protocol"]] = score["accuracy"]
     return found
 
-# %% ../../nbs/app/70_runlist.ipynb #d4525578
+# %% ../../nbs/app/70_runlist.ipynb #34ee8095
 _SAME = ("train.seed", "train.device", "train.threads", "train.epochs")  # shown elsewhere, or no matter
 
 

@@ -7,7 +7,7 @@ __all__ = ['METHODS', 'PRESETS', 'SHORT', 'meant', 'Setting', 'read_word', 'refu
            'method_named', 'chosen_method', 'config_of', 'flat', 'read_settings', 'with_settings', 'file_values',
            'config_file', 'settings_table']
 
-# %% ../../nbs/methods/20_settings.ipynb #f79ef50d
+# %% ../../nbs/methods/20_settings.ipynb #09797cbd
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..core import InputError, read_facts
 
-# %% ../../nbs/methods/20_settings.ipynb #ceb0914b
+# %% ../../nbs/methods/20_settings.ipynb #66fd80fb
 METHODS = ("c2vl", "skeletonclr", "simclr", "crosclr", "ikem", "mmcl", "distil", "supervised")
 PRESETS = {"small": "small", "full": "published"}  # name → function of the method
 SHORT = {  # option → setting
@@ -30,7 +30,7 @@ SHORT = {  # option → setting
 # intra, inter
 _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, True), "both": (True, True)}
 
-# %% ../../nbs/methods/20_settings.ipynb #eb21837c
+# %% ../../nbs/methods/20_settings.ipynb #a7da7362
 def meant(
     word: str,  # that nobody knows
     known: Iterable[str],  # what there is
@@ -41,7 +41,7 @@ def meant(
     near = get_close_matches(word, list(known), 1, 0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
-# %% ../../nbs/methods/20_settings.ipynb #4b5aa242
+# %% ../../nbs/methods/20_settings.ipynb #b7ad51af
 _NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a word",
           "None": "none", "tuple[str, ...]": "words with commas between"}
 
@@ -76,7 +76,7 @@ class Setting:
             raise InputError(f"{self.name} takes {takes}, got {value!r}")
         return made
 
-# %% ../../nbs/methods/20_settings.ipynb #bf45b3ce
+# %% ../../nbs/methods/20_settings.ipynb #2509f3ea
 _YES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -110,7 +110,7 @@ def _number(word: str, *makes):  # int, float -> the first that takes it and is 
             pass
     return None
 
-# %% ../../nbs/methods/20_settings.ipynb #03905aa3
+# %% ../../nbs/methods/20_settings.ipynb #c49527d1
 def refuse_method(
     name: str,  # that somebody gave
 ) -> None:
@@ -145,7 +145,7 @@ def defaults_of(
     "What a preset sets, without importing it."
     return _table()["methods"][method][preset]
 
-# %% ../../nbs/methods/20_settings.ipynb #b0497fbb
+# %% ../../nbs/methods/20_settings.ipynb #61e5bb82
 def method_named(
     name: str,  # one of METHODS
 ):  # its module; InputError for one that is none
@@ -185,7 +185,7 @@ def config_of(
     get_pipeline(config.pipeline), pick_device(config.train.device)
     return config
 
-# %% ../../nbs/methods/20_settings.ipynb #26f1c17a
+# %% ../../nbs/methods/20_settings.ipynb #ef781c4e
 def flat(
     values: Mapping,  # nested
     before: str = "",  # what stands before each name
@@ -235,7 +235,7 @@ def _unknown(method: str, name: str) -> str:  # the sentence
     said = meant(name, settings_of(method))
     return f"{method} has no setting {name}: pretrain --help-all names all{said}"
 
-# %% ../../nbs/methods/20_settings.ipynb #19e98d4c
+# %% ../../nbs/methods/20_settings.ipynb #b5c2a8dd
 def file_values(
     path: str | Path | None,  # None: no file
 ) -> dict:  # what it says
@@ -265,7 +265,7 @@ def config_file(path: str | Path) -> dict:  # settings, nested
     values = file_values(path)
     return values["config"] if isinstance(values.get("config"), dict) else values
 
-# %% ../../nbs/methods/20_settings.ipynb #372ec18f
+# %% ../../nbs/methods/20_settings.ipynb #95fc8587
 def settings_table() -> dict:  # what static/settings.json holds
     "All methods, imported and described."
     classes, methods = {}, {}
@@ -278,7 +278,7 @@ def settings_table() -> dict:  # what static/settings.json holds
         methods[name] = {"parts": {part: type(c).__name__ for part, c in parts.items()}, **told}
     return json.loads(json.dumps({"classes": classes, "methods": methods}))
 
-# %% ../../nbs/methods/20_settings.ipynb #76c708f4
+# %% ../../nbs/methods/20_settings.ipynb #e0947bc3
 def _described(config) -> dict:  # name → type, help, choices
     "The settings of one class, without those that have settings of their own."
     from dataclasses import fields
@@ -292,7 +292,8 @@ def _described(config) -> dict:  # name → type, help, choices
     lists = {"views": list(STREAMS), "pipeline": [p.name for p in (*PIPELINES, *LEGACY_PIPELINES)]}
     found = {}
     for f in (f for f in fields(config) if f.name not in parts):
-        kind = f.type.__name__ if isinstance(f.type, type) and not hasattr(f.type, "__args__") else str(f.type)
+        plain = isinstance(f.type, type) and not hasattr(f.type, "__args__")
+        kind = f.type.__name__ if plain else str(f.type)
         found[f.name] = [kind, help.get(f.name, ""), lists.get(f.name) or _choices(config, f.name, kind)]
     return found
 

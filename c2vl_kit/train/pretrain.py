@@ -30,8 +30,7 @@ def pretrain(
     out: str | Path,  # run folder
     config: ViewConfig | None = None,  # everything but the data; None: method.small()
     *,
-    space=None,  # ConceptSpace of the training clips: C2VL's targets, MMCL's pictures
-    instruction=None,  # Instruction for the training clips: MMCL's refinement
+    space=None, instruction=None,  # ConceptSpace of the training clips; Instruction for them, of MMCL
     teacher=None,  # Run, RunView or folder that `distil` learns from
     init=None,  # Run, RunView or folder whose weights training begins with
     cleared: bool = False,  # teacher and init saw no test clip, though their runs name other data
@@ -39,15 +38,13 @@ def pretrain(
     seed: int | None = None,  # None: that of config.train
     overwrite: bool = False,  # throw away a run that is there
     stop_after: int | None = None,  # stop when so many epochs are done; the same call goes on
-    progress: bool | None = None,  # show the bar; None: on a terminal
-    callbacks=(),  # of the trainer
+    progress: bool | None = None, callbacks=(),  # show the bar, None: on a terminal; of the trainer
 ) -> Run:
     "Train a method on a training split; InputError names what is missing or has changed since a stopped run."
     team, teacher = team_here(), None if teacher is None else RunView.of(teacher)
     progress = False if team.rank else progress
-    given = dict(space=space, instruction=instruction, teacher=teacher)
-    given |= {} if teacher is None else {"cleared": cleared or None}
-    given = fitting(method.Task, **given, record_targets=record_targets)
+    given = dict(space=space, instruction=instruction, teacher=teacher, record_targets=record_targets)
+    given = fitting(method.Task, **given, cleared=(cleared or None) if teacher is not None else None)
     config = config or (method.small() if teacher is None else method.small(teacher=teacher))
     ready = method.Task.prepare(store, split, config, **given)
     size = max(2, min(config.train.batch_size, len(ready.names)))
@@ -55,18 +52,18 @@ def pretrain(
     config = config.replace(train=changes | ({} if seed is None else {"seed": seed}))
     config = config if overwrite else with_restarts(out, config)
     refuse_few(len(ready.names), config.train, team)
+    how = config.frames, config.persons, config.pipeline
     with team.one_first():  # streamed clips are prepared into one file for all
-        how = config.frames, config.persons, config.pipeline
         clips = ClipSet.load(store, ready.names, *how, progress=progress)
     with seeded(config.train.seed, "init"):
         task = ready.make(store.layout, config)
-    begun = {} if init is None else start_from(task, RunView.of(init), store, split, cleared)
-    head = head_of_run(task, store, split, config, ready) | begun
+    head = head_of_run(task, store, split, config, ready)
+    head |= {} if init is None else start_from(task, RunView.of(init), store, split, cleared)
     with team.one_first():
         lengthen(out, {} if team.rank or overwrite else head)
         run = Run.open(out) if team.rank else Run.create(out, head, overwrite, not overwrite)
-    callbacks = (*ready.callbacks, *callbacks)
-    trainer = Trainer(task, clips, config.train, run, callbacks, progress=progress, team=team)
+    heard = (*ready.callbacks, *callbacks)
+    trainer = Trainer(task, clips, config.train, run, heard, progress=progress, team=team)
     for callback in () if team.rank else ready.callbacks:
         callback.begin(trainer)
     trainer.fit(stop_after)
@@ -95,7 +92,8 @@ def start_from(
         has = f"{shape[wrong[0]]} numbers" if wrong[0] in shape else "nothing"
         raise InputError(f"{run.path} has {has} for {wrong[0]}, where {tuple(own[wrong[0]].shape)} are "
                          "needed: ask for the same views and the same backbone as that run")
-    task.load_state_dict({k: v for k, v in weights.items() if k in own or not torch.is_tensor(v)}, strict=False)
+    kept = {k: v for k, v in weights.items() if k in own or not torch.is_tensor(v)}
+    task.load_state_dict(kept, strict=False)
     facts = {"run": run.path.name, "method": run.config.get("method"), "epoch": run.checkpoint["epoch"]}
     return {"init": facts | {"weights": sha256_of(*(weights[k].numpy() for k in own))[:12]}}
 

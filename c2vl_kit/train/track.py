@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRACKERS', 'scalars', 'refuse_missing', 'TensorBoard', 'Trackio']
 
-# %% ../../nbs/train/09_track.ipynb #fe155e37
+# %% ../../nbs/train/09_track.ipynb #00ec6cfa
 import io
 from contextlib import redirect_stdout
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..core import InputError
 
-# %% ../../nbs/train/09_track.ipynb #4b1c4245
+# %% ../../nbs/train/09_track.ipynb #7c9e0dba
 def scalars(
     record: dict,  # of one epoch, as the trainer logs it
 ) -> dict[str, float]:
@@ -29,7 +29,7 @@ def refuse_missing(
     if find_spec(package) is None:
         raise InputError(f'{package} is not installed: pip install "c2vl_kit[track]", or train without it')
 
-# %% ../../nbs/train/09_track.ipynb #46a0890f
+# %% ../../nbs/train/09_track.ipynb #494a73dc
 class TensorBoard:
     "A callback that writes event files into the folder `tensorboard` of a run."
 
@@ -50,7 +50,7 @@ class TensorBoard:
             self.writer.close()
             self.writer = None
 
-# %% ../../nbs/train/09_track.ipynb #bd30d510
+# %% ../../nbs/train/09_track.ipynb #3466beb9
 class Trackio:
     "A callback that writes into Trackio's database on this machine."
 
