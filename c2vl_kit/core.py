@@ -21,8 +21,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # the command line is to answer before numpy is there
+    import numpy as np
 
 try:
     import fcntl
@@ -48,8 +50,10 @@ def clean_text(
 # %% ../nbs/00_core.ipynb #7500ba35
 def unmasked(
     x,  # numbers from outside: array, lists, masked array, a table's column
-) -> np.ndarray:  # a plain array, NaN for what was masked, None or NA; what holds no numbers stays as it is
+) -> "np.ndarray":  # a plain array, NaN for what was masked, None or NA; what holds no numbers stays as it is
     "An array in which what is missing is NaN."
+    import numpy as np
+
     def holds_mask(x):
         masked = np.ma.MaskedArray
         return isinstance(x, (list, tuple)) and any(isinstance(v, masked) or holds_mask(v) for v in x)
@@ -78,6 +82,8 @@ def as_label(
     who: str,  # for the message, e.g. "clip 'a01'"
 ) -> int:  # from 0; InputError for what is no class number
     "A class number."
+    import numpy as np
+
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
     if not whole or not 0 <= value < MOST_CLASSES:
         raise InputError(f"{who} has the label {str(value)[:30]}; number the classes 0, 1, 2, … "
@@ -88,7 +94,7 @@ def as_label(
 def known_labels(
     values,  # one label for each of N clips, numbers or words
     who: str,  # for the message, e.g. "labels_train"
-) -> np.ndarray:  # (N,); InputError where one is masked, NA or NaN
+) -> "np.ndarray":  # (N,); InputError where one is masked, NA or NaN
     "Labels without a gap."
     labels = unmasked(values)
     if gone := [i for i, v in enumerate(labels.tolist()) if v is None or v != v]:
@@ -390,6 +396,8 @@ def sha256_of(
     *parts,  # arrays, bytes or strings, in an order that matters
 ) -> str:  # 64 hexadecimal digits
     "One checksum over all `parts`, lengths and array shapes included."
+    import numpy as np
+
     total = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):

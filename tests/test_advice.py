@@ -21,7 +21,7 @@ from c2vl_kit.core import InputError
 
 C2VL = Path(sys.executable).parent / "c2vl"
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = "prepare|caption|embed|pretrain|evaluate|report|show|bench|demo|doctor"
+COMMANDS = "prepare|caption|embed|pretrain|evaluate|report|show|bench|demo|doctor|runs|completion"
 TINY = ["--epochs", "2", "--frames", "16", "--width", "4", "--batch-size", "8"]
 
 
@@ -95,7 +95,7 @@ def test_options_that_sentences_name_exist():
         if path.name in ("_modidx.py", "runs.py"):  # runs.py asks git
             continue
         for line, said in texts(path):
-            for option in re.findall(r"(?<![\w-])(--[a-z][a-z-]+[a-z])(?![\w(-])", said):
+            for option in re.findall(r"(?<![\w-])(--[a-z][a-z.-]+[a-z])(?![\w(-])", said):
                 css = " " not in said or any(mark in said for mark in ("var(", "{--", ";--"))
                 assert option in known or css, f"{path.name}:{line}: {option} in {said[:90]!r}"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_catalog import TREES
 
-from c2vl_kit.app.steps import config_file
+from c2vl_kit.methods.settings import config_file
 from c2vl_kit.concepts.published import class_descriptions
 from c2vl_kit.data.splits import Split, read_split
 from c2vl_kit.data.prepare import prepare

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from .job import Job, plain_text
-from .steps import config_of, evaluate_step, prepare_step, pretrain_step, report_step
+from .steps import evaluate_step, prepare_step, pretrain_step, report_step
 from .captions import caption_step, embed_step
 from ..core import InputError
+from ..methods.settings import config_of
 
 # %% ../../nbs/app/05_demo.ipynb #975a0a1a
 def demo(

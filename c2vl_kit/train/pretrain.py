@@ -39,8 +39,7 @@ def pretrain(
     seed: int | None = None,  # None: that of config.train
     overwrite: bool = False,  # throw away a run that is there
     stop_after: int | None = None,  # stop when so many epochs are done; the same call goes on
-    progress: bool | None = None,  # show the bar; None: on a terminal
-    callbacks=(),  # of the trainer
+    progress: bool | None = None, callbacks=(),  # show the bar, None: on a terminal; of the trainer
 ) -> Run:
     "Train a method on a training split; InputError names what is missing or has changed since a stopped run."
     team, teacher = team_here(), None if teacher is None else RunView.of(teacher)
@@ -52,8 +51,8 @@ def pretrain(
     config = sized(config, len(ready.names), seed)
     config = config if overwrite else with_restarts(out, config)
     refuse_few(len(ready.names), config.train, team)
+    how = config.frames, config.persons, config.pipeline
     with team.one_first():  # streamed clips are prepared into one file for all
-        how = config.frames, config.persons, config.pipeline
         clips = ClipSet.load(store, ready.names, *how, progress=progress)
     with seeded(config.train.seed, "init"):
         task = refuse_parts(ready.make(store.layout, config), config.train)
@@ -62,8 +61,8 @@ def pretrain(
     with team.one_first():
         lengthen(out, {} if team.rank or overwrite else head)
         run = Run.open(out) if team.rank else Run.create(out, head, overwrite, not overwrite)
-    callbacks = (*ready.callbacks, *callbacks)
-    trainer = Trainer(task, clips, config.train, run, callbacks, progress=progress, team=team)
+    heard = (*ready.callbacks, *callbacks)
+    trainer = Trainer(task, clips, config.train, run, heard, progress=progress, team=team)
     for callback in () if team.rank else ready.callbacks:
         callback.begin(trainer)
     trainer.fit(stop_after)
