@@ -359,6 +359,21 @@ COMMANDS |= {
         "  c2vl show S001C001P001R001A010.skeleton", (SHOWN,)),
 }
 
+# %% ../../nbs/app/90_cli.ipynb #4828d96f
+_USE = "c2vl_kit.app.use:"
+COMMANDS |= {
+    "predict": call(_USE + "predict_files", "a label for every clip of files that nobody has prepared",
+                    "c2vl predict new/ --run runs/nw-ucla --csv labels.csv"),
+    "search": call(_USE + "search_words", "the clips nearest to a sentence",
+                   'c2vl search runs/nw-ucla "raises the left hand above the head" --html hits.html'),
+    "describe": call(_USE + "describe_file", "a recording in words",
+                     "c2vl describe a01_s01_e00_v01.json --run runs/nw-ucla"),
+    "features": call(_USE + "features_to", "one vector for each clip, in a file",
+                     "c2vl features new/ --run runs/nw-ucla --to features.npz"),
+    "export": call(_USE + "export_to", "an encoder for programs without this kit",
+                   "c2vl export runs/nw-ucla --to encoder.onnx"),
+}
+
 # %% ../../nbs/app/90_cli.ipynb #361a684e
 def command_parser() -> argparse.ArgumentParser:
     "The parser of `c2vl` with the options of all commands."
