@@ -18,7 +18,7 @@ from ..core import Config, InputError
 from ..data.splits import Split, semi_supervised
 from .features import Features
 from .finetune import (
-    FineTune, chosen_by, fine_tune, labels_at, networks, own_score, run_features, said_of)
+    FineTune, chosen_by, chosen_probe, fine_tune, labels_at, networks, own_score, run_features, said_of)
 from .outcome import Outcome, chosen_test
 from .probes import ProbeConfig, linear_probe
 from .scores import Score
@@ -80,7 +80,10 @@ def few_labels(
     hashes = " ".join(part.hash for part in lists.values())
     choices = said_of(run, learnt) | {"split": f"{split.name} {split.hash}", "clips with labels": clips,
                                       "lists": hashes, "test": test, "seed": seed}
-    return Outcome.of("few labels", choices | chosen_by(settings), found)
+    fits = {"linear": chosen_probe(), "fine-tune": chosen_by(settings)}
+    for kind in by:
+        choices |= fits[kind]
+    return Outcome.of("few labels", choices, found)
 
 # %% ../../nbs/evaluate/08_few_labels.ipynb #e7a9a426
 def probed(sides: Sequence[Features], store, part: Split, test: str, seed: int) -> Score:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core import InputError
 from ..data.mapping import StoreView
-from .finetune import labels_at, networks, run_features, said_of
+from .finetune import chosen_probe, labels_at, networks, run_features, said_of
 from .fusion import class_scores
 from .outcome import Outcome, chosen_test
 from .probes import ProbeConfig
@@ -136,6 +136,7 @@ def robustness(
     found = {k: [Score.of(z.argmax(1).numpy(), truth, classes, y)] for k, z in said.items()}
     choices = said_of(run, learnt) | {"split": f"{split.name} {split.hash}", "test": test, "seed": seed}
     choices |= {"damage": "test clips alone, before the pipeline", "pipeline": run.config["pipeline"]}
+    choices |= chosen_probe()
     return Outcome.of("robustness", choices, found)
 
 # %% ../../nbs/evaluate/09_robustness.ipynb #5ea1451e
