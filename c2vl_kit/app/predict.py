@@ -6,7 +6,7 @@
 __all__ = ['MOST_SHOWN', 'Prediction', 'Predictions', 'written', 'prepared', 'Predictor', 'probe_of', 'concepts_of', 'Ready',
            'Preparer', 'as_batches', 'ranked', 'predict', 'features_of']
 
-# %% ../../nbs/app/06_predict.ipynb #b08390d9
+# %% ../../nbs/app/06_predict.ipynb #d9ea1a44
 import csv
 import io
 import json
@@ -38,9 +38,9 @@ from ..progress import Meter
 from ..readers.common import read_all
 from ..readers.recordings import read_any, recordings_in
 from ..skeleton import Clip, Layout
-from ..train.runview import RunView, how_prepared
+from ..train.runview import RunView, how_prepared, trained_elsewhere
 
-# %% ../../nbs/app/06_predict.ipynb #bd3f4883
+# %% ../../nbs/app/06_predict.ipynb #d924bd3b
 @dataclass(frozen=True)
 class Prediction:
     "What a run says of one clip."
@@ -94,7 +94,7 @@ class Predictions:
         lines += ["", *(f"- failed: {md_text(why)}" for why in self.failed.values())]
         return "\n".join([*lines, *(f"- {md_text(note)}" for note in self.notes)])
 
-# %% ../../nbs/app/06_predict.ipynb #52ccb5d2
+# %% ../../nbs/app/06_predict.ipynb #4da1decf
 MOST_SHOWN = 50  # rows of a table
 
 
@@ -104,7 +104,7 @@ def written(text: str, path: str | Path | None) -> str:
         write_whole(path, text)
     return text
 
-# %% ../../nbs/app/06_predict.ipynb #8bef9005
+# %% ../../nbs/app/06_predict.ipynb #bb6e701b
 def prepared(
     clip: Clip,  # as read
     layout: Layout,  # that the run was trained on
@@ -116,7 +116,7 @@ def prepared(
                          f"run was trained on {layout.name} ({layout.V}): give clips of that layout")
     return to_array(clip, how["frames"], how["persons"], how["pipeline"])
 
-# %% ../../nbs/app/06_predict.ipynb #af48312b
+# %% ../../nbs/app/06_predict.ipynb #8329c18a
 class Predictor:
     "A finished run, ready for clips that nobody has prepared."
 
@@ -169,7 +169,7 @@ class Predictor:
         z = [heads[v](torch.from_numpy(x)).double().log_softmax(1) for v, x in features.items()]
         return torch.stack(z).mean(0).softmax(1).numpy()
 
-# %% ../../nbs/app/06_predict.ipynb #87dba186
+# %% ../../nbs/app/06_predict.ipynb #b5c58e01
 def probe_of(eyes: Predictor) -> KeptProbe | None:
     "What `Predictor.probe` holds."
     file, folder = eyes.run.path / "probe.safetensors", eyes.run.path.resolve().parent / "store"
@@ -180,10 +180,14 @@ def probe_of(eyes: Predictor) -> KeptProbe | None:
     if not (folder / "store.json").is_file():
         eyes.notes.append("Nearest training clips are not known: evaluate the run, and it keeps them.")
         return None
-    store = Store.open(folder, verify=False)
-    split, how = get_split(store, eyes.run.config["split"]["name"]), eyes.how[eyes.view]
-    if (split.hash, store.checksum) != (eyes.run.config["split"]["hash"], eyes.run.config["store_checksum"]):
-        eyes.notes.append("Nearest training clips are not known: the store beside the run is another one.")
+    store, how = Store.open(folder, verify=False), eyes.how[eyes.view]
+    try:
+        split = get_split(store, eyes.run.config["split"]["name"])
+        why = trained_elsewhere(eyes.run, store, split)
+    except InputError as error:
+        why = str(error)
+    if why:
+        eyes.notes.append(f"Nearest training clips are not known: {why.rstrip('.')}.")
         return None
     clips = ClipSet.load(store, split.train, how["frames"], how["persons"], how["pipeline"], progress=False)
     extra = {k: v for k, v in how.items() if k in ("stream", "true_timeline", "legacy_streams")}
@@ -193,7 +197,7 @@ def probe_of(eyes: Predictor) -> KeptProbe | None:
     linear_probe(*learnt, {}, ProbeConfig(holdout=0), keep=keep)
     return made[0]
 
-# %% ../../nbs/app/06_predict.ipynb #83a7c897
+# %% ../../nbs/app/06_predict.ipynb #84862db5
 def concepts_of(eyes: Predictor) -> tuple[nn.Module, Sentences] | None:
     "What `Predictor.concepts` holds."
     folder = eyes.run.path.resolve().parent
@@ -204,7 +208,7 @@ def concepts_of(eyes: Predictor) -> tuple[nn.Module, Sentences] | None:
         eyes.notes.append(f"Nearest words are not known: {why}.")
         return None
 
-# %% ../../nbs/app/06_predict.ipynb #09fcaf8d
+# %% ../../nbs/app/06_predict.ipynb #f9ad2e38
 @dataclass(frozen=True)
 class Ready:
     "A prepared clip."
@@ -230,7 +234,7 @@ class Preparer:
             except InputError as why:
                 yield InputError(f"{path}: {why}")
 
-# %% ../../nbs/app/06_predict.ipynb #15a1baf2
+# %% ../../nbs/app/06_predict.ipynb #4294274b
 def as_batches(
     eyes: Predictor,
     sources,  # files, folders, clips, a store, or several of them
@@ -265,7 +269,7 @@ def as_batches(
             if ready := [r for _, r in some if not isinstance(r, InputError)]:
                 yield ready
 
-# %% ../../nbs/app/06_predict.ipynb #1d52ca4d
+# %% ../../nbs/app/06_predict.ipynb #180689ac
 def ranked(
     scores: torch.Tensor,  # (N, K)
     names,  # K of them
@@ -276,7 +280,7 @@ def ranked(
     pairs = zip(top.indices.tolist(), top.values.tolist())
     return [tuple((names[i], s) for i, s in zip(row, values)) for row, values in pairs]
 
-# %% ../../nbs/app/06_predict.ipynb #9c52378e
+# %% ../../nbs/app/06_predict.ipynb #fe232fec
 def predict(
     run,  # Run, folder or Predictor
     sources,  # files, folders, clips, a store, or several of them
@@ -308,7 +312,7 @@ def predict(
         rows += [Prediction(r.name, r.file, *b[0], b[1:], n, w) for r, b, n, w in told]
     return Predictions(tuple(rows), failed, tuple(eyes.notes))
 
-# %% ../../nbs/app/06_predict.ipynb #4d5b9836
+# %% ../../nbs/app/06_predict.ipynb #61ce5e03
 def features_of(
     run,  # Run, folder or Predictor
     sources,  # as for `predict`
