@@ -44,6 +44,7 @@ from c2vl_kit.readers.recordings import read_any
 from c2vl_kit.readers.tables import write_csv
 from c2vl_kit.skeleton import COCO17, KINECT20, MSR20, NTU25, UTD20, Clip
 from c2vl_kit.train.pretrain import pretrain
+from fuzz import Job, fuzz
 
 
 class WordTower:
@@ -123,6 +124,16 @@ def test_a_file_of_many_clips_and_one_that_is_none(tmp_path, tiny_clips):
     with pytest.raises(InputError, match="ends in .mov, which is no recording"):
         (tmp_path / "a.mov").write_bytes(b"x")
         list(read_any(tmp_path / "a.mov"))
+
+
+@pytest.mark.parametrize("name, write, layout", WRITERS, ids=[w[0].split(".")[1] for w in WRITERS])
+def test_a_damaged_file_is_a_clip_or_a_sentence(tmp_path, name, write, layout):
+    write(example_clip(name.split(".")[0].removesuffix("_skeleton3D").removesuffix("_skeleton"), layout, T=6, label=0), tmp_path)
+    (made,) = tmp_path.iterdir()
+    mine = made.rename(tmp_path / f"mine{made.suffix}")  # a name that says nothing
+    (tmp_path.with_name(f"{tmp_path.name}-cage")).mkdir()
+    broken = fuzz(Job(mine, read_any, 80), tmp_path.with_name(f"{tmp_path.name}-cage"))
+    assert not broken, "\n".join(map(str, broken))
 
 
 # Labels ---------------------------------------------------------------------------------------------------------------------------------
