@@ -291,6 +291,7 @@ def test_odd_file_names(module, tmp_path):
 
 # steps that readers share: they take bytes, lines or files already opened, and are fuzzed through the readers
 STEPS = {"read_blocks", "read_bytes", "read_motion", "read_recording", "read_table", "read_text", "read_together"}
+DOORS = {"read_any", "read_archive", "read_json", "read_mat", "read_skeleton", "read_txt"}  # damaged in test_predict.py
 
 
 def test_every_reader_is_fuzzed(tmp_path):
@@ -302,7 +303,7 @@ def test_every_reader_is_fuzzed(tmp_path):
         module = importlib.import_module(f"c2vl_kit.readers.{room.name}")
         functions = [(n, f) for n, f in vars(module).items() if n.startswith("read_") and inspect.isfunction(f)]
         readers |= {n for n, f in functions if f.__module__ == module.__name__}
-    readers -= {"read_all", *STEPS}
+    readers -= {"read_all", *STEPS, *DOORS}
     assert readers <= fuzzed, sorted(readers - fuzzed)
 
 

@@ -6,7 +6,7 @@
 __all__ = ['Interval', 'predict_stream', 'hops_of', 'look', 'as_bodies', 'merged', 'DetectionMap', 'detection_map',
            'average_precision']
 
-# %% ../../nbs/app/08_stream.ipynb #4194a174
+# %% ../../nbs/app/08_stream.ipynb #ebfe6a1e
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from .predict import Predictor, prepared
 from ..core import InputError, md_text
 from ..skeleton import Clip
 
-# %% ../../nbs/app/08_stream.ipynb #96b93a6c
+# %% ../../nbs/app/08_stream.ipynb #aed51352
 @dataclass(frozen=True)
 class Interval:
     "Some frames with one label."
@@ -31,7 +31,7 @@ class Interval:
         both = max(0, min(self.stop, other.stop) - max(self.start, other.start))
         return both / (self.stop - self.start + other.stop - other.start - both)
 
-# %% ../../nbs/app/08_stream.ipynb #49405e70
+# %% ../../nbs/app/08_stream.ipynb #ea79332c
 def predict_stream(
     run,  # Run, folder or Predictor with a classifier or a probe
     frames: Clip | Iterable[np.ndarray],  # a long clip, or arrays (V, 3) or (M, V, 3), metres; NaN: not seen
@@ -54,7 +54,7 @@ def predict_stream(
     kept = (i for i in found if i.score >= least and i.label not in background)
     yield from merged(kept) if merge else kept
 
-# %% ../../nbs/app/08_stream.ipynb #4e40f51c
+# %% ../../nbs/app/08_stream.ipynb #40584632
 def hops_of(
     eyes: Predictor,
     frames: Iterable[np.ndarray],  # (V, 3) or (M, V, 3)
@@ -68,27 +68,27 @@ def hops_of(
         held.append(as_bodies(frame, eyes.layout.V))
         if count >= window and (count - window) % hop == 0:
             stop = count - window // 2 + hop // 2
-            yield from look(eyes, held, done, stop, fps)
+            yield from look(eyes, held, count - window, done, stop, fps)
             done = stop
     if done < count:
-        yield from look(eyes, held, done, count, fps)
+        yield from look(eyes, held, count - len(held), done, count, fps)
 
 
-def look(eyes: Predictor, held, start: int, stop: int, fps: float) -> Iterator[Interval]:
-    "The label of the frames that are held, for the interval named; nothing where nobody is seen."
+def look(eyes: Predictor, held, first: int, start: int, stop: int, fps: float) -> Iterator[Interval]:
+    "The label of the frames that are held, from `first`, for an interval; nothing where nobody is in it."
     bodies = max(len(frame) for frame in held)
     joints = np.full((len(held), bodies, eyes.layout.V, 3), np.nan, np.float32)
     for t, frame in enumerate(held):
         joints[t, : len(frame)] = frame
     there = ~np.isnan(joints).any((2, 3))
-    if there.any():
+    if there[max(0, start - first) : stop - first].any():
         clip = Clip(f"frames {start} to {stop}", joints[:, there.any(0)], eyes.layout, fps=fps)
         x = prepared(clip, eyes.layout, eyes.how[eyes.view])[None]
         chances = eyes.chances(eyes.features(x, np.array([len(held)])))[0]
         best = int(chances.argmax())
         yield Interval(start, stop, eyes.classes[best], float(chances[best]))
 
-# %% ../../nbs/app/08_stream.ipynb #fa6ea657
+# %% ../../nbs/app/08_stream.ipynb #a80527ac
 def as_bodies(
     frame: np.ndarray,  # (V, 3) or (M, V, 3); exact zeros are not seen
     V: int,  # joints of the layout
@@ -100,7 +100,7 @@ def as_bodies(
         raise InputError(f"a frame has the shape {np.shape(frame)}, and the run takes (M, {V}, 3)")
     return np.where((x == 0).all(-1, keepdims=True), np.nan, x)
 
-# %% ../../nbs/app/08_stream.ipynb #f2deae1e
+# %% ../../nbs/app/08_stream.ipynb #92e028d7
 def merged(
     intervals: Iterable[Interval],  # in order
 ) -> Iterator[Interval]:
@@ -117,7 +117,7 @@ def merged(
     if last is not None:
         yield last
 
-# %% ../../nbs/app/08_stream.ipynb #78c3290f
+# %% ../../nbs/app/08_stream.ipynb #8ae08f1e
 @dataclass(frozen=True)
 class DetectionMap:
     "Average precision of intervals."
@@ -147,7 +147,7 @@ def detection_map(
         score[label] = average_precision([p for p in every if p[1].label == label], mine, theta)
     return DetectionMap(float(np.mean(list(score.values()))), score, theta)
 
-# %% ../../nbs/app/08_stream.ipynb #0b525f6e
+# %% ../../nbs/app/08_stream.ipynb #76511b74
 def average_precision(
     found: list[tuple[str, Interval]],  # (recording, interval) of one label
     truth: Mapping[str, list[Interval]],  # recording -> intervals of that label
