@@ -25,7 +25,7 @@ from c2vl_kit.core import InputError
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.loader import ClipSet
-from c2vl_kit.evaluate.estimator import SkeletonEncoder, encode
+from c2vl_kit.evaluate.estimator import SkeletonEncoder, encode, head_of
 from c2vl_kit.evaluate.features import extract
 from c2vl_kit.evaluate.pretrained import model_card, save_folder
 from c2vl_kit.evaluate.probes import ProbeConfig, linear_probe
@@ -69,19 +69,16 @@ class Rows(SkeletonEncoder):
         present, names = torch.ones(len(X), 1, dtype=torch.bool), tuple(map(str, range(len(X))))
         return ClipSet(x.view(len(X), 3, 12, -1, 1), present, names, run.layout, 12, run.config["pipeline"])
 
-    def fit(self, X, y=None):
+    def fit_transform(self, X, y=None):
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
-        return super().fit(self._rows(X, reset=True), y)
-
-    def fit_transform(self, X, y=None):
-        return self.fit(X, y).transform(X)
+        return super().fit_transform(self._rows(X, reset=True), y)
 
     def transform(self, X):
         return super().transform(self._rows(X))
 
     def predict_log_proba(self, X):
-        self.classes_  # NotFittedError comes first
+        head_of(self)  # NotFittedError comes first
         return super().predict_log_proba(self._rows(X))
 
     def __sklearn_tags__(self):
@@ -217,6 +214,9 @@ def test_names_from_data_do_not_become_markup(made):
 # a hub on the loopback
 
 
+COMMIT = "c" * 40
+
+
 class Hub(BaseHTTPRequestHandler):
     """As much of a hub as an upload and a download need; files are kept in the server's memory."""
 
@@ -238,12 +238,14 @@ class Hub(BaseHTTPRequestHandler):
         if path == "/api/repos/create":
             return self._answer({"url": f"http://127.0.0.1:{hub.server_port}/me/moves", "id": "me/moves"})
         if "/preupload/" in path:
-            return self._answer({"files": [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in json.loads(text)["files"]]})
+            how = {"uploadMode": "regular", "shouldIgnore": False}
+            return self._answer({"files": [{"path": f["path"], **how} for f in json.loads(text)["files"]]})
         if "/commit/" in path:
             for line in map(json.loads, text.splitlines()):
                 if line["key"] == "file":
                     hub.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
-            return self._answer({"success": True, "commitOid": "c" * 40, "commitUrl": "http://127.0.0.1/me/moves/commit/" + "c" * 40, "hookOutput": ""})
+            url = f"http://127.0.0.1/me/moves/commit/{COMMIT}"
+            return self._answer({"success": True, "commitOid": COMMIT, "commitUrl": url, "hookOutput": ""})
         return self._answer({"errors": [], "warnings": []})
 
     def do_GET(self):
@@ -251,12 +253,12 @@ class Hub(BaseHTTPRequestHandler):
         name = path.partition("/me/moves/resolve/")[2].partition("/")[2]
         if name in hub.files:
             data = hub.files[name]
-            return self._answer(data, ETag=f'"{hashlib.sha1(data).hexdigest()}"', X_Repo_Commit="c" * 40)
+            return self._answer(data, ETag=f'"{hashlib.sha1(data).hexdigest()}"', X_Repo_Commit=COMMIT)
         siblings = [{"rfilename": f, "size": len(d)} for f, d in hub.files.items()]
         if "/tree/" in path:
-            return self._answer([{"type": "file", "path": f, "size": len(d), "oid": hashlib.sha1(d).hexdigest()} for f, d in hub.files.items()])
+            return self._answer([{"type": "file", "path": f, "size": len(d), "oid": "0" * 40} for f, d in hub.files.items()])
         if path.startswith("/api/models/me/moves"):
-            return self._answer({"id": "me/moves", "sha": "c" * 40, "siblings": siblings, "private": False, "tags": [], "downloads": 0})
+            return self._answer({"id": "me/moves", "sha": COMMIT, "siblings": siblings, "private": False, "tags": [], "downloads": 0})
         return self._answer({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
 
     do_HEAD = do_GET
