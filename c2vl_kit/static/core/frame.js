@@ -13,9 +13,9 @@ function save(shown, name, add) {
   if (ctx) add?.(ctx, copy);
   copy.toBlob((blob) => {
     if (!blob) return;
-    const href = URL.createObjectURL(blob);
-    h("a", { href, download: `${name}.png` }).click();
-    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+    const address = URL.createObjectURL(blob);
+    h("a", { href: address, download: `${name}.png` }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10_000);
   });
 }
 

@@ -116,11 +116,19 @@ function drawWords(ctx, s, panel, y, w, tall, theme) {
   });
 }
 
+/** The line where the clock is.
+ *  @param {Player} s */
+function placeNeedle({ clock, strip, ui }) {
+  const far = clock.frame / Math.max(1, clock.frames - 1) * (strip.w - 2 * LEFT);
+  ui.needle.style.transform = `translateX(${(LEFT + far).toFixed(1)}px)`;
+}
+
 /** @param {Player} s @param {Ctx} ctx @param {number} w @param {number} tall */
 function drawCurve(s, ctx, w, tall) {
   const theme = s.frame.theme(), row = (tall - 4) / Math.max(1, s.panels.length);
   ctx.clearRect(0, 0, w, tall);
   if (!s.strip) return;   // the first call comes while the surface is being made
+  placeNeedle(s);
   ctx.font = "11px system-ui, sans-serif";
   ctx.textAlign = "left";
   ctx.textBaseline = "alphabetic";
@@ -131,10 +139,9 @@ function drawCurve(s, ctx, w, tall) {
 /** Moves the line to where the clock is; draws anew only where something else changed.
  *  @param {Player} s */
 export function followCurve(s) {
-  const { clock, ui, strip, hover } = s;
+  const { strip, hover } = s;
   if (!strip || !s.curve) return;
-  ui.needle.style.transform = `translateX(${across(s, clock.frame, strip.w).toFixed(1)}px)`;
-  ui.needle.dataset.frame = String(clock.index);
+  placeNeedle(s);
   const picked = s.get("picked"), moments = s.curve === "words" ? s.panels.map((p) => p.said).join() : "";
   const now = [s.curve, strip.w, s.frame.theme().dark, s.get("align"), s.panels.map((p) => p.at).join(), hover?.m, hover?.v, picked.person, picked.joint, moments].join("/");
   if (now === s.drawnCurve) return;
