@@ -66,7 +66,8 @@ def test_a_file_goes_in_and_comes_out(c2vl, job):
     assert code == 0 and told["method"] == "simclr" and told["config"]["tau"] == 0.2 and told["config"]["train"]["lr_steps"] == [30, 40]
     (job / "run.json").write_text(printed)
     assert c2vl("pretrain", "--config", "run.json", "--print-config")[1] == printed
-    (job / "run.yaml").write_text("method: simclr\ntau: 0.2\ntrain:\n  lr_steps: [30, 40]\n  schedule: step\n  nesterov: yes\n  seed: 3\n  lr: 2e-3\n")
+    train = "train:\n  lr_steps: [30, 40]\n  schedule: step\n  nesterov: yes\n  seed: 3\n  lr: 2e-3\n"
+    (job / "run.yaml").write_text(f"method: simclr\ntau: 0.2\n{train}")
     assert c2vl("pretrain", "--config", "run.yaml", "--print-config")[1] == printed
     (job / "bad.yaml").write_text("train:\n  lt: 1\n")
     code, said, why = c2vl("pretrain", "--config", "bad.yaml")
@@ -74,7 +75,8 @@ def test_a_file_goes_in_and_comes_out(c2vl, job):
 
 
 @pytest.mark.parametrize("words, says", [
-    ("pretain", "did you mean pretrain?"), ("pretrain --epoch 3", "did you mean --epochs?"), ("pretrain --method simcrl", "did you mean simclr?"),
+    ("pretain", "did you mean pretrain?"), ("pretrain --epoch 3", "did you mean --epochs?"),
+    ("pretrain --method simcrl", "did you mean simclr?"),
     ("pretrain --train.lt 1", "did you mean --train.lr?"), ("pretrain --train.lr fast", "train.lr takes a number, got 'fast'"),
     ("pretrain --method simclr --loss.k 3", "simclr has no setting loss.k: c2vl has"), ("pretrain up", "has no use for up"),
     ("pretrain --backbone.name lstm", "unknown backbone"), ("pretrain --track paper", "paper"),
@@ -98,7 +100,8 @@ def test_help_tells_the_defaults_of_the_method(capfd):
 
 
 def test_help_imports_nothing_heavy(tmp_path):
-    code = ("import sys\nfrom c2vl_kit.app.cli import main\ntry: main(['pretrain', '--help-all', '--method', 'ikem'])\nexcept SystemExit: pass\n"
+    code = ("import sys\nfrom c2vl_kit.app.cli import main\n"
+            "try: main(['pretrain', '--help-all', '--method', 'ikem'])\nexcept SystemExit: pass\n"
             "print([m for m in ('torch', 'matplotlib', 'numpy', 'yaml') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -110,7 +113,8 @@ def test_methods_seeds_names_and_the_list_of_runs(c2vl, job):
     made = json.loads(printed)
     assert code == 0 and why == "" and [m["run"] for m in made] == ["job/run-simclr", "job/run-simclr-seed1"]
     assert made[0]["loss"] != made[1]["loss"] and made[1]["seed"] == 1
-    for words in (["--name", "warm", "--init", "job/run-simclr", "--method", "simclr"], ["--method", "supervised"], ["--method", "mmcl"], [],
+    for words in (["--name", "warm", "--init", "job/run-simclr", "--method", "simclr"], ["--method", "supervised"],
+                  ["--method", "mmcl"], [],
                   ["--method", "crosclr"], ["--method", "ikem", "--views", "joint,bone"], ["--method", "skeletonclr", "--queue", "16"]):
         code, printed, why = c2vl("pretrain", "--out", "job", *words, *TINY, "--quiet")
         assert (code, printed, why) == (0, "", ""), why

@@ -6,7 +6,7 @@
 __all__ = ['KINDS', 'USUAL', 'EVERYWHERE', 'WORDS', 'option', 'Group', 'Command', 'call', 'parameters', 'add_settings',
            'make_parser', 'function_group', 'overview', 'parse', 'Answer', 'answer_of', 'tell', 'completion']
 
-# %% ../../nbs/app/80_commands.ipynb #06a6b48e
+# %% ../../nbs/app/80_commands.ipynb #35f2677a
 import argparse
 import ast
 import io
@@ -24,7 +24,7 @@ from ..core import InputError
 from ..methods.settings import METHODS, PRESETS, SHORT, defaults_of, meant, read_word
 from ..methods.settings import settings_of
 
-# %% ../../nbs/app/80_commands.ipynb #64cc210e
+# %% ../../nbs/app/80_commands.ipynb #1542f288
 def option(
     metavar: str | None,  # what stands for the value in the help, such as "N"
     help: str,  # what it means, with its default
@@ -34,7 +34,7 @@ def option(
     "One option's description."
     return {"metavar": metavar, "help": help, "type": kind, **more}
 
-# %% ../../nbs/app/80_commands.ipynb #9c05173a
+# %% ../../nbs/app/80_commands.ipynb #f64e4ba8
 KINDS = {"prepare": "prepare data and words", "learn": "learn", "use": "use what was learned"}
 
 
@@ -64,7 +64,7 @@ class Command:
     settings: tuple[str, ...] = ()  # methods whose settings are options too
     where: str = ""  # "module:function" whose parameters are options too
 
-# %% ../../nbs/app/80_commands.ipynb #4988ca49
+# %% ../../nbs/app/80_commands.ipynb #72b94211
 def call(
     where: str,  # "module:function"
     does: str,  # one line for the help
@@ -98,7 +98,7 @@ def parameters(
     shown = [(a, value) for a, value in every if not _internal(a)]
     return [_parameter(a, value, said.get(a.lineno, ""), i == 0) for i, (a, value) in enumerate(shown)]
 
-# %% ../../nbs/app/80_commands.ipynb #38069a1e
+# %% ../../nbs/app/80_commands.ipynb #90affc21
 _INTERNAL = ("progress", "say", "callbacks")  # parameters that no command line gives
 
 
@@ -134,7 +134,7 @@ def _made(word: str, kinds: list[str]):
         raise argparse.ArgumentTypeError(f"{word!r} is no {' or '.join(k for k in kinds if k != 'None')}")
     return value
 
-# %% ../../nbs/app/80_commands.ipynb #cbe9c891
+# %% ../../nbs/app/80_commands.ipynb #b34da217
 USUAL = {  # short option → help instead of the setting's own; CHOICES stands for the words it takes
     "stream": "what the encoder sees of the joints: CHOICES",
     "pipeline": "how clips are centred and turned: CHOICES",
@@ -153,7 +153,7 @@ class _Put(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         namespace.settings = {**namespace.settings, self.dest: values}
 
-# %% ../../nbs/app/80_commands.ipynb #5dc95e4e
+# %% ../../nbs/app/80_commands.ipynb #3d33124e
 def add_settings(
     parser: argparse.ArgumentParser,  # of a command
     methods: Iterable[str],  # whose settings it takes
@@ -194,7 +194,7 @@ def _keywords(setting, default, said: str | None) -> dict:  # of `add_argument`
     help = f"{text}{told}".replace("%", "%%")
     return {"default": argparse.SUPPRESS, "metavar": mark, "help": help, **bare, **many}
 
-# %% ../../nbs/app/80_commands.ipynb #3d89aa9c
+# %% ../../nbs/app/80_commands.ipynb #d4e2bd64
 class _Parser(argparse.ArgumentParser):
     "argparse whose complaints are InputErrors."
 
@@ -217,7 +217,7 @@ EVERYWHERE = Group({
     "--quiet": {"action": "store_true", "help": "print the answer alone, and no progress"},
 })
 
-# %% ../../nbs/app/80_commands.ipynb #b754d8e4
+# %% ../../nbs/app/80_commands.ipynb #bab3fb91
 def make_parser(
     commands: Mapping[str, Command],  # by the word for it
     version: str = "",  # what --version says
@@ -247,13 +247,13 @@ def make_parser(
         command.usage = " ".join(["c2vl", name, *taken, "[options]"])
     return parser
 
-# %% ../../nbs/app/80_commands.ipynb #321995a6
+# %% ../../nbs/app/80_commands.ipynb #7e0a65cf
 def function_group(where: str) -> Group:  # "module:function"
     "The parameters of a function as a group of options."
     return Group({flag or how["dest"]: {k: v for k, v in how.items() if flag or k != "dest"}
                   for flag, how in parameters(where)})
 
-# %% ../../nbs/app/80_commands.ipynb #5561816f
+# %% ../../nbs/app/80_commands.ipynb #649d138e
 def overview(
     commands: Mapping[str, Command],  # by the word for it
 ) -> str:
@@ -290,7 +290,7 @@ def parse(
         parser.print_help()
     return args
 
-# %% ../../nbs/app/80_commands.ipynb #059333a7
+# %% ../../nbs/app/80_commands.ipynb #89c78195
 @dataclass(frozen=True)
 class Answer:
     "What a command was asked for."
@@ -326,7 +326,7 @@ def tell(
         print(answer.text)
     return answer.code
 
-# %% ../../nbs/app/80_commands.ipynb #b6dcbfb4
+# %% ../../nbs/app/80_commands.ipynb #8a4c52ef
 def _plain(value):  # as JSON knows it
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping):
@@ -337,7 +337,7 @@ def _plain(value):  # as JSON knows it
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
-# %% ../../nbs/app/80_commands.ipynb #3e530e24
+# %% ../../nbs/app/80_commands.ipynb #69e4aa43
 _CHOOSE = '''
   local c2vl_words=""
   case "$command $before" in
@@ -365,7 +365,7 @@ _c2vl() {{
 compdef _c2vl c2vl
 '''}
 
-# %% ../../nbs/app/80_commands.ipynb #0f461d82
+# %% ../../nbs/app/80_commands.ipynb #9d78b82e
 def completion(
     commands: Mapping[str, Command],  # by the word for it
     shell: str,  # "bash" or "zsh"

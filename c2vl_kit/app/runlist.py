@@ -39,7 +39,7 @@ class RunRow:
 class RunList:
     "Runs of a folder; shows itself as a table."
 
-    folder: str
+    folder: str = field(repr=False)
     rows: tuple[RunRow, ...]
 
     def to_dict(self) -> list[dict]:

@@ -7,7 +7,7 @@ __all__ = ['METHODS', 'PRESETS', 'SHORT', 'meant', 'Setting', 'read_word', 'refu
            'method_named', 'chosen_method', 'config_of', 'flat', 'read_settings', 'with_settings', 'file_values',
            'config_file', 'settings_table']
 
-# %% ../../nbs/methods/20_settings.ipynb #09797cbd
+# %% ../../nbs/methods/20_settings.ipynb #636c9092
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..core import InputError, read_facts
 
-# %% ../../nbs/methods/20_settings.ipynb #66fd80fb
+# %% ../../nbs/methods/20_settings.ipynb #73b821f1
 METHODS = ("c2vl", "skeletonclr", "simclr", "crosclr", "ikem", "mmcl", "distil", "supervised")
 PRESETS = {"small": "small", "full": "published"}  # name → function of the method
 SHORT = {  # option → setting
@@ -30,7 +30,7 @@ SHORT = {  # option → setting
 # intra, inter
 _TARGETS = {"hard": (False, False), "intra": (True, False), "inter": (False, True), "both": (True, True)}
 
-# %% ../../nbs/methods/20_settings.ipynb #a7da7362
+# %% ../../nbs/methods/20_settings.ipynb #ec0df712
 def meant(
     word: str,  # that nobody knows
     known: Iterable[str],  # what there is
@@ -41,7 +41,7 @@ def meant(
     near = get_close_matches(word, list(known), 1, 0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
-# %% ../../nbs/methods/20_settings.ipynb #b7ad51af
+# %% ../../nbs/methods/20_settings.ipynb #667b9c8f
 _NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a word",
           "None": "none", "tuple[str, ...]": "words with commas between"}
 
@@ -76,7 +76,7 @@ class Setting:
             raise InputError(f"{self.name} takes {takes}, got {value!r}")
         return made
 
-# %% ../../nbs/methods/20_settings.ipynb #2509f3ea
+# %% ../../nbs/methods/20_settings.ipynb #90da59f2
 _YES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -110,7 +110,7 @@ def _number(word: str, *makes):  # int, float -> the first that takes it and is 
             pass
     return None
 
-# %% ../../nbs/methods/20_settings.ipynb #c49527d1
+# %% ../../nbs/methods/20_settings.ipynb #bfe5b2ab
 def refuse_method(
     name: str,  # that somebody gave
 ) -> None:
@@ -145,7 +145,7 @@ def defaults_of(
     "What a preset sets, without importing it."
     return _table()["methods"][method][preset]
 
-# %% ../../nbs/methods/20_settings.ipynb #61e5bb82
+# %% ../../nbs/methods/20_settings.ipynb #2eb4c125
 def method_named(
     name: str,  # one of METHODS
 ):  # its module; InputError for one that is none
@@ -185,7 +185,7 @@ def config_of(
     get_pipeline(config.pipeline), pick_device(config.train.device)
     return config
 
-# %% ../../nbs/methods/20_settings.ipynb #ef781c4e
+# %% ../../nbs/methods/20_settings.ipynb #0dfd16f1
 def flat(
     values: Mapping,  # nested
     before: str = "",  # what stands before each name
@@ -235,7 +235,7 @@ def _unknown(method: str, name: str) -> str:  # the sentence
     said = meant(name, settings_of(method))
     return f"{method} has no setting {name}: pretrain --help-all names all{said}"
 
-# %% ../../nbs/methods/20_settings.ipynb #b5c2a8dd
+# %% ../../nbs/methods/20_settings.ipynb #ec833be1
 def file_values(
     path: str | Path | None,  # None: no file
 ) -> dict:  # what it says
@@ -265,7 +265,7 @@ def config_file(path: str | Path) -> dict:  # settings, nested
     values = file_values(path)
     return values["config"] if isinstance(values.get("config"), dict) else values
 
-# %% ../../nbs/methods/20_settings.ipynb #95fc8587
+# %% ../../nbs/methods/20_settings.ipynb #a6ab4c6f
 def settings_table() -> dict:  # what static/settings.json holds
     "All methods, imported and described."
     classes, methods = {}, {}
@@ -278,7 +278,7 @@ def settings_table() -> dict:  # what static/settings.json holds
         methods[name] = {"parts": {part: type(c).__name__ for part, c in parts.items()}, **told}
     return json.loads(json.dumps({"classes": classes, "methods": methods}))
 
-# %% ../../nbs/methods/20_settings.ipynb #e0947bc3
+# %% ../../nbs/methods/20_settings.ipynb #a79026c2
 def _described(config) -> dict:  # name → type, help, choices
     "The settings of one class, without those that have settings of their own."
     from dataclasses import fields
