@@ -83,8 +83,8 @@ def preparation(
     "What must be done to a recording before the file can take it."
     how, layout = how_prepared(run, view), run.layout
     pipeline = get_pipeline(how["pipeline"])
-    last = {"step": "resample", "frames": how["frames"], "does": "Take the first persons, then read joints at "
-            "the places (i + 0.5) * T / frames - 0.5, held to 0 ... T - 1, on straight lines between frames."}
+    last = {"step": "resample", "frames": how["frames"], "does": "Take the first persons, then read joints "
+            "at the places (i + 0.5) * T / frames - 0.5, held to 0 ... T - 1, on lines between frames."}
     return {
         "from": "a recording (frames, persons, joints, 3) in metres, y up, NaN where a joint was not seen",
         "to": "float32 (clips, 3, frames, joints, persons), zeros for absent persons",
@@ -110,7 +110,8 @@ class Exported:
     def _repr_markdown_(self) -> str:
         size = as_size(self.path.stat().st_size)
         return (f"**{md_text(self.path.name)}** ({size}) gives {', '.join(self.outputs)}, at most "
-                f"{self.differs:.1e} of their size from torch. {md_text(self.json.name)} says how to prepare a recording.")
+                f"{self.differs:.1e} of their size from torch. {md_text(self.json.name)} says how to prepare "
+                "a recording.")
 
 
 def missing_packages() -> str:  # "" where all are there
@@ -166,7 +167,7 @@ def as_program(program, path: Path, outputs: tuple[str, ...] = ()) -> Callable:
     with quiet():
         torch.export.save(program, path)
         again = torch.export.load(path).module()
-    return lambda x: [y.numpy() for y in again(**x)]
+    return lambda x: [y.detach().numpy() for y in again(**x)]
 
 # %% ../../nbs/evaluate/12_export.ipynb #2583a1f6
 def example(run: RunView, how: dict) -> dict[str, torch.Tensor]:  # how: of how_prepared

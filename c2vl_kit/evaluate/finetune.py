@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FineTune', 'settings_for', 'fine_tune', 'labels_at', 'own_score', 'networks', 'run_features', 'transfer', 'said_of',
-           'chosen_by']
+           'chosen_by', 'chosen_probe']
 
 # %% ../../nbs/evaluate/07_finetune.ipynb #95383fe0
 from dataclasses import dataclass, field
@@ -178,7 +178,7 @@ def transfer(
     choices = said_of(run, learnt) | {"trained on": run.config.get("dataset"), "tested on": store.dataset}
     made = joint_map(store.layout, run.layout, missing)
     choices |= {"joints": made.name, "joints lacking": ", ".join(made.lacking) or "none",
-                "split": f"{split.name} {split.hash}", "test": test, "seed": seed}
+                "split": f"{split.name} {split.hash}", "test": test, "seed": seed, **chosen_probe()}
     return Outcome.of("transfer", choices | ({} if out is None else chosen_by(settings)), found)
 
 # %% ../../nbs/evaluate/07_finetune.ipynb #10d560e6
@@ -194,3 +194,10 @@ def chosen_by(settings: FineTune | None = None) -> dict:  # plain values
     plain = (settings or FineTune()).to_dict()
     turned_on = {k: v for k, v in plain.pop("augment").items() if v != getattr(Augment, k)}
     return {f"fine-tune, {k}": v for k, v in plain.items()} | {"fine-tune, augment": str(turned_on)}
+
+
+def chosen_probe() -> dict:  # plain values
+    "The settings of the linear probe as a choice of an Outcome."
+    plain = ProbeConfig().to_dict()
+    said = ", ".join(f"{k} {v}" for k, v in plain.items() if k not in ("holdout", "seed"))
+    return {"linear probe, last epoch": said}

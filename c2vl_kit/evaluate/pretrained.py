@@ -229,7 +229,7 @@ def save_folder(
     head, names = head or kept or None, tuple(e["prefix"] for e in run.table.values())
     model = {k: v for k, v in run.checkpoint["model"].items()
              if k.startswith((*names, "heads.", "classifier."))}
-    texts = {CARD: model_card(run, head)}  # opens encoders and results: nothing is written where one is damaged
+    texts = {CARD: model_card(run, head)}  # opens all that is read, before anything is written
     texts |= {f: (run.path / f).read_text(encoding="utf-8") for f in ("log.jsonl", "results.json")
               if (run.path / f).is_file()}
     for name in FILES:
