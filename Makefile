@@ -29,9 +29,9 @@ help:
 .venv/.docs: .venv/.installed
 	@bash tools/venv.sh demo,dev,docs $@
 
-# what the checks use beside: video, servers, two local workers, a browser, the website, ONNX
+# what the checks use beside: video, servers, two local workers, a browser, the website, ONNX, trackers
 .venv/.checks: .venv/.installed
-	@bash tools/venv.sh demo,dev,docs,video,server,scale,lab,browser,export,hub $@
+	@bash tools/venv.sh demo,dev,docs,video,server,scale,lab,browser,export,hub,track $@
 
 demo: .venv/.installed
 	@$(BIN)/c2vl demo --data '$(DATA)' $(if $(ROOT),--root '$(ROOT)') $(ARGS)
