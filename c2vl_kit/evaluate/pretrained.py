@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from ..core import InputError, md_text, write_json_atomic, write_whole
-from .features import Standard
+from .features import KeptProbe, Standard, weights_digest
 from .probes import ProbeConfig, fit_linear, standardizer
 from .scores import Results
 from ..methods.supervised import load_task
@@ -79,16 +79,24 @@ def classifier_of(
     run: RunView,
     view: str,  # one of its views
 ) -> Head | None:  # None: the run names no classes
-    "The head that a folder keeps, else a supervised run's own classifier."
+    "The head that a folder keeps, else a supervised run's own classifier, else the probe it was judged by."
     if (file := run.path / HEAD).is_file():
         kept = Head.load(file)
         return kept if kept.view in ("", view) else None
     if not run.config.get("classes"):
-        return None
+        return _probe_of(run, view)
     layer = load_task(run).classifier[view]
     weights = torch.cat([layer.weight, layer.bias[:, None]], 1).detach().numpy()
     ones = np.ones(layer.in_features)
     return Head(weights, Standard(0 * ones, ones), tuple(run.config["classes"]), view)
+
+# %% ../../nbs/evaluate/10_pretrained.ipynb #04a9effa
+def _probe_of(run: RunView, view: str) -> Head | None:  # None: there is none of these weights
+    if not (file := run.path / "probe.safetensors").is_file():
+        return None
+    kept = KeptProbe.load(file)
+    same = kept.train.info.get("weights") == weights_digest(run.encoders[view])
+    return Head(kept.weights, kept.scale, kept.classes, view) if same else None
 
 # %% ../../nbs/evaluate/10_pretrained.ipynb #732cd55d
 def _hex(value) -> str:  # a checksum as files tell it
@@ -225,8 +233,9 @@ def save_folder(
     run, out = RunView.of(run), refuse_taken(out)
     if out.resolve() == run.path.resolve():
         raise InputError(f"{out} is the folder that is read: give another one")
-    kept = (run.path / HEAD).is_file() and Head.load(run.path / HEAD)
-    head, names = head or kept or None, tuple(e["prefix"] for e in run.table.values())
+    own = (run.path / HEAD).is_file() or not run.config.get("classes")  # not in the weights
+    head = head or (classifier_of(run, next(iter(run.table))) if own else None)
+    names = tuple(e["prefix"] for e in run.table.values())
     model = {k: v for k, v in run.checkpoint["model"].items()
              if k.startswith((*names, "heads.", "classifier."))}
     texts = {CARD: model_card(run, head)}  # opens all that is read, before anything is written
