@@ -137,13 +137,13 @@ function drawCurve(s, ctx, w, tall) {
 }
 
 /** Moves the line to where the clock is; draws anew only where something else changed.
- *  @param {Player} s */
-export function followCurve(s) {
+ *  @param {Player} s @param {Theme} theme */
+export function followCurve(s, theme) {
   const { strip, hover } = s;
   if (!strip || !s.curve) return;
   placeNeedle(s);
   const picked = s.get("picked"), moments = s.curve === "words" ? s.panels.map((p) => p.said).join() : "";
-  const now = [s.curve, strip.w, s.frame.theme().dark, s.get("align"), s.panels.map((p) => p.at).join(), hover?.m, hover?.v, picked.person, picked.joint, moments].join("/");
+  const now = [s.curve, strip.w, theme.dark, s.get("align"), s.panels.map((p) => p.at).join(), hover?.m, hover?.v, picked.person, picked.joint, moments].join("/");
   if (now === s.drawnCurve) return;
   s.drawnCurve = now;
   strip.redraw();

@@ -155,6 +155,6 @@ export function draw(s, ctx, w, tall) {
     titles.dataset.columns = columns;
     titles.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
   }
-  followCurve(s);
+  followCurve(s, theme);
   if (s.hover) tell(s, s.hover);
 }
