@@ -69,7 +69,7 @@ def job(tmp_path_factory):
     prompts = PromptStore(root / "prompts.jsonl")
     prompts.append(prompts_from({c.name: words for c, words in pairs}, "simulator"))
     embed(store, root, prompts, WordTower(), progress=False)
-    config = supervised.small(**SMALL, train=dict(epochs=15, batch_size=8, threads=1))
+    config = supervised.small(**SMALL, train=dict(epochs=5, batch_size=8, threads=1))
     pretrain(supervised, store, get_split(store), root / "run", config, progress=False)
     return root
 
