@@ -43,7 +43,7 @@ def test_the_joined_script_is_one_module_without_imports(live):
     text = widget_source(*KINDS, live=live)
     assert not re.search(r"^\s*import\b|\bfrom \"|/\*\*", text, re.MULTILINE)
     assert len(re.findall(r"^\s*export\b", text, re.MULTILINE)) == live
-    names = re.findall(r"^const (\$\w+) = \(\(\) => \{$", text, re.MULTILINE)
+    names = re.findall(r"^const (\$\w+) = \(\(\) => \{", text, re.MULTILINE)
     assert len(names) == len(set(names)) == len(list(STATIC.glob("*/*.js")))             # each module once, for all widgets
     assert len(widget_page("", ["player"], "player")) < 100_000
 

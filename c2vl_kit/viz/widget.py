@@ -23,7 +23,7 @@ from ..core import InputError, clean_text, write_whole
 STATIC = Path(__file__).resolve().parents[1] / "static" if "__file__" in globals() else Path("static")
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([./\w]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:function|class|const) (\w+))", re.MULTILINE)
-_NOTE = re.compile(r"/\*\*.*?\*/|^//[^\n]*", re.DOTALL | re.MULTILINE)  # JSDoc, and lines for the tools
+_NOTE = re.compile(r"/\*\*.*?\*/|(?:^|  +)//[^\n]*", re.DOTALL | re.MULTILINE)  # JSDoc and other notes
 
 # %% ../../nbs/viz/00_widget.ipynb #523aade3
 def _scope(module: Path) -> str:  # "$core_dom" for static/core/dom.js
@@ -38,6 +38,7 @@ def _gather(module: Path, made: dict[str, str], above: tuple[Path, ...] = ()) ->
         raise InputError(f"{module.name} needs itself by way of {above[-1].name}; "
                          "move what both need into a third module.")
     text = re.sub(r"\n\s+", "\n", _NOTE.sub("", module.read_text(encoding="utf-8"))).strip()
+    text = re.sub(r"(?<=\{)\n|\n(?=\})", "", text)
 
     def inlined(found):
         needed = (module.parent / found[2]).resolve()
