@@ -320,7 +320,7 @@ def test_wheel_holds_all_files(installed, root):
     missing = sorted(str(f) for f in package if not (inside / f).exists())
     assert not missing, f"not in the wheel: {missing}"
     listed = subprocess.run(["tar", "tzf", sdist], capture_output=True, text=True, check=True).stdout
-    for file in ("settings.ini", "constraints.txt", "LICENSE", "README.md", "nbs/index.ipynb", "nbs/app/90_cli.ipynb"):
+    for file in ("settings.ini", "constraints.txt", "LICENSE", "README.md", "nbs/index.ipynb", "nbs/app/14_cli.ipynb"):
         assert f"/{file}\n" in listed, f"not in the source distribution: {file}"
 
 
