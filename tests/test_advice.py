@@ -21,7 +21,7 @@ from c2vl_kit.core import InputError
 
 C2VL = Path(sys.executable).parent / "c2vl"
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = "prepare|caption|embed|pretrain|evaluate|report|show|bench|demo|doctor|runs|completion"
+COMMANDS = "prepare|caption|embed|pretrain|evaluate|report|show|bench|demo|doctor|runs|completion|predict|search|describe|features|export"
 TINY = ["--epochs", "2", "--frames", "16", "--width", "4", "--batch-size", "8"]
 
 

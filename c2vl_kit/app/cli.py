@@ -60,7 +60,7 @@ def _one_voice(command: str):
 
     team = team_here()
     if team.size > 1 and command != "pretrain":
-        raise InputError(f"several processes can share `c2vl pretrain` alone, not `c2vl {command}`")
+        raise InputError(f"several processes can share `c2vl pretrain` alone, not the command {command}")
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere if team.rank else sys.stdout):
         yield
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['run_of', 'predict_files', 'search_words', 'describe_file', 'features_to', 'export_to']
 
-# %% ../../nbs/app/13_use.ipynb #b0eca4c9
+# %% ../../nbs/app/13_use.ipynb #1e29b71c
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from .commands import Answer
 from .job import plain_text
 from ..core import InputError
 
-# %% ../../nbs/app/13_use.ipynb #711f7ae1
+# %% ../../nbs/app/13_use.ipynb #2bbe7578
 def run_of(
     place: Path | None,  # a run's folder, or the folder of the job that holds it
 ) -> Path:  # the run's folder
@@ -23,7 +23,7 @@ def run_of(
     inside = place / "run"
     return inside if not (place / "config.json").is_file() and (inside / "config.json").is_file() else place
 
-# %% ../../nbs/app/13_use.ipynb #3e776fdb
+# %% ../../nbs/app/13_use.ipynb #679180d9
 def predict_files(
     sources: list[Path],  # recordings, and folders of them
     run: Path | None = None,  # the run's folder, or its job's
@@ -41,7 +41,7 @@ def predict_files(
         found.to_csv(csv)
     return Answer(asdict(found), plain_text(found._repr_markdown_()), int(bool(found.failed)))
 
-# %% ../../nbs/app/13_use.ipynb #f96aa77d
+# %% ../../nbs/app/13_use.ipynb #734aef8e
 def search_words(
     what: Path,  # a job's folder, a run, or a store
     query: str,  # such as "raises the left hand above the head"
@@ -58,7 +58,7 @@ def search_words(
     facts = {"query": found.query, "hits": list(map(asdict, found.hits)), "notes": found.notes}
     return Answer(facts, plain_text(found._repr_markdown_()))
 
-# %% ../../nbs/app/13_use.ipynb #3ddc83cc
+# %% ../../nbs/app/13_use.ipynb #0b799e95
 def describe_file(
     source: Path,  # a recording
     run: Path | None = None,  # a run of c2vl, for sentences of similar motions
@@ -71,7 +71,7 @@ def describe_file(
     found = describe(source, None if run is None else run_of(run), k, moments)
     return Answer(asdict(found), plain_text(found._repr_markdown_()))
 
-# %% ../../nbs/app/13_use.ipynb #ea63e980
+# %% ../../nbs/app/13_use.ipynb #957e04a5
 def features_to(
     sources: list[Path],  # recordings, and folders of them
     run: Path | None = None,  # the run's folder, or its job's
@@ -83,11 +83,12 @@ def features_to(
 
     found = features_of(run_of(run), sources, workers=workers)
     failed = found.info.get("failed", {})
-    said = [f"{found.export(to)}: {len(found)} clips, {found.x.shape[1]} numbers each", *failed.values()]
+    sizes = f"{len(found)} clips, {found.x.shape[1]} numbers each"
+    said = [f"{found.export(to)}: {sizes}", *failed.values()]
     facts = {"file": str(to), "clips": list(found.names), "failed": failed}
     return Answer(facts, "\n".join(said), int(bool(failed)))
 
-# %% ../../nbs/app/13_use.ipynb #109b5e68
+# %% ../../nbs/app/13_use.ipynb #cab72e6e
 def export_to(
     run: Path,  # the run's folder, or its job's
     to: str | Path = "encoder.onnx",  # the file; a description in JSON stands beside it
