@@ -211,17 +211,18 @@ def test_a_function_becomes_a_command(tmp_path, monkeypatch, capfd):
     """An entry of the table is enough: parameters become options, with their comments as help."""
     from c2vl_kit.app.commands import answer_of, call, tell
 
-    (tmp_path / "greeting.py").write_text('def greet(\n    names: list[str],  # whom\n    times: int = 1,  # how often\n'
+    (tmp_path / "greeting.py").write_text('def greet(\n    names: list[str],  # whom\n    words: int = 1,  # how often\n'
+                                          '    run: str = "",  # what follows\n'
                                           '    loud: bool = False,  # in capitals\n    progress: bool = True,\n):\n'
-                                          '    said = " ".join(names * times)\n    return said.upper() if loud else said\n')
+                                          '    said = " ".join(names * words) + run\n    return said.upper() if loud else said\n')
     monkeypatch.syspath_prepend(tmp_path)
     table = {"greet": call("greeting:greet", "say hello", "c2vl greet you")}
     assert "greeting" not in sys.modules
-    args = parse(table, ["greet", "you", "me", "--times", "2", "--loud"])
-    assert tell(answer_of(args.run(args))) == 0 and capfd.readouterr().out == "YOU ME YOU ME\n"
+    args = parse(table, ["greet", "you", "me", "--words", "2", "--run", "!", "--loud"])
+    assert tell(answer_of(table["greet"].run(args))) == 0 and capfd.readouterr().out == "YOU ME YOU ME!\n"
     with pytest.raises(SystemExit):
         parse(table, ["greet", "--help"])
     said = capfd.readouterr().out
     assert "how often (default: 1)" in said and "--progress" not in said
     with pytest.raises(InputError, match="'twice' is no int"):
-        parse(table, ["greet", "you", "--times", "twice"])
+        parse(table, ["greet", "you", "--words", "twice"])

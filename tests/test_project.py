@@ -331,6 +331,91 @@ def test_wheel_command_runs(installed, tmp_path):
     assert c2vl_kit.__version__ in done.stdout
 
 
+OWN_DATA = """
+import re, sys
+from pathlib import Path
+from scipy.io import loadmat
+from c2vl_kit import build_store
+from c2vl_kit.data.catalog import keep_split
+from c2vl_kit.data.splits import make_split
+from c2vl_kit.readers.arrays import from_numpy
+
+def read(path):
+    action, person, take = map(int, re.findall(r"[0-9]+", Path(path).stem))
+    x = loadmat(path)["d_skel"].transpose(2, 0, 1)  # frames, joints, x y z in metres
+    names = {1: "swipe left", 4: "clap", 22: "jog", 27: "squat"}
+    return from_numpy(x, "utd20", Path(path).stem, sorted(names).index(action), names[action], person, repetition=take)
+
+store, report = build_store("mine/store", sorted(Path(sys.argv[1]).glob("*.mat")), read, dataset="mine", progress=False)
+keep_split(make_split(store, by="subject", train=[1, 2, 3, 4], name="people"), store)
+print(len(store), len(report.quarantined))
+"""
+WITHOUT_TORCH = """
+import json, sys
+import numpy as np, onnxruntime
+told = json.load(open("encoder.json"))
+session = onnxruntime.InferenceSession("encoder.onnx")
+x = np.random.default_rng(0).normal(size=(3, *session.get_inputs()[0].shape[1:])).astype(np.float32)
+found = session.run(None, {"joints": x})
+assert "torch" not in sys.modules and "c2vl_kit" not in sys.modules
+print(found[0].shape[0], found[1].shape[1], *told["classes"], sep="|")
+"""
+PIPELINE = """
+import sys
+from pathlib import Path
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from c2vl_kit import Store
+from c2vl_kit.data.catalog import get_split
+from c2vl_kit.evaluate.estimator import SkeletonEncoder
+store = Store.open("mine/store")
+split = get_split(store, "people")
+train, test = ([store[n] for n in names] for names in (split.train, split.tests["official"]))
+model = make_pipeline(SkeletonEncoder("mine/run"), LogisticRegression(max_iter=1000)).fit(train, [c.label_name for c in train])
+print(model.score(test, [c.label_name for c in test]))
+"""
+
+
+def test_a_new_users_hour(installed, data_root, tmp_path):
+    """From files of one's own to a store, words, a run, labels for new files, a search, an export and a scikit-learn pipeline."""
+    source = data_root / "utd_mhad"
+    if not source.is_dir():
+        pytest.skip("C2VL_DATA holds no utd_mhad/")
+    pytest.importorskip("onnxruntime", reason='needs ONNX: pip install "c2vl_kit[export]"')
+    python, own, new = installed[0], tmp_path / "recordings", tmp_path / "new"
+    own.mkdir(), new.mkdir()
+    for file in source.rglob("*_skeleton.mat"):
+        action, person, take = map(int, re.findall(r"[0-9]+", file.stem))
+        if action in (1, 4, 22, 27) and take < 3:  # with names that no data set gives
+            shutil.copy(file, (new if person == 8 else own) / f"act{action}-person{person}-take{take}.mat")
+
+    def does(*words, code=0):
+        words = [python.parent / "c2vl", *words] if words[0] != "-c" else [python, *words]
+        done = run_clean(words, tmp_path)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    assert does("-c", OWN_DATA, own).split() == [str(len(list(own.iterdir()))), "0"]
+    does("embed", "--out", "mine")
+    does("pretrain", "--out", "mine", "--split", "people", "--epochs", "12", "--frames", "16", "--width", "8", "--batch-size", "16", "--lr",
+         "3e-3", "--threads", "1", "--quiet")
+    rows = json.loads(does("evaluate", "--out", "mine", "--json"))["rows"]
+    assert rows[0]["scores"]["table"]["official"]["last"]["accuracy"] > 0.6  # of four classes
+    (new / "torn.mat").write_bytes(b"MATLAB 5.0")
+    told = json.loads(does("predict", "new", "--run", "mine", "--csv", "labels.csv", "--json", code=1))
+    assert len(told["rows"]) == 8 and list(told["failed"]) == ["new/torn.mat"]
+    truth = {"1": "swipe left", "4": "clap", "22": "jog", "27": "squat"}
+    right = [r["label"] == truth[re.findall("[0-9]+", r["name"])[0]] for r in told["rows"]]
+    assert sum(right) >= 4 and all(0.25 <= r["probability"] <= 1 and r["near"] and r["words"] for r in told["rows"])
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 10
+    hits = json.loads(does("search", "mine", "The person is bending both knees.", "--k", "3", "--html", "hits.html", "--json"))["hits"]
+    assert len(hits) == 3 and (tmp_path / "hits.html").stat().st_size > 10_000
+    does("export", "mine", "--to", "encoder.onnx")
+    count, outputs, *classes = does("-c", WITHOUT_TORCH).strip().split("|")
+    assert (count, outputs, sorted(classes)) == ("3", "4", sorted(truth.values()))
+    assert float(does("-c", PIPELINE)) > 0.6
+
+
 # however it was started
 
 BACKGROUND = dict(preexec_fn=lambda: [signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGHUP)])

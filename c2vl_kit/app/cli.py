@@ -93,11 +93,11 @@ def main(
         args = parse(COMMANDS, words, f"c2vl_kit {__version__}")
         if args.command is None:
             return 0
-        args.words = words
+        args._typed = words
         with warnings.catch_warnings(), _one_voice(args.command), lines_to(sys.stdout):
             warnings.showwarning = lambda message, *rest, **kw: _note(message)
             with _hushed(args.quiet or args.json):
-                made = args.run(args)
+                made = COMMANDS[args.command].run(args)
             return tell(answer_of(made), args.json)
     except InputError as error:
         return complain(str(error))
@@ -243,7 +243,7 @@ def _together(args) -> int:  # exit code
         raise InputError("torchrun has started several processes already: leave --processes out")
     if len(args.settings.get("train.seed", ())) > 1:
         raise InputError("several processes share one run: name one seed, or leave --processes out")
-    words = [w for w in args.words if not w.startswith("--processes=")]
+    words = [w for w in args._typed if not w.startswith("--processes=")]
     if "--processes" in words:
         place = words.index("--processes")
         del words[place : place + 2]

@@ -234,7 +234,6 @@ def make_parser(
     for name, one in commands.items():
         command = words.add_parser(name, description=f"{one.does[0].upper()}{one.does[1:]}",
                                    epilog=f"example:\n  {one.example}", **shape)
-        command.set_defaults(run=one.run)
         if only not in (None, name):
             continue
         for group in (*one.groups, *([function_group(one.where)] if one.where else [])):
