@@ -30,8 +30,9 @@ help:
 	@bash tools/venv.sh demo,dev,docs $@
 
 # what the checks use beside: video, servers, two local workers, a browser, the website, ONNX, trackers
-.venv/.checks: .venv/.installed
+.venv/.checks: settings.ini constraints.txt setup.py pyproject.toml tools/venv.sh
 	@bash tools/venv.sh demo,dev,docs,video,server,scale,lab,browser,export,hub,track $@
+	@touch .venv/.installed
 
 demo: .venv/.installed
 	@$(BIN)/c2vl demo --data '$(DATA)' $(if $(ROOT),--root '$(ROOT)') $(ARGS)

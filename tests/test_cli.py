@@ -393,7 +393,7 @@ def test_help_lists_what_there_is(tmp_path):
 def test_zero_shot_run(tmp_path):
     """An NTU job trains on seen classes alone; its probes leave the unseen ones out."""
     store = build_store(tmp_path / "job/store", seen_and_unseen(), dataset="ntu60", progress=False)[0]
-    for command in (["embed"], ["pretrain", "--zero-shot", "ntu60-55-5", *TINY[TINY.index("--epochs") :]], ["evaluate"], ["report"]):
+    for command in (["embed"], ["pretrain", "--zero-shot", "ntu60-55-5", *TINY[TINY.index("--epochs") :]], ["evaluate"]):
         done = c2vl(*command, "--out", "job", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         if command == ["evaluate"]:
@@ -410,7 +410,7 @@ def seen_and_unseen() -> list:
     """Four classes of NTU-60, two of them unseen in the 55/5 split; two people who train and one who tests."""
     unseen = list(CLASS_SPLITS["ntu60-55-5"].unseen[:2])
     labels = [c for c in range(60) if c not in CLASS_SPLITS["ntu60-55-5"].unseen][:2] + unseen
-    made = simulate(SimulatorConfig(classes=4, subjects=3, repetitions=2)).clips
+    made = simulate(SimulatorConfig(classes=4, subjects=3, repetitions=1)).clips
     place = {c: i for i, c in enumerate(sorted({clip.label for clip in made}))}
     clips = []
     for clip in made:

@@ -335,7 +335,7 @@ def test_two_people_are_used(data_root, root, tmp_path):
     spec.loader.exec_module(bench)
     store, _ = prepare("sbu", folder, tmp_path / "store", progress=False)
     split = get_split(store)
-    together, apart = (bench.accuracy(store, split, how, epochs=15, width=8, frames=16) for how in ("together", "each frame"))
+    together, apart = (bench.accuracy(store, split, how, epochs=10, width=8, frames=16) for how in ("together", "each frame"))
     assert together > 0.5 and together > apart
 
 

@@ -75,8 +75,11 @@ def made(folder):
     from c2vl_kit.data.transforms import trim
     from c2vl_kit.app.family import FamilyTable
     from c2vl_kit.app.predict import Prediction, Predictions
+    from c2vl_kit.app.runlist import RunList, RunRow
     from c2vl_kit.app.search import Description, Found, Hit
     from c2vl_kit.app.stream import DetectionMap
+    from c2vl_kit.evaluate.estimator import SkeletonEncoder
+    from c2vl_kit.evaluate.export import Exported
     from c2vl_kit.evaluate.features import Features
     from c2vl_kit.models.zoo import ModelTable
     from c2vl_kit.train.runs import Run
@@ -117,6 +120,8 @@ def made(folder):
         "Predictions": Predictions((Prediction(EVIL, EVIL, EVIL, 0.5, *[((EVIL, 0.5),)] * 3),), {EVIL: EVIL}, (EVIL,)),
         "Found": Found(EVIL, (Hit(EVIL, EVIL, 0.5, None, 0, 1, EVIL),), (clip(),), (EVIL,)),
         "Description": Description(EVIL, ((0, 1, EVIL),), ((EVIL, 0.5),), (EVIL,)), "DetectionMap": DetectionMap(1, {EVIL: 1}, 0.5),
+        "RunList": RunList(EVIL, (RunRow(EVIL, EVIL, EVIL, 0, 1, 2, 0.5, {EVIL: 0.5}, EVIL, EVIL, {}, {EVIL: EVIL}),)),
+        "SkeletonEncoder": SkeletonEncoder(EVIL), "Exported": Exported(built.path / "store.json", Path(EVIL), (EVIL,), 0.0),
         "Run": run, "Simulated": sims, "Diagnosis": Diagnosis((Finding(EVIL, EVIL, EVIL),)),
         "Bvh": Bvh(Path(EVIL), (EVIL, None), (0, 0), np.eye(3)[:2], ((), ()), np.zeros((2, 0)), 30.0),
         "AsfSkeleton": AsfSkeleton(Path(EVIL), ("root", EVIL), (0, 0), 2 * np.eye(3)[:2], np.stack([np.eye(3)] * 2),

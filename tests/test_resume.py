@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import nullcontext
 
@@ -196,6 +197,27 @@ def test_the_checkpoint_before_a_damaged_one_is_used_and_said(whole, tmp_path, d
     assert damage == "gone" or "The checkpoint before it is used, after epoch 2." in said
     same(whole, Run.open(folder))
     assert losses(whole) == losses(Run.open(folder))
+
+
+def test_the_last_checkpoint_is_never_away(tmp_path):
+    """Who looks while checkpoints are saved always finds one; two processes may ask for it at any moment."""
+    run, missed, done = Run.create(tmp_path / "run", {"method": "c2vl"}), [], threading.Event()
+    run.save_checkpoint({"epoch": 0})
+
+    def look():
+        while not done.is_set():
+            if not (run.path / "checkpoints" / "last.safetensors").exists():
+                missed.append(1)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for epoch in range(1, 40):
+        run.save_checkpoint({"epoch": epoch})
+    done.set()
+    watcher.join()
+    names = sorted(p.name for p in (run.path / "checkpoints").iterdir())
+    assert not missed and names == ["before.safetensors", "last.safetensors"]
+    assert [run.load_checkpoint(n)["epoch"] for n in ("last", "before")] == [39, 38]
 
 
 def told_to_stop(folder, wait_in, number, *every):

@@ -48,7 +48,7 @@ class RunList:
 
     def _repr_markdown_(self) -> str:
         protocols = list(dict.fromkeys(p for r in self.rows for p in r.figures))[:3]
-        head = ["run", "method", "data", "seed", "epochs", "loss", *(f"{p} %" for p in protocols)]
+        head = ["run", "method", "data", "seed", "epochs", "loss", *(f"{md_text(p)} %" for p in protocols)]
         head += ["begun", "commit", "settings that differ"]
         lines = [head, ["---"] * len(head)]
         for r in self.rows:

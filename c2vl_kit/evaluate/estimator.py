@@ -7,6 +7,7 @@ __all__ = ['Loose', 'as_clips', 'one_view', 'encode', 'HubFolder', 'SkeletonEnco
 
 # %% ../../nbs/evaluate/12_estimator.ipynb #66d60b0e
 from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,14 +189,19 @@ class SkeletonEncoder(*_LEARN, HubFolder):
 
     @property
     def classes_(self):
-        return np.array(head_of(self).classes)
+        with _as_absent():
+            return np.array(head_of(self).classes)
 
     @property
     def _n_features_out(self):
-        return opened(self)[0].encoders[one_view(opened(self)[0], self.view)].dim
+        with _as_absent():
+            return opened(self)[0].encoders[one_view(opened(self)[0], self.view)].dim
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "head_") or self.run is not None and opened(self)[1] is not None
+        try:
+            return hasattr(self, "head_") or opened(self)[1] is not None
+        except InputError:  # no run, or none that opens: that is told where it is used, not where it is shown
+            return False
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -248,3 +254,12 @@ def learnt(
     config = ProbeConfig(lr=estimator.lr, epochs=estimator.epochs, weight_decay=estimator.weight_decay,
                          lr_steps=(round(0.8 * estimator.epochs),), seed=estimator.random_state or 0)
     return fit_head(x, y, config, one_view(opened(estimator)[0], estimator.view))
+
+
+@contextmanager
+def _as_absent():
+    "An attribute that needs a run which does not open is none: dir() and tab completion ask for all of them."
+    try:
+        yield
+    except InputError as why:
+        raise AttributeError(str(why)) from why

@@ -109,7 +109,8 @@ class Exported:
 
     def _repr_markdown_(self) -> str:
         size = as_size(self.path.stat().st_size)
-        return (f"**{md_text(self.path.name)}** ({size}) gives {', '.join(self.outputs)}, at most "
+        names = ", ".join(map(md_text, self.outputs))
+        return (f"**{md_text(self.path.name)}** ({size}) gives {names}, at most "
                 f"{self.differs:.1e} of their size from torch. {md_text(self.json.name)} says how to prepare "
                 "a recording.")
 

@@ -289,8 +289,21 @@ def save_tensors(
     with whole_file(path, len(data), fix) as aside:
         aside.write_bytes(data)
         if before is not None and Path(path).exists():
-            os.replace(path, before)
+            _keep_as(Path(path), Path(before))
     return Path(path)
+
+
+def _keep_as(path: Path, before: Path) -> None:
+    "A second name for the file, so that at no moment it is gone; a new name where disks know no links."
+    second = before.with_name(f"{before.name}.tmp-second")
+    second.unlink(missing_ok=True)
+    try:
+        os.link(path, second)
+    except OSError:
+        os.replace(path, before)
+        return
+    os.replace(second, before)
+    second.unlink(missing_ok=True)  # still there where both names were of one file already
 
 # %% ../../nbs/train/05_runs.ipynb #3436c267
 def load_tensors(
