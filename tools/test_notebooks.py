@@ -16,6 +16,14 @@ from pathlib import Path
 from signals import heed
 
 ROOT = Path(__file__).resolve().parents[1]
+# nbdev_test with the longest pages first, so that no core waits for the other at the end
+RUN = """
+import sys
+from nbdev import test
+long = ("01_quickstart", "05_demo", "12_scale")
+test.sorted = lambda files: sorted(files, key=lambda f: (f.stem not in long, f))
+test.nbdev_test(path=sys.argv[1] or None, n_workers=2, do_print=True)
+"""
 
 
 def litter() -> set[Path]:
@@ -36,8 +44,7 @@ def main() -> int:
     args = parser.parse_args()
     heed()
     limit, before, open_pages, count = args.limit, litter(), {}, 0
-    one = ["--path", args.notebook] if args.notebook else []
-    command = [Path(sys.executable).parent / "nbdev_test", "--n_workers", "2", "--do_print", *one]
+    command = [sys.executable, "-c", RUN, args.notebook or ""]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": os.environ | {"PYTHONUNBUFFERED": "1"}}
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
     expired = threading.Event()
