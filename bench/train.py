@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from methods import plain_stgcn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
@@ -104,19 +105,6 @@ class Samples(Dataset):
             turn[i, j], turn[j, i] = -np.sin(angle), np.sin(angle)
             matrix = turn @ matrix
         return np.einsum("dc,ctvm->dtvm", matrix, x)
-
-
-def plain_stgcn(net, x):
-    "ST-GCN as one reads it: bodies (B, 3, T, V) -> (B, D)."
-    n, c, t, v = x.shape
-    x = net.norm(x.permute(0, 3, 1, 2).reshape(n, v * c, t)).view(n, v, c, t).permute(0, 2, 3, 1)
-    for block in net.blocks:
-        a = block.graph.adjacency * block.graph.importance
-        y = block.graph.conv(x)
-        y = torch.einsum("nkctv,kvw->nctw", y.view(n, len(a), -1, *y.shape[2:]), a)
-        y = block.norm2(block.time(F.relu(block.norm1(y))))
-        x = F.relu(y if block.residual is None else y + block.residual(x))
-    return x.mean((2, 3))
 
 
 def some(norm, x, rows):
