@@ -144,7 +144,7 @@ def do(job: dict, base: Path, tower: TextTower | None) -> dict:
         run = pretrain(METHODS[job.get("method", "c2vl")], store, split, folder / "run", configured(job), progress=False, **given)
         trained, found = time.process_time() - began, figures(run, store, split)
         log = {k: round(float(v), 4) for k, v in run.history()[-1].items() if k.startswith(("loss", "scale", "perplexity", "own"))}
-        if given and tower is not None:
+        if given and tower is not None and not job["side"].startswith("out-"):  # held-out training clips choose settings: no names there
             found |= named_from_words(job, run, store, split, whole, fit_scaling(clean, "language", configured(job).concept_scaling), tower)
         return {"job": job, "figures": found, "log": log, "train": len(split.train), "split": split.hash, "store": store.checksum[:12],
                 "seconds": {"train": round(trained, 1), "all": round(time.process_time() - began, 1)}, "torch": torch.__version__}
