@@ -164,6 +164,31 @@ def fair_test():
                 yield contest(data, method, winner(data, method), seed, "test")
 
 
+def fair_controls():
+    "What the same probes say where nothing was learnt: the joints, an encoder with fresh weights."
+    for data in GROUPS:
+        yield {"data": data, "method": "raw", "form": "joints", "seed": 0, "side": "test"}
+        for seed in range(5):
+            yield {"data": data, "method": "untrained", "form": "calibrated", "seed": seed, "side": "test"}
+
+
+def fair_noise():
+    "C2VL with vectors that say nothing in place of words."
+    for seed in range(5):
+        for data in GROUPS:
+            yield contest(data, "c2vl", winner(data, "c2vl"), seed, "test", wrong="noise")
+
+
+def fair_cost():
+    "Equal cost: as many passes through the encoder as SimCLR makes in its epochs. Forward is one pass, backward two."
+    passes = {"simclr": 6, "c2vl": 3, "skeletonclr": 4, "crosclr": 12}  # a clip's, each epoch; a key encoder runs forward alone
+    for seed in range(5):
+        for data in GROUPS:
+            for method in ("c2vl", "skeletonclr", "crosclr"):
+                epochs = EPOCHS[data] * passes["simclr"] // passes[method]
+                yield contest(data, method, winner(data, method), seed, "test", epochs=epochs)
+
+
 def fair_curve():
     "The same with twice and four times the updates, three seeds."
     for data in GROUPS:
@@ -176,8 +201,8 @@ def fair_curve():
 # ---------------------------------------------------------------- names from words
 
 def naming():
-    "Which answers teach names: all four, purpose, arms and purpose, the rules' sentences."
-    for words in (LMM, RULES, f"{LMM}:purpose", f"{LMM}:arms,purpose"):
+    "Which answers teach names: all four, purpose, arms and purpose, the rules' sentences, both as two modalities."
+    for words in (LMM, RULES, f"{LMM}:purpose", f"{LMM}:arms,purpose", f"{LMM}+{RULES}"):
         for seed in range(3):
             for data in GROUPS:
                 yield softening(data, "hard", 0.0, seed, "test", words)
@@ -192,4 +217,4 @@ def unseen():
 
 STUDIES = {"softening-screen": softening_screen, "softening-second": softening_second, "softening-test": softening_test,
            "fair-trials": fair_trials, "fair-second": fair_second, "fair-test": fair_test, "fair-curve": fair_curve,
-           "naming": naming, "unseen": unseen}
+           "fair-controls": fair_controls, "fair-noise": fair_noise, "fair-cost": fair_cost, "naming": naming, "unseen": unseen}
