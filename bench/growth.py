@@ -1,11 +1,12 @@
 """How time and memory grow: neighbours, near copies and the linear probe, and the steps from clips to a concept space.
 
-    python bench/growth.py [--tasks knn nearest near probe prepare caption embed space prompts] [--sizes 1000 4000 16000]
+    python bench/growth.py [--tasks knn nearest near rows index probe prepare caption embed space prompts] [--sizes 1000 4000 16000]
                            [--out runs/growth.json] [--device cpu] [--tower auto]
 
 Every row runs in a process of its own. Processor time is what the exponents are fitted to, because a busy machine stretches the
 other. Memory is what a task adds to its process: the highest resident size minus that before it began. Rows are written as they come;
-the same call goes on where it was stopped. 64000 is a size like the others. It takes time and disk, so nothing runs it unasked.
+the same call goes on where it was stopped. `rows` is the exact search for candidates of near copies, `index` the same with an approximate
+index. 64000 is a size like the others. It takes time and disk, so nothing runs it unasked.
 """
 
 import argparse
@@ -93,6 +94,26 @@ def near(n, folder, how):
     return lambda: near_duplicates(store, get_split(store))
 
 
+def poses(n):
+    """Descriptors as `near` compares them, 8 moments of two people's 25 joints: a gallery, and half as many queries."""
+    return features(n, 1200, "a", 1)[0].x, features(n // 2, 1200, "b", 2)[0].x
+
+
+def rows(n, folder, how):
+    from c2vl_kit.data.near import nearest_rows
+
+    gallery, queries = poses(n)
+    return lambda: nearest_rows(queries, gallery, 6)
+
+
+def index(n, folder, how):
+    import pynndescent
+
+    gallery, queries = poses(n)
+    pynndescent.NNDescent(gallery[:200], random_state=0, n_jobs=1).query(queries[:2], k=6)  # compiled before
+    return lambda: pynndescent.NNDescent(gallery, random_state=0, n_jobs=1).query(queries, k=6)
+
+
 def prepare(n, folder, how):
     from c2vl_kit.app.steps import prepare_step
 
@@ -155,7 +176,7 @@ def prompts(n, folder, how):
     return lambda: held.append(PromptStore(file))
 
 
-TASKS = {f.__name__: f for f in (knn, nearest, near, probe, prepare, caption, embed, space, prompts)}
+TASKS = {f.__name__: f for f in (knn, nearest, near, rows, index, probe, prepare, caption, embed, space, prompts)}
 
 
 def resident(key: str) -> float:
