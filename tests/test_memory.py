@@ -6,12 +6,14 @@ import sys
 import tracemalloc
 import weakref
 
+import numpy as np
 import pytest
 
 from c2vl_kit.app.job import Job
 from c2vl_kit.app.steps import prepare_step
 from c2vl_kit.concepts.prompts import Prompt, PromptStore
 from c2vl_kit.data import build, simulate
+from c2vl_kit.data.near import nearest_rows
 
 SIZE = {"classes": 6, "subjects": 2, "repetitions": 2, "cameras": 2, "wrong_pairs": 0.25}
 
@@ -32,6 +34,16 @@ def test_prepare_holds_no_simulated_clip(tmp_path, monkeypatch):
     said = PromptStore(tmp_path / "prompts.jsonl")
     assert {n: said.answers(n) for n in said.names} == whole.descriptions
     assert all(store[c.name].digest == c.digest for c in whole.clips) and len(whole.wrong) == 12
+
+
+def test_candidates_of_near_copies_keep_no_table_of_distances():
+    x = np.random.default_rng(0).standard_normal((4000, 8)).astype(np.float32)
+    tracemalloc.start()
+    found = nearest_rows(x, x, 3, block=1 << 20)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.shape == (4000, 3) and (found == np.arange(4000)[:, None]).any(1).all()
+    assert most < 40e6  # 128 MB if every block stayed
 
 
 def test_an_answer_takes_few_bytes(tmp_path):

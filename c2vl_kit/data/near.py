@@ -164,7 +164,7 @@ def nearest_rows(a: np.ndarray, b: np.ndarray, k: int, block: int = 1 << 22) -> 
     block = max(1, block // len(b))
     for i in range(0, len(a), block):
         d = squares - 2 * a[i : i + block] @ b.T
-        found.append(np.argpartition(d, k - 1, axis=1)[:, :k])
+        found.append(np.argpartition(d, k - 1, axis=1)[:, :k].copy())  # a view would keep all of d's size
     return np.concatenate(found)
 
 # %% ../../nbs/data/04_near.ipynb #dc566e1c
