@@ -34,7 +34,9 @@ def serve():
         if not ready:
             continue
         line = sys.stdin.readline()
-        if not line:
+        if not line:  # the test is over, or gone
+            for pid in running:
+                os.kill(pid, 9)
             sys.exit()
         job = json.loads(line)
         pid = os.fork()
