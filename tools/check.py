@@ -31,8 +31,8 @@ COUNTING = {"COVERAGE_CORE": "sysmon"} if MONITORED else {}
 QUICK_TESTS = [f"tests/test_{name}.py" for name in ("losses", "transforms", "prompts", "data", "top")]
 # The longest files come first, so that no core waits for the other at the end.
 LONGEST = [f"tests/test_{name}.py" for name in (
-    "cli", "distributed", "fuzz", "jupyterlab", "resume", "family", "widgets_explorer", "widgets_player", "scale", "advice",
-    "killed_captioning", "methods", "compile", "server", "kills")]
+    "scale", "cli", "jupyterlab", "distributed", "compile", "family", "fuzz", "resume", "widgets_explorer", "widgets_player", "methods",
+    "store", "export", "server", "prompts", "killed_captioning", "kills")]
 SPREAD = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 PYTHON_FILES = ["c2vl_kit", "tests", "tools", "bench", "setup.py"]
 

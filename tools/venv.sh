@@ -25,8 +25,9 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then  # none yet, or one
   "$python" -m venv --clear .venv || { rm -rf .venv; echo "Python could not make .venv: its venv module is missing (Debian: apt-get install python3-venv)." >&2; exit 2; }
 fi
 
-# Python compiles a module when it is first imported; compiling the many that never are would take a minute here
-pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt)
+pip=(.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt)
+# Python keeps what it compiles at the first import; to compile all 24,000 modules here takes longer, and most are never imported
+[ -z "${PYTHONDONTWRITEBYTECODE:-}" ] && pip+=(--no-compile)
 [ -n "${CI:-}" ] && pip+=(--quiet)
 # torch first and alone: one large download, and whatever follows finds the tested release in place
 "${pip[@]}" "$(grep '^torch==' constraints.txt)"
