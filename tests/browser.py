@@ -95,7 +95,7 @@ def open_html(page, html: str, folder: Path) -> None:
     page.goto(file.as_uri())
 
 
-def until(page, condition: str, seconds: float = 10) -> None:
+def until(page, condition: str, seconds: float = 60) -> None:
     """Waits until a JavaScript expression holds (the page's policy forbids eval, which Playwright's own waiting needs)."""
     end = time.monotonic() + seconds
     while not page.evaluate(f"() => !!({condition})"):

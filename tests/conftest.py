@@ -14,6 +14,7 @@ from signals import heed  # noqa: E402
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # bits are compared, with those of other processes too
 os.environ.setdefault("C2VL_MACHINE", "off")  # what `c2vl doctor --bench` chose on this machine is no part of a test
 heed()  # a job in the background ignores Ctrl-C, and so would every process that a test starts and interrupts
 

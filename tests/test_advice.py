@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from inside import Done, c2vl
 
 from c2vl_kit.app.cli import command_parser
 from c2vl_kit.app.family import family
@@ -19,16 +20,9 @@ from c2vl_kit.app.members import MEMBERS
 from c2vl_kit.progress import Meter, lines_to
 from c2vl_kit.core import InputError
 
-C2VL = Path(sys.executable).parent / "c2vl"
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = "prepare|caption|embed|pretrain|evaluate|report|show|bench|demo|doctor|runs|completion|predict|search|describe|features|export"
 TINY = ["--epochs", "2", "--frames", "16", "--width", "4", "--batch-size", "8"]
-
-
-def c2vl(*args, cwd: Path) -> subprocess.CompletedProcess:
-    """Runs the command, as from a log file's point of view."""
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run([C2VL, *map(str, args)], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
 
 
 def texts(path: Path) -> list[tuple[int, str]]:
@@ -100,7 +94,7 @@ def test_options_that_sentences_name_exist():
                 assert option in known or css, f"{path.name}:{line}: {option} in {said[:90]!r}"
 
 
-def follow(sentence: str, cwd: Path, **fill) -> subprocess.CompletedProcess:
+def follow(sentence: str, cwd: Path, **fill) -> Done:
     """Runs the command in a sentence, placeholders filled in."""
     (command,) = re.findall(r"`(c2vl [^`]*)`", sentence)
     return c2vl(*[str(fill.get(w, w)) for w in shlex.split(command)[1:]], cwd=cwd)

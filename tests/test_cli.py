@@ -1,4 +1,7 @@
-"""The command `c2vl` as a user meets it: bad input in one sentence, and the whole path on a few simulated clips."""
+"""The command `c2vl` as a user meets it: bad input in one sentence, and the whole path on a few simulated clips.
+
+The demo, its interruption and one refusal run as processes of their own; the rest in this one, which has everything imported.
+"""
 
 import json
 import os
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inside import c2vl
 
 from c2vl_kit.data.catalog import get_split, keep_split
 from c2vl_kit.data.splits import make_split, semi_supervised
@@ -37,10 +41,10 @@ def start(*args, cwd: Path) -> subprocess.Popen:
     return subprocess.Popen([C2VL, *map(str, args)], cwd=cwd, env=env, stdout=pipe, stderr=pipe, text=True)
 
 
-def c2vl(*args, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess:
+def process(*args, cwd: Path) -> subprocess.CompletedProcess:
     """Runs the command in `cwd`, as a process of its own."""
     env = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run([C2VL, *map(str, args)], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+    return subprocess.run([C2VL, *map(str, args)], cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
 
 
 def everything(folder: Path) -> dict[str, int]:
@@ -48,10 +52,10 @@ def everything(folder: Path) -> dict[str, int]:
     return {str(f.relative_to(folder)): f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file()}
 
 
-def refused(*args, cwd: Path, mentions: tuple = ()) -> str:
+def refused(*args, cwd: Path, mentions: tuple = (), by=c2vl) -> str:
     """Asserts: exit code 2, one line on stderr that names what is wrong, and nothing made or changed. Returns that line."""
     before = everything(cwd), sorted(cwd.iterdir())
-    done = c2vl(*args, cwd=cwd)
+    done = by(*args, cwd=cwd)
     assert done.returncode == 2, done.stdout + done.stderr
     assert re.fullmatch(r"c2vl: [^\n]+\n", done.stderr), done.stderr
     for word in mentions:
@@ -108,8 +112,10 @@ def nan_clip(joints):
 # bad raw input
 
 
-def test_no_folder(tmp_path):
-    refused("prepare", "--data", "nw-ucla", "--root", "gone", "--out", "job", cwd=tmp_path, mentions=("gone",))
+@pytest.mark.parametrize("by", [process, c2vl])
+def test_no_folder(tmp_path, by):
+    """A process of its own says and leaves what the same call says and leaves in this one."""
+    refused("prepare", "--data", "nw-ucla", "--root", "gone", "--out", "job", cwd=tmp_path, mentions=("gone",), by=by)
 
 
 def test_root_not_given(tmp_path):
@@ -309,7 +315,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     busy = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     start = busy()
-    done = c2vl("demo", "--out", "job", *TINY, cwd=folder)
+    done = process("demo", "--out", "job", *TINY, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert busy() - start < 90, "seconds of computing; the clock would also count what else the machine does"
     return folder, done
@@ -356,7 +362,7 @@ def test_changed_settings_are_refused(finished):
 
 
 def test_steps_one_by_one_and_same_seed_same_numbers(finished, job):
-    """Another folder, other processes, single steps: the same parameters bit for bit and the same figures."""
+    """Another folder, another process, single steps: the same parameters bit for bit and the same figures."""
     for command in (["pretrain", *TINY[TINY.index("--epochs") :]], ["evaluate"]):
         done = c2vl(*command, "--out", "job", cwd=job)
         assert done.returncode == 0, done.stderr
@@ -429,23 +435,23 @@ def test_report_alone(finished):
     assert (done.returncode, said, page.exists()) == (0, ["report: job/run/report.html"], True), done.stderr
 
 
-def test_interrupted_demo_goes_on(finished, tmp_path):
-    folder, _ = finished
+def test_interrupted_demo_goes_on(job):
+    """Twice in the middle of its training; store and words are there from before."""
     many = [*SMALL, "--epochs", "400", "--frames", "16", "--width", "4", "--batch-size", "8"]
-    process = start("demo", "--out", "job", *many, cwd=tmp_path)
-    log, limit = tmp_path / "job/run/log.jsonl", time.monotonic() + 200
+    process = start("demo", "--out", "job", *many, cwd=job)
+    log, limit = job / "job/run/log.jsonl", time.monotonic() + 400
     while time.monotonic() < limit and process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > 3):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, out + err
     assert err.splitlines()[-1].startswith("c2vl: stopped") and "Traceback" not in err
     epochs = len(log.read_text().splitlines())
-    process = start("demo", "--out", "job", *many, cwd=tmp_path)
+    process = start("demo", "--out", "job", *many, cwd=job)
     while time.monotonic() < limit and process.poll() is None and len(log.read_text().splitlines()) <= epochs + 1:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130 and "made before" in out
     numbers = [json.loads(line)["epoch"] for line in log.read_text().splitlines()]
     assert len(numbers) > epochs and numbers == list(range(1, len(numbers) + 1)), "epochs were repeated or lost"
@@ -459,7 +465,7 @@ def test_help_is_quick_and_light(tmp_path):
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        assert "example" in c2vl("--help", cwd=tmp_path).stdout
+        assert "example" in process("--help", cwd=tmp_path).stdout
         times.append(time.perf_counter() - start)
     assert min(times) < 2
 

@@ -86,7 +86,7 @@ def test_stopped_and_gone_on(tmp_path):
     run = subprocess.Popen(ask, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, start_new_session=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     saved = base / "jobs/ikem-3-s0/run/log.jsonl"
-    deadline = time.time() + 120
+    deadline = time.time() + 300
     while not (saved.is_file() and len(saved.read_text().splitlines()) >= 6) and run.poll() is None and time.time() < deadline:
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGKILL)  # nothing can be tidied up

@@ -192,7 +192,22 @@ def test_limits_are_kept_or_named(built):
     assert all(house.broken({k: r}, {k: house.rounded(k, r.figure)}) == [] for k, r in rows.items())
 
 
-def test_the_table_of_this_project(root, capsys):
+@pytest.fixture(scope="module")
+def project(root):
+    """This project, and its rows."""
+    found = house.House.read(root)
+    return found, house.measure(found)
+
+
+@pytest.fixture
+def measured(project, monkeypatch):
+    """`main` finds this project measured: that takes seconds, and the check `house` does it for each run anyway."""
+    found, rows = project
+    monkeypatch.setattr(house.House, "read", lambda root: found)
+    monkeypatch.setattr(house, "measure", lambda of: rows)
+
+
+def test_the_table_of_this_project(root, capsys, measured):
     """Every figure has a limit, the limits are kept, and the table names its offenders by page and cell."""
     assert house.LIMITS.keys() == house.ROWS.keys()
     assert house.main(["--check", "--worst", "2"], root) == 0
@@ -253,7 +268,7 @@ def test_exemptions_spare_pages_and_only_shrink(built, tmp_path):
     assert json.loads((tmp_path / "tools" / "exempt.json").read_text()) == {"late": ["core"]}
 
 
-def test_a_broken_limit_fails_the_check(root, capsys, monkeypatch):
+def test_a_broken_limit_fails_the_check(root, capsys, monkeypatch, measured):
     monkeypatch.setitem(house.LIMITS, "words", 1)
     assert house.main(["--check"], root) == 1
     assert "words a page" in capsys.readouterr().err

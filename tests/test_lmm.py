@@ -1,16 +1,16 @@
 """An image-text-to-text model end to end: a tiny random one, saved and loaded like any other, on real video frames where there are any."""
 
 import importlib.util
-import os
 import signal
-import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from nursery import Nursery
 
 from c2vl_kit.concepts.quality import quality
 from c2vl_kit.concepts.kinematic import caption
@@ -140,14 +140,16 @@ def test_a_missing_extra_is_said_in_a_sentence(tmp_path, monkeypatch):
         Video(tmp_path / "x.mp4").read([0])
 
 
-RUN = """
+HERE = Path(__file__).resolve().parent
+RUN = f"""
 import sys, time
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = {[str(HERE), str(HERE.parent)]}
 import test_lmm
 from c2vl_kit.concepts.kinematic import caption
 from c2vl_kit.concepts.lmm import LmmCaptioner
-from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
+from transformers import AutoModelForImageTextToText, CLIPImageProcessor, LlavaForConditionalGeneration, LlavaProcessor
+
 def slowly(clip, moments):
     time.sleep(.02)
     return test_lmm.coloured(clip, moments)
@@ -162,15 +164,15 @@ def test_a_killed_model_run_goes_on(llava, store, tmp_path):
     lmm = LmmCaptioner.load(str(llava), coloured, device="cpu", asked=("motion",), new_tokens=4)
     whole = caption(store, tmp_path / "whole.jsonl", lmm, progress=False)
     (tmp_path / "store").symlink_to(store.path)
-    here = str(Path(__file__).resolve().parent)
-    for wait in (0.1, 0.25, 0.4, None):
-        job = subprocess.Popen([sys.executable, "-c", RUN, str(llava), str(tmp_path), here], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               env=os.environ | {"PYTHONPATH": str(Path(here).parent), "CUDA_VISIBLE_DEVICES": ""})
-        assert job.stdout.readline() == b"go\n"
-        if wait is not None:
-            time.sleep(wait)
-            job.send_signal(signal.SIGKILL)
-        assert job.wait(60) == (0 if wait is None else -signal.SIGKILL), job.stderr.read().decode()[-500:]
+    with closing(Nursery(RUN[: RUN.index("\n\n")])) as nursery:
+        for wait in (0.1, 0.25, 0.4, None):
+            job = nursery.start(RUN, llava, tmp_path)
+            while "go" not in job.said("stdout") and job.poll() is None:
+                time.sleep(0.005)
+            if wait is not None:
+                time.sleep(wait)
+                job.send_signal(signal.SIGKILL)
+            assert job.wait() == (0 if wait is None else -signal.SIGKILL), job.said()[-500:]
     again = PromptStore(tmp_path / "prompts.jsonl")
     assert again.torn == "" and {n: again.answers(n) for n in store.names} == {n: whole.answers(n) for n in store.names}
     lines = (tmp_path / "prompts.jsonl").read_bytes().splitlines()

@@ -3,14 +3,12 @@
 import copy
 import importlib.util
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
+from nursery import Nursery
 
 from c2vl_kit.data.splits import Split
 from c2vl_kit.data.catalog import get_split
@@ -134,7 +132,7 @@ def test_legacy_streams_reach_students_and_features(store, split, tmp_path):
 
 def test_a_classifier_knows_its_own_training_clips(store, split, tmp_path):
     """In evaluation mode, after eighty steps: batch norms have settled, or every clip would get one answer."""
-    brief = TINY["train"] | {"epochs": 40, "lr": 5e-3}
+    brief = TINY["train"] | {"epochs": 40, "lr": 5e-3, "save_every": 20}
     config = supervised.small().replace(frames=16, backbone={"width": 4, "dim": 16}, train=brief)
     run = pretrain(supervised, store, split, tmp_path / "run", config, progress=False)
     label = dict(zip(store.names, store.labels.tolist()))
@@ -246,7 +244,7 @@ def test_a_step_equals_the_plain_one(root):
         assert a == pytest.approx(b, abs=1e-8)
 
 
-# What the processes run: python -c CHILD <store> <run folder> <epoch in which to wait for a signal>.
+# What the processes run: CHILD <store> <run folder> <epoch in which to wait for a signal>.
 CHILD = '''
 import sys, time
 from pathlib import Path
@@ -265,7 +263,7 @@ class Waiting(ikem.IKEM):
     def compare(self, seen, progress):
         if progress.epoch == wait_in and progress.step == 1:
             (out.parent / f"{out.name}.waiting").touch()
-            time.sleep(120)
+            time.sleep(600)
         return super().compare(seen, progress)
 
 
@@ -278,15 +276,21 @@ pretrain(SimpleNamespace(Task=Waiting), store, split, out, config, progress=Fals
 '''
 
 
+NURSERY = Nursery(CHILD[: CHILD.index("\n\n")])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nursery():
+    yield
+    NURSERY.close()
+
+
 def child(store, out, wait_in=-1):
-    env = dict(os.environ, OMP_NUM_THREADS="1", C2VL_QUIET="1")
-    command = [sys.executable, "-c", CHILD, str(store.path), str(out), str(wait_in)]
-    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+    return NURSERY.start(CHILD, store.path, out, wait_in)
 
 
 def finish(process, code=0):
-    _, said = process.communicate(timeout=180)
-    assert process.returncode == code, said
+    assert process.wait(timeout=300) == code, process.said()
 
 
 def flat(state, where=""):
@@ -296,9 +300,9 @@ def flat(state, where=""):
 
 def test_killed_in_stage_two_and_resumed_equal_bit_for_bit(store, tmp_path):
     whole, killed = child(store, tmp_path / "whole"), child(store, tmp_path / "killed", 1)
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 300
     while not (tmp_path / "killed.waiting").exists():
-        assert killed.poll() is None, killed.stderr.read()
+        assert killed.poll() is None, killed.said()
         assert time.monotonic() < deadline, "the training did not get to its second epoch"
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)

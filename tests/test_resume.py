@@ -1,4 +1,7 @@
-"""A training that is killed and resumed ends with the same bits as one that was not: real processes, real signals."""
+"""A training that is killed and resumed ends with the same bits as one that was not: real processes, real signals.
+
+Most processes are forked from one that has everything imported; one starts from nothing, and one below nohup.
+"""
 
 import json
 import os
@@ -11,6 +14,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from nursery import Nursery
 
 from c2vl_kit.core import InputError
 from c2vl_kit.train.runs import Run
@@ -39,7 +43,7 @@ class TwoViews(Task):
     def loss(self, batch, progress, generator):
         if progress.epoch == wait_in and progress.step == 1:      # half an epoch done: say so, and wait for the signal
             (out.parent / f"{out.name}.waiting").touch()
-            for _ in range(3000):
+            for _ in range(15000):
                 if (out.parent / f"{out.name}.go").exists(): break
                 time.sleep(0.02)
         noise = lambda: 0.02 * torch.randn(batch.x.shape, generator=generator)
@@ -67,24 +71,32 @@ Trainer(task, clips, config, run, augment=shrink).fit()
 '''
 
 
+NURSERY = Nursery(CHILD[: CHILD.index("\n\n")])
+ENV = dict(os.environ, OMP_NUM_THREADS="1", C2VL_QUIET="1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nursery():
+    yield
+    NURSERY.close()
+
+
 def child(folder, wait_in=-1, *every):
     """Start the training in a process of its own."""
-    env = dict(os.environ, OMP_NUM_THREADS="1", C2VL_QUIET="1")
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(wait_in), *every], env=env, stderr=subprocess.PIPE, text=True)
+    return NURSERY.start(CHILD, folder, wait_in, *every)
 
 
 def finish(process, code=0):
     """Wait for a process, check how it ended, and return what it said."""
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == code, said
-    return said
+    assert process.wait(timeout=300) == code, process.said()
+    return process.said()
 
 
 def until_waiting(process, folder):
     """Wait until the training says that it is in the middle of the epoch it was told to stop in."""
-    flag, deadline = folder.parent / f"{folder.name}.waiting", time.monotonic() + 120
+    flag, deadline = folder.parent / f"{folder.name}.waiting", time.monotonic() + 300
     while not flag.exists():
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, "it ended before the epoch it was to be stopped in"
         assert time.monotonic() < deadline, "the training did not get to the epoch it was to be stopped in"
         time.sleep(0.02)
 
@@ -120,7 +132,8 @@ def whole(tmp_path_factory) -> Run:
 
 
 def test_same_seed_twice(whole, tmp_path):
-    finish(child(tmp_path / "run"))
+    """The second time in a process that nothing was forked from."""
+    subprocess.run([sys.executable, "-c", CHILD, tmp_path / "run", "-1"], env=ENV, check=True, timeout=300)
     again = Run.open(tmp_path / "run")
     same(whole, again)
     assert losses(whole) == losses(again)
@@ -250,12 +263,11 @@ def test_an_ignored_signal_stays_ignored(whole, tmp_path):
     """As under nohup."""
     folder = tmp_path / "run"
     command = ["nohup", sys.executable, "-c", CHILD, str(folder), "1"]
-    env = dict(os.environ, OMP_NUM_THREADS="1", C2VL_QUIET="1")
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=env)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=ENV)
     until_waiting(process, folder)
     process.send_signal(signal.SIGHUP)
     (folder.parent / "run.go").touch()
-    finish(process)
+    assert process.wait(timeout=300) == 0
     same(whole, Run.open(folder))
 
 
@@ -263,7 +275,7 @@ def test_minutes_between_checkpoints_save_in_the_middle(whole, tmp_path):
     folder = tmp_path / "run"
     process = child(folder, 2, "0.0001 min")
     until_waiting(process, folder)
-    process.kill()
+    process.send_signal(signal.SIGKILL)
     finish(process, -signal.SIGKILL)
     assert Run.open(folder).load_checkpoint()["middle"]["step"] == 1  # the first of three steps was done
     (folder.parent / "run.waiting").unlink()

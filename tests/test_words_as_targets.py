@@ -101,7 +101,7 @@ def test_a_clip_that_was_learnt_by_heart_is_named(data, tmp_path):
     some = Split("simulated", "few", tuple(store.names[:8]), {"official": ()})
     off = {"crop": 1.0, "rotate": 0.0, "shear": 0.0, "jitter": 0.0, "scale": 0.0}
     config = c2vl.small(**TINY).replace(concept_scaling="centre", augment=off, loss={"alpha_max": 0.0},
-                                        train={"epochs": 150, "warmup_epochs": 0})
+                                        train={"epochs": 150, "warmup_epochs": 0, "save_every": 50})
     run = pretrain(c2vl, store, some, tmp_path / "run", config, space=rules.subset(some.train), progress=False)
     where = in_concepts(RunView.of(run), store, some.train)
     told = scaling_of(run)(rules.subset(some.train).language)

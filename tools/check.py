@@ -4,8 +4,8 @@
     python tools/check.py pages ruff   only these
     python tools/check.py --fast       what is looked at before each commit, in a minute
 
-Every step runs even if an earlier one failed; pytest comes last, so its closing line closes the output. The exit code is 1
-if any step failed.
+Every step runs even if an earlier one failed. The light ones run two at a time, then the pages and pytest, which take both cores
+of a small machine each. pytest comes last, so its closing line closes the output. The exit code is 1 if any step failed.
 """
 
 import os
@@ -31,8 +31,8 @@ COUNTING = {"COVERAGE_CORE": "sysmon"} if MONITORED else {}
 QUICK_TESTS = [f"tests/test_{name}.py" for name in ("losses", "transforms", "prompts", "data", "top")]
 # The longest files come first, so that no core waits for the other at the end.
 LONGEST = [f"tests/test_{name}.py" for name in (
-    "cli", "distributed", "fuzz", "jupyterlab", "resume", "family", "widgets_explorer", "widgets_player", "scale", "advice",
-    "killed_captioning", "methods", "compile", "server", "kills")]
+    "scale", "cli", "jupyterlab", "distributed", "compile", "family", "fuzz", "resume", "widgets_explorer", "widgets_player", "methods",
+    "store", "export", "server", "prompts", "killed_captioning", "kills")]
 SPREAD = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 PYTHON_FILES = ["c2vl_kit", "tests", "tools", "bench", "setup.py"]
 
@@ -52,6 +52,8 @@ STEPS = {
 }
 FAST = ["types", "pages", "ruff", "quick"]  # two at a time; types and quick take about as long as each other
 ALL = [name for name in STEPS if name != "quick"]  # pytest runs the quick tests too
+HEAVY = ["notebooks", "pytest"]  # have two workers themselves
+RUNNING: set[subprocess.Popen] = set()
 
 
 def run(name: str, out=None) -> tuple[bool, float]:
@@ -64,6 +66,7 @@ def run(name: str, out=None) -> tuple[bool, float]:
     start = time.perf_counter()
     pipes = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out and subprocess.STDOUT}
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | QUIET | extra, start_new_session=True, **pipes)
+    RUNNING.add(process)
     try:
         passed = process.wait(timeout=limit) == 0
     except subprocess.TimeoutExpired:
@@ -71,6 +74,7 @@ def run(name: str, out=None) -> tuple[bool, float]:
         passed = False
     finally:
         end_group(process)
+        RUNNING.discard(process)
     return passed, time.perf_counter() - start
 
 
@@ -96,10 +100,23 @@ def aside(name: str) -> tuple[bool, float]:
     return result
 
 
-def fast() -> int:
-    """The quick steps, two at a time."""
+def two_at_a_time(names: list[str]) -> dict[str, tuple[bool, float]]:
+    """Name → (passed, seconds) of steps that take a core each; types, the longest, begins. Ctrl-C ends those that run."""
+    order = sorted(names, key=lambda name: name != "types")
     with ThreadPoolExecutor(2) as pool:
-        results = dict(zip(FAST, pool.map(aside, FAST)))
+        try:
+            found = dict(zip(order, pool.map(aside, order)))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(RUNNING):
+                end_group(process)
+            raise
+    return {name: found[name] for name in names}
+
+
+def fast() -> int:
+    """The quick steps."""
+    results = two_at_a_time(FAST)
     failed = [name for name, (passed, _) in results.items() if not passed]
     if failed:
         print(f"\nFAILED: {', '.join(failed)}", file=sys.stderr, flush=True)
@@ -111,8 +128,9 @@ def main(chosen: list[str]) -> int:
     if unknown:
         print(f"no step {unknown[0]!r}; the steps are: {', '.join(STEPS)}", file=sys.stderr)
         return 2
-    results: dict[str, tuple[bool, float]] = {}
-    for name in [n for n in STEPS if n in (chosen or ALL)]:
+    asked = [n for n in STEPS if n in (chosen or ALL)]
+    results = two_at_a_time([n for n in asked if n not in HEAVY])
+    for name in [n for n in asked if n in HEAVY]:
         if name == "pytest" and results:
             print("\n=== so far", flush=True)
             for earlier, (passed, seconds) in results.items():

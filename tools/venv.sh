@@ -26,6 +26,8 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then  # none yet, or one
 fi
 
 pip=(.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt)
+# Python keeps what it compiles at the first import; to compile all 24,000 modules here takes longer, and most are never imported
+[ -z "${PYTHONDONTWRITEBYTECODE:-}" ] && pip+=(--no-compile)
 [ -n "${CI:-}" ] && pip+=(--quiet)
 # torch first and alone: one large download, and whatever follows finds the tested release in place
 "${pip[@]}" "$(grep '^torch==' constraints.txt)"
