@@ -40,7 +40,7 @@ ROLES = {  # role → sets of joints, the best first; the mean of a set stands f
               ("left hip", "right hip", "left shoulder", "right shoulder")],
     "chest": [("spine shoulder",), ("shoulder centre",), ("left shoulder", "right shoulder")],
     "neck": [("neck",), ("shoulder centre",), ("left shoulder", "right shoulder")],
-    "head": [("head",), ("nose",)],
+    "head": [("head",), ("left ear", "right ear", "left eye inner", "right eye inner"), ("nose",)],
 } | {
     f"{side} {joints[0]}": [tuple(f"{side} {part}" for part in joint.split("+")) for joint in joints]
     for side in ("left", "right") for joints in (
@@ -264,7 +264,8 @@ _TO |= {"ear": "{side} eye outer", "hip": "{side} shoulder", "heel": "{side} ank
         "foot index": "{side} ankle", **dict.fromkeys(("pinky", "index", "thumb"), "{side} wrist")}
 COCO17 = make_layout("coco17", {"nose": "nose"} | limbs(
     "eye, ear", "shoulder, elbow, wrist", "hip, knee, ankle", to=_TO, paired=True))
-MEDIAPIPE33 = make_layout("mediapipe33", {"nose": "nose"} | limbs("eye inner, eye, eye outer", to=_TO) | limbs(
+_FACE = {"nose": "nose"} | limbs("eye inner, eye, eye outer", to=_TO)
+MEDIAPIPE33 = make_layout("mediapipe33", _FACE | limbs(
     "ear", "mouth", "shoulder, elbow, wrist", "pinky", "index", "thumb", "hip, knee, ankle", "heel",
     "foot index", to=_TO, paired=True))
 OPENPOSE25 = make_layout("openpose25", {
@@ -278,7 +279,7 @@ LAYOUTS = (NTU25, KINECT20, UTD20, MSR20, SBU15, COCO17, OPENPOSE25, MEDIAPIPE33
 
 
 def get_layout(
-    name: str,  # "ntu25", "kinect20", "utd20", "msr20", "sbu15", "coco17", "openpose25" or "mediapipe33"
+    name: str,  # one of LAYOUTS, such as "ntu25", "kinect20" or "mediapipe33"
 ) -> Layout:  # the layout of that name; raises InputError listing all names
     "Find a built-in layout by name."
     known = {layout.name: layout for layout in LAYOUTS}

@@ -6,7 +6,7 @@
 __all__ = ['ENDING', 'ESTIMATED', 'read_poses', 'Person', 'person_of', 'people_of', 'file_frames', 'folder_frames', 'followed',
            'pose_clip']
 
-# %% ../../nbs/readers/18_poses.ipynb #9b727d95
+# %% ../../nbs/readers/18_poses.ipynb #d5659b3c
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from .common import MOST_BODIES, MOST_FRAMES, checked, text_bytes
 from .pyskl import FLAT, from_pixels
 from ..skeleton import COCO17, MEDIAPIPE33, OPENPOSE25, Clip, Layout, reorient
 
-# %% ../../nbs/readers/18_poses.ipynb #1bc8107c
+# %% ../../nbs/readers/18_poses.ipynb #d991ade4
 def read_poses(
     path,  # a .json or .jsonl, or a folder of OpenPose's files
     img_shape: tuple[int, int] | None = None,  # (height, width) of the pictures; takes two-dimensional poses
@@ -33,7 +33,7 @@ def read_poses(
     for name, (where, told, frames) in (folder_frames(path) if path.is_dir() else file_frames(path)).items():
         yield pose_clip(where, name, frames, img_shape, fps or told, unit)
 
-# %% ../../nbs/readers/18_poses.ipynb #3a3bfd5b
+# %% ../../nbs/readers/18_poses.ipynb #18a5187c
 @dataclass(frozen=True, eq=False)
 class Person:
     "One person in one picture."
@@ -43,7 +43,7 @@ class Person:
     sure: np.ndarray  # (V,) how sure the tool is, larger is surer
     track: int | None = None  # the tool's own number of this person
 
-# %% ../../nbs/readers/18_poses.ipynb #4c8cb5e3
+# %% ../../nbs/readers/18_poses.ipynb #4b2888ec
 def person_of(
     where: str,  # for messages
     found,  # what a tool says of one person
@@ -61,7 +61,7 @@ def person_of(
     make = _keypoints if "keypoints" in found else _openpose
     return Person(*make(where, found), track)
 
-# %% ../../nbs/readers/18_poses.ipynb #81386ec4
+# %% ../../nbs/readers/18_poses.ipynb #4412a638
 def _numbers(where, value, *shape) -> np.ndarray:  # -1: any
     "An array of numbers, or what is wrong."
     try:
@@ -85,7 +85,7 @@ def _landmarks(where, found) -> Person:
         raise InputError(f"{where} has {x.shape[1]} numbers a point; dump x, y, z and visibility.")
     return Person(MEDIAPIPE33, x[:, :3], x[:, 3] if x.shape[1] > 3 else np.ones(33))
 
-
+# %% ../../nbs/readers/18_poses.ipynb #947e1dfb
 def _openpose(where, found):
     "BODY_25, in space where OpenPose has it."
     deep = found.get("pose_keypoints_3d")
@@ -118,7 +118,7 @@ def _keypoints(where, found):
     sure = np.ones(len(x)) if sure is None else _numbers(where, sure, len(x))
     return COCO17, np.where((x != 0).any(1, keepdims=True), x, np.nan)[:17], sure[:17]
 
-# %% ../../nbs/readers/18_poses.ipynb #90efe36a
+# %% ../../nbs/readers/18_poses.ipynb #a22e2143
 _WORLD = ("pose_world_landmarks", "poseWorldLandmarks", "world_landmarks", "worldLandmarks")
 
 
@@ -144,7 +144,7 @@ def _has_points(found: list) -> bool:
     numbers = isinstance(first, list) and bool(first) and isinstance(first[0], int | float)
     return numbers or (isinstance(first, Mapping) and isinstance(first.get("x"), int | float))
 
-# %% ../../nbs/readers/18_poses.ipynb #8c76b828
+# %% ../../nbs/readers/18_poses.ipynb #aac061d4
 def file_frames(
     path: Path,  # a .json or .jsonl
 ) -> dict[str, tuple]:  # name of the one clip → what messages begin with, its fps, its frames
@@ -181,7 +181,7 @@ def _parsed(where, text: str):
 def _is_person(found) -> bool:
     return isinstance(found, Mapping) and bool(found.keys() & {"keypoints", "pose_keypoints_2d"})
 
-# %% ../../nbs/readers/18_poses.ipynb #891e3402
+# %% ../../nbs/readers/18_poses.ipynb #dde499c0
 ENDING = "_keypoints.json"  # of OpenPose's files
 
 
@@ -199,7 +199,7 @@ def folder_frames(
     for name, files in found.items():
         first, last = min(files), max(files)
         if last - first >= MOST_FRAMES:
-            raise InputError(f"{path} has files of {name} from {first} to {last}; remove those of another video.")
+            raise InputError(f"{path} has files of {name} from {first} to {last}; remove another video's.")
         people = [[] for _ in range(first, last + 1)]
         for t, file in files.items():
             (_, _, frames), = file_frames(file).values()
@@ -207,7 +207,7 @@ def folder_frames(
         clips[name] = str(path), 30.0, people
     return clips
 
-# %% ../../nbs/readers/18_poses.ipynb #7ebc9ae9
+# %% ../../nbs/readers/18_poses.ipynb #a52d4350
 def followed(
     frames: list[list[Person]],  # people of each picture
     memory: int = 30,  # pictures after which somebody lost is forgotten
@@ -241,7 +241,7 @@ def _apart(a: Person, b: Person) -> float:
     d = float(np.linalg.norm(a.x[both] - b.x[both], axis=1).mean())
     return d if d <= max(np.ptp(a.x[both], axis=0).max(), 1e-6) else np.inf
 
-# %% ../../nbs/readers/18_poses.ipynb #32ff0294
+# %% ../../nbs/readers/18_poses.ipynb #012e872d
 ESTIMATED = "estimated from video"  # the mark
 
 

@@ -45,13 +45,13 @@ def read_any(
 def recordings_in(
     places: Iterable,  # files, taken as they are, and folders, searched at any depth
 ) -> Iterator[Path]:
-    "Files that may be recordings (OpenPose's folders whole), by the ending of their names; `InputError` for a place that is not there."
+    "What may be a recording, by its name; OpenPose's folders whole; `InputError` for a place not there."
     for place in map(Path, places):
         if not place.exists():
             raise InputError(f"{place} does not exist; give recordings, or a folder of them.")
         inside = sorted(place.rglob("*")) if place.is_dir() else []
-        known = (p for p in inside if p.suffix.lower() in KINDS and not p.name.startswith(".") and p.is_file())
-        whole = dict.fromkeys(p.parent if p.name.endswith(poses.ENDING) else p for p in known)
+        known = (p for p in inside if p.suffix.lower() in KINDS and not p.name.startswith("."))
+        whole = dict.fromkeys(p.parent if p.name.endswith(poses.ENDING) else p for p in known if p.is_file())
         yield from whole if place.is_dir() else [place]
 
 # %% ../../nbs/readers/19_recordings.ipynb #4f8a0e6a
