@@ -90,7 +90,8 @@ _REST = {  # metres across on the left side, and up
     "eye": (.06, 1.71), "ear": (.15, 1.66), "shoulder": (.2, 1.38),
     "elbow": (.36, 1.15), "wrist": (.5, .95), "hand": (.57, .86), "hand tip": (.61, .74), "thumb": (.46, .83),
     "hip": (.11, .9), "knee": (.16, .5), "ankle": (.18, .13), "foot": (.25, .03), "big toe": (.24, .03),
-    "small toe": (.33, .05), "heel": (.14, .02),
+    "small toe": (.33, .05), "heel": (.14, .02), "foot index": (.26, .02), "pinky": (.6, .84),
+    "index": (.57, .82), "eye inner": (.03, 1.71), "eye outer": (.1, 1.7), "mouth": (.04, 1.54),
 }
 
 # %% ../nbs/01_drawing.ipynb #6da6eb22

@@ -232,3 +232,37 @@ def test_mutations_end_well(tmp_path):
             except InputError as e:
                 assert "\n" not in str(e)
         path.write_bytes(good)
+
+
+def test_three_splits_give_one_balanced_accuracy(tmp_path):
+    """Recordings and tables of the true form; an encoder that has learnt nothing is enough."""
+    from test_catalog import tree_drive_act
+
+    from c2vl_kit.data.catalog import get_split
+    from c2vl_kit.data.prepare import prepare
+    from c2vl_kit.evaluate.outcome import OverSplits
+    from c2vl_kit.evaluate.probes import ProbeConfig, evaluate
+    from c2vl_kit.models.stgcn import STGCN
+
+    tree_drive_act(tmp_path / "raw")
+    names = [tmp_path / f"raw/activities_3s/inner_mirror/midlevel.chunks_90.split_2.{part}.csv" for part in ("val", "test")]
+    for file, text in zip(names, [n.read_text() for n in names[::-1]]):  # another person is tested
+        file.write_text(text)
+    store, _ = prepare("drive-act", tmp_path / "raw", tmp_path / "store", progress=False)
+    view = dict(frames=16, persons=1, pipeline="centre", stream="joint")
+    how = dict(view=view, probe=ProbeConfig(epochs=2, holdout=0), device="cpu", progress=False, prompts=None)
+    splits = [get_split(store, f"split{k}") for k in range(3)]
+    with pytest.raises(InputError, match="one for each split"):
+        OverSplits.of([evaluate(STGCN(OPENPOSE25, width=4), store, splits[1], **how)] * 2)
+    for k, split in enumerate(splits):
+        assert len(split.train) == (4, 6, 6)[k] and len(split.tests["official"]) == (4, 2, 2)[k]
+    results = [evaluate(STGCN(OPENPOSE25, width=4), store, split, **how) for split in splits]
+    over = OverSplits.of(results)
+    each = []
+    for r in results:
+        table = np.array(r["linear"]["official"]["last"].confusion)
+        true, guess = (np.repeat(side, table.ravel()) for side in np.indices(table.shape).reshape(2, -1))
+        each.append(mean_per_class_accuracy(true, guess))
+    assert over.values["linear last"] == pytest.approx(each)
+    assert over.figure("linear last") == pytest.approx((np.mean(each), np.std(each, ddof=1)))
+    assert "balanced accuracy" in over._repr_markdown_() and over.choices["data"] == "drive-act"

@@ -368,6 +368,8 @@ COMMANDS |= {
                    'c2vl search runs/nw-ucla "raises the left hand above the head" --html hits.html'),
     "describe": call(_USE + "describe_file", "a recording in words",
                      "c2vl describe a01_s01_e00_v01.json --run runs/nw-ucla"),
+    "from-video": call("c2vl_kit.app.from_video:from_video", "a film of one person: skeleton, words, label",
+                       "c2vl from-video clip.mp4 --python pose-env/bin/python --run runs/nw-ucla"),
     "features": call(_USE + "features_to", "one vector for each clip, in a file",
                      "c2vl features new/ --run runs/nw-ucla --to features.npz"),
     "export": call(_USE + "export_to", "an encoder for programs without this kit",

@@ -218,7 +218,7 @@ def show_step(
     "The page for a run, a store or a recording."
     if not what.exists():
         raise InputError(f"there is nothing at {what}: give a job's folder, a run, a store or a recording")
-    if what.is_file():
+    if what.is_file() or any(what.glob("*_keypoints.json")):  # a recording, or a folder of OpenPose
         page = page or Path(tempfile.mkdtemp(prefix="c2vl-show-")) / f"{what.stem}.html"
         return _player_page(_recorded(what), page)
     if (what / "store.json").exists():

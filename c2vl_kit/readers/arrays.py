@@ -15,7 +15,7 @@ from pathlib import Path
 from ..core import InputError, as_label, unmasked
 from .common import checked, layout_of, shown
 from .ctrgcn import Npz, bytes_at_least, npy_head
-from .pyskl import from_pixels, written
+from .pyskl import FLAT, from_pixels, written
 from ..skeleton import Clip, LAYOUTS, Layout, ROLES, UP_AXES, make_layout, reorient
 
 # %% ../../nbs/readers/14_arrays.ipynb #6dc9b4b9
@@ -76,7 +76,7 @@ def inside(folder, name, ending) -> Path:
     return Path(folder) / (name + ending)
 
 # %% ../../nbs/readers/14_arrays.ipynb #93ae70da
-_FACTS = ("label", "label_name", "subject", "camera", "setup", "repetition", "fps")
+_FACTS = ("label", "label_name", "subject", "camera", "setup", "repetition", "fps", "mark")
 
 
 def write_npz(
@@ -128,7 +128,7 @@ def stored_fact(path, key, value):
     if value.size != 1:
         raise InputError(f"{path}: {key} has shape {value.shape}, expected a single value.")
     value = value.item()
-    if isinstance(value, str) != (key in ("layout", "label_name")):
+    if isinstance(value, str) != (key in ("layout", "label_name", "mark")):
         got = f"{key} is {str(value)[:30]!a}, which is not what it should be"
         raise InputError(f"{path}: {got}; write it again.")
     if key == "fps":
@@ -196,6 +196,7 @@ def own(
     x = reorient(zeros_as_missing(where, x, zeros_missing), up, mirror) * scale
     if advice := people_advice(x) or unit_advice(x):
         raise InputError(f"{where}: {advice}.")
+    facts["mark"] = facts.get("mark") or (FLAT if img_shape is not None else None)
     if confidence is not None:
         confidence = np.nan_to_num(unmasked(confidence).astype(np.float32))
         confidence = confidence[:, None] if confidence.ndim == 2 else confidence

@@ -74,7 +74,7 @@ def clip_facts(
     known = {field: getattr(clip, field) for field in ("subject", "camera")}
     words = [clip.label_name or "", *(f"{field} {n}" for field, n in known.items() if n is not None),
              f"{clip.seconds:.2f} s at {clip.fps:g} fps",
-             f"{frames} of {clip.T} frames" if frames and frames < clip.T else ""]
+             f"{frames} of {clip.T} frames" if frames and frames < clip.T else "", clip.mark or ""]
     return " · ".join(word for word in words if word)
 
 # %% ../../nbs/viz/02_pack.ipynb #9e2b7f65
