@@ -59,10 +59,11 @@ def words_apart(
     texts: Sequence[Sequence[str]],  # N lists of sentences
     most: int = 3,                   # terms of a group
 ) -> dict[Hashable, list[str]]:  # the heaviest first; none that repeats a word
-    "The terms that set each group apart."
+    "The terms that set each group apart; a pair comes first where each of its words does so, too."
     found = {}
     for group, weight in term_weights(groups, texts).items():
-        heaviest = sorted(weight, key=lambda t: (-weight[t] * (1.2 if " " in t else 1), t))
+        both = {t for t in weight if " " in t and all(weight.get(w, 0) > weight[t] / 2 for w in t.split())}
+        heaviest = sorted(weight, key=lambda t: (-weight[t] * (1.2 if t in both else 1), " " in t, t))
         chosen: list[str] = []
         for term in heaviest:
             if len(chosen) < most and not set(term.split()) & {w for t in chosen for w in t.split()}:

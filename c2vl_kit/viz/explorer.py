@@ -159,7 +159,8 @@ def explorer_states(
     clusters = min(len(names), len(set(words.values())) or 8, *(len(p.names) for p in parts.values()))
     map_ = {"spaces": parts, "labels": words or None, "clusters": clusters, "split": split,
             "loss": target_loss(records) or None, "clips": clips,
-            "columns": _verdicts(predicted, words) | clip_columns(store, names) | _agreement(parts), **shared}
+            "columns": _verdicts(predicted, words) | clip_columns(store, names) | _agreement(parts),
+            **shared}
     player = _player(clips, batch, frames) | shared
     return ({"heatmap": targets} if targets else {}) | {"concept_map": map_, "player": player}
 

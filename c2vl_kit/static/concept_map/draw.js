@@ -89,7 +89,7 @@ function radius(s) {
 function drawPoints(ctx, s, picture, density, theme) {
   const { w, h: tall } = s.face, paper = packed(theme.panel), r = radius(s), strong = Math.round(r * 4.8) / 4;
   density.fit(w, tall);
-  const { drawn, crowd } = density.count(s), was = s.crowded;
+  const was = s.crowded, { drawn, crowd } = density.count(s, was);
   s.crowded = isCrowded(s, crowd);
   s.stats.crowd = crowd;
   if (was !== s.crowded) {
@@ -102,7 +102,11 @@ function drawPoints(ctx, s, picture, density, theme) {
     picture.end(ctx);
     return dots;
   }
-  density.draw(ctx, s, paper, w, tall);
+  if (!was) {   // the colours were not counted yet
+    density.fit(w, tall);
+    density.count(s, true);
+  }
+  density.draw(ctx, paper);
   return drawn + picture.over(ctx, s, paper, strong);
 }
 

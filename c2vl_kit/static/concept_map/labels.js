@@ -123,7 +123,7 @@ function classWishes(s, { sx, sy, bx, by }) {
 
 /** @param {CanvasRenderingContext2D} ctx @param {MapState} s @param {number} w @param {number} tall @param {Scale} scale @param {Theme} theme */
 export function drawNames(ctx, s, w, tall, scale, theme) {
-  const { show_words: words, show_names: names } = { show_words: s.get("show_words"), show_names: s.get("show_names") };
+  const words = s.get("show_words"), names = s.get("show_names");
   ctx.font = `${words ? 500 : 600} 12px system-ui, sans-serif`;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
