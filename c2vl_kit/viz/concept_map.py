@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST', 'NOWHERE', 'NEAR', 'EXACT', 'Places', 'places', 'turned', 'one_map', 'pack_positions', 'pack_near',
-           'as_column', 'pack_words', 'few_moments', 'hover_cards', 'serve_cards', 'loader_of', 'map_state', 'map_page',
-           'ConceptMap']
+           'as_column', 'clip_columns', 'pack_words', 'few_moments', 'hover_cards', 'serve_cards', 'loader_of',
+           'map_state', 'map_page', 'ConceptMap']
 
 # %% ../../nbs/viz/06_concept_map.ipynb #3c53a94e
 import functools
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..concepts.space import ConceptSpace, umap_2d
+from ..concepts.telling import find_regions, telling_moments
 from ..core import InputError, unmasked
 from ..data.transforms import join_tracks
 from ..skeleton import Clip
@@ -157,10 +158,13 @@ def _nearest(place: Places, row: Mapping[str, int]) -> bytes:  # (N, 5) uint16; 
     return out.tobytes()
 
 # %% ../../nbs/viz/06_concept_map.ipynb #6dd796b1
+_NAMES = ("class", "cluster", "split", "subject", "camera", "setup")  # numbers that are names
+
+
 def _is_number(name: str, known: list) -> bool:
     "Fractions are quantities, and so are whole numbers of many kinds, but for classes, clusters and splits."
     kind = np.asarray(known or [""]).dtype.kind
-    many = len(set(known)) > 32 and name not in ("class", "cluster", "split")
+    many = len(set(known)) > 32 and name not in _NAMES
     return kind == "f" or (kind in "iu" and (name == "loss" or many))
 
 # %% ../../nbs/viz/06_concept_map.ipynb #936c05bb
@@ -191,6 +195,25 @@ def as_column(
     codes = np.array([code[w] for w in words], dtype="<u2")
     return {"name": name, "kind": "category", "levels": levels}, codes
 
+# %% ../../nbs/viz/06_concept_map.ipynb #14c951aa
+def clip_columns(
+    clips,                 # a Store, a mapping by name, or clips
+    names: Sequence[str],  # N clips
+) -> dict[str, list]:  # column -> N whole numbers, None where unknown
+    "What the recording says of each clip, as columns of a map; only what differs between clips."
+    if not hasattr(clips, "names") and not isinstance(clips, Mapping):
+        clips = {c.name: c for c in clips}
+    found: dict[str, list] = {}
+    for what in ("subject", "camera", "setup", "repetition"):
+        if hasattr(clips, "column"):
+            read = clips.column(what)[clips.rows(names)].tolist()
+            values = [None if v in (None, -1) else v for v in read]
+        else:
+            values = [getattr(clips[n], what) if n in clips else None for n in names]
+        if len(set(values) - {None}) > 1:
+            found[what] = values
+    return found
+
 # %% ../../nbs/viz/06_concept_map.ipynb #e2e1f508
 def pack_words(
     prompts,               # None, mapping name -> texts or one text, or a PromptStore
@@ -214,6 +237,26 @@ def pack_words(
     if keep < every:
         hint += f" ({keep} of {every} moments)"
     return {"sentences": list(number), "said": said.tobytes(), "moments": keep, "hint": hint}
+
+# %% ../../nbs/viz/06_concept_map.ipynb #ccc72543
+def _told(packed: Mapping, made, square: np.ndarray, seed: int) -> dict[str, Any]:
+    "The regions of every space, and which moment of each clip says most: for its class, cluster or region."
+    texts = _texts(packed, square.shape[1])
+    if not packed["sentences"]:
+        return {"regions": [], "telling": b""}
+    xy = np.where(square == NOWHERE, np.nan, square / 65534)
+    regions = [{"space": k} | r for k, at in enumerate(xy) for r in find_regions(at, texts, seed)]
+    groups = next((codes for fact, codes in made if fact["name"] in ("class", "cluster")), None)
+    if groups is None:
+        spots = np.array([(r["cx"], r["cy"]) for r in regions if r["space"] == r["fine"] == 0] or [(0, 0)])
+        groups = ((xy[0, :, None] - spots) ** 2).sum(-1).argmin(1)
+    return {"regions": regions, "telling": telling_moments(groups.tolist(), texts).astype("<u2").tobytes()}
+
+# %% ../../nbs/viz/06_concept_map.ipynb #3b6d11b3
+def _texts(packed: Mapping, n: int) -> list[list[str]]:
+    "The sentences of each clip as `pack_words` has left them."
+    said = np.frombuffer(packed["said"], "<u4").reshape(n, packed["moments"])
+    return [[packed["sentences"][j - 1] for j in row if j] for row in said.tolist()]
 
 # %% ../../nbs/viz/06_concept_map.ipynb #b2c8bf77
 _MOMENTS = 8
@@ -284,7 +327,7 @@ def map_state(
     columns: Mapping | None = None,  # more columns by name
     prompts=None,  # mapping name -> texts, or a PromptStore
     clips=None,  # clips for the hover cards: a Store, a mapping by name, or a list
-    *, colour_by: str | None = None, align: bool = True, seed: int = 0, height: int = 440, size: float = 0.0,
+    *, colour_by: str | None = None, align: bool = True, seed: int = 0, height: int = 0, size: float = 0.0,
     group: str = "", prompt_mb: float = 12.0, card_mb: float = 2.0,
 ) -> dict[str, Any]:  # plain values and bytes
     "All that a concept map shows; raises InputError where something cannot be shown."
@@ -299,6 +342,8 @@ def map_state(
     made = [as_column(str(name), values, names) for name, values in given.items() if values is not None]
     facts, blocks = _blocks(made)
     starts, near = pack_near(spaces, names)
+    packed, positions = pack_words(prompts, names, prompt_mb), pack_positions(spaces, names, align)
+    square = np.frombuffer(positions, "<u2").reshape(len(spaces), len(names), 2)
     colour_by = colour_by or (facts[0]["name"] if facts else "")
     if colour_by and colour_by not in [f["name"] for f in facts]:
         raise InputError(f"the map has no column {colour_by!r}; it has "
@@ -306,12 +351,16 @@ def map_state(
     return {
         "names": names, "spaces": [{"name": k, "note": _place_note(p, labels), "near": start}
                                    for (k, p), start in zip(spaces.items(), starts)], "near": near,
-        "positions": pack_positions(spaces, names, align), "columns": facts, "values": blocks,
-        **pack_words(prompts, names, prompt_mb), **hover_cards(clips, names, card_mb),
-        "colour_by": colour_by, "hidden": {}, "query": "", "selection": [], "picked": [], "hovered": "",
-        "at": 0.0, "playing": False, "view": {}, "tool": "move", "show_names": True, "size": float(size),
-        "height": int(height), "group": group, "asks": False, "asked": [], "fetched": {},
-        "fetched_data": b"", "library": 0}
+        "positions": positions, "columns": facts, "values": blocks, **packed,
+        **_told(packed, made, square, seed), **hover_cards(clips, names, card_mb), **_at_first(),
+        "colour_by": colour_by, "size": float(size), "height": int(height), "group": group}
+
+# %% ../../nbs/viz/06_concept_map.ipynb #4f8aebd5
+def _at_first() -> dict[str, Any]:  # what you change by looking
+    return {"hidden": {}, "kept": {}, "fade": False, "filtering": False, "query": "", "selection": [],
+            "picked": [], "hovered": "", "at": 0.0, "playing": False, "view": {}, "tool": "move",
+            "show_names": True, "show_words": False, "density": "auto", "asks": False, "asked": [],
+            "fetched": {}, "fetched_data": b"", "library": 0}
 
 # %% ../../nbs/viz/06_concept_map.ipynb #4ae3ac1c
 def _blocks(made: Sequence[tuple[dict, np.ndarray]]) -> tuple[list[dict], bytes]:
@@ -352,13 +401,15 @@ def map_page(
     heading: bool = True,            # whether the title also stands on the page
 ) -> str:  # the page
     "A concept map as a page of its own; needs neither a kernel nor a network."
-    return widget_page(widget_fragment("concept_map", state), ["concept_map"], title, heading, path)
+    wide = "<style>body{max-width:1800px}</style>"
+    body = wide + widget_fragment("concept_map", state)
+    return widget_page(body, ["concept_map"], title, heading, path)
 
 # %% ../../nbs/viz/06_concept_map.ipynb #ec7979ac
 _TRAITS = dict(
     names=list, spaces=list, positions=bytes, near=bytes, columns=list, values=bytes, sentences=list,
-    said=bytes,
-    moments=int, hint=str,
+    said=bytes, telling=bytes, regions=list,
+    moments=int, hint=str, kept=dict, fade=bool, filtering=bool, show_words=bool, density=str,
     card_metas=list, card_layouts=list, card_data=bytes, colour_by=str, hidden=dict, query=str,
     selection=list, picked=list,
     hovered=str, at=float, playing=bool, view=dict, tool=str, show_names=bool, size=float, height=int,
@@ -394,7 +445,8 @@ class _MapMethods:
 
     def inline(self, height: int | None = None) -> InlinePage:  # shows itself in a notebook, kernel or not
         "The map as a small page inside a notebook, for readers on the web."
-        return InlinePage(map_page(self.state(), heading=False), height or self.height + 130, "concept map")
+        high = height or (self.height or 440) + 130
+        return InlinePage(map_page(self.state(), heading=False), high, "concept map")
 
 # %% ../../nbs/viz/06_concept_map.ipynb #30506c91
 def _proposed(the_map, proposal: Mapping):

@@ -17,12 +17,13 @@ import numpy as np
 
 from ..concepts.prompts import PromptStore
 from ..concepts.space import ConceptSpace
+from ..concepts.telling import shared_neighbours
 from ..data.store import Store
 from ..core import InputError
 from ..data.transforms import join_tracks
 from ..skeleton import Clip
 from ..train.runview import RunView, fresh_encoder, how_prepared, trained_elsewhere
-from .concept_map import ConceptMap, map_state, places
+from .concept_map import ConceptMap, Places, clip_columns, map_state, places
 from .pack import clip_facts, player_state, texts_of
 from .player import SkeletonPlayer
 from .widget import InlinePage, widget_fragment, widget_page
@@ -158,7 +159,8 @@ def explorer_states(
     clusters = min(len(names), len(set(words.values())) or 8, *(len(p.names) for p in parts.values()))
     map_ = {"spaces": parts, "labels": words or None, "clusters": clusters, "split": split,
             "loss": target_loss(records) or None, "clips": clips,
-            "columns": _verdicts(predicted, words), **shared}
+            "columns": _verdicts(predicted, words) | clip_columns(store, names) | _agreement(parts),
+            **shared}
     player = _player(clips, batch, frames) | shared
     return ({"heatmap": targets} if targets else {}) | {"concept_map": map_, "player": player}
 
@@ -186,6 +188,17 @@ def _verdicts(predicted: Mapping[str, str] | None, words: Mapping[str, str]) -> 
                          "give a mapping of clip names to class names.")
     right = {n: "right" if str(c) == words[n] else "wrong" for n, c in judged.items()}
     return {"prediction": right} if right else {}
+
+# %% ../../nbs/viz/09_explorer.ipynb #a72794dd
+def _agreement(parts: Mapping[str, Places]) -> dict[str, dict[str, float]]:
+    "How far each clip's neighbours among words are its neighbours among skeletons; nothing without both."
+    a, b = (parts.get(k) for k in ("language", "skeleton, trained"))
+    if a is None or b is None or a.x is None or b.x is None or len(both := set(a.names) & set(b.names)) < 3:
+        return {}
+    rows = [{n: i for i, n in enumerate(p.names)} for p in (a, b)]
+    names = [n for n in a.names if n in both]
+    x, z = (p.x[[row[n] for n in names]] for p, row in zip((a, b), rows))
+    return {"words and skeleton agree": dict(zip(names, shared_neighbours(x, z).tolist()))}
 
 # %% ../../nbs/viz/09_explorer.ipynb #3b15e53f
 def _player(clips: Mapping[str, Clip], batch, frames: int) -> dict:

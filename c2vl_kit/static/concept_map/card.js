@@ -1,5 +1,6 @@
 // @ts-check
 /** The card of the clip that is pointed at: its words, and a small skeleton that moves. */
+import { beside } from "../core/beside.js";
 import { momentAt } from "../core/clips.js";
 import { h, sayAt } from "../core/dom.js";
 import { drawCard } from "../core/skeleton.js";
@@ -51,6 +52,6 @@ export function card(s) {
   clearInterval(s.beat);
   s.tip.show(box.left + x, box.top + y, content);
   paint();
-  s.tip.show(box.left + x, box.top + y, [...s.tip.el.childNodes]);   // now that its size is known
+  beside(s.root, s.face.canvas, s.tip.el, x, y, 16);
   if (!calm() && moves) s.beat = setInterval(paint, 180);
 }

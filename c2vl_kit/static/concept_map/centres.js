@@ -1,6 +1,6 @@
 // @ts-check
 /** Where the name of each class stands: amid most of its clips. */
-import { column, HIDDEN, NONE } from "./state.js";
+import { column, FADED, NONE } from "./state.js";
 
 /** @typedef {import("./state.js").MapState} MapState */
 /** @typedef {import("./state.js").Words} Words */
@@ -19,7 +19,7 @@ function count(s, c, at, stride) {
   const total = new Uint32Array(c.levels.length), { n, state } = s;
   for (let i = 0; i < n; i += stride) {
     const l = c.of[i], x = at[i * 2];
-    if (l === NONE || state[i] === HIDDEN || Number.isNaN(x)) continue;
+    if (l === NONE || state[i] <= FADED || Number.isNaN(x)) continue;
     let own = fields[l];
     if (!own) own = fields[l] = new Uint16Array(G * G);
     own[fieldOf(at[i * 2 + 1]) * G + fieldOf(x)] += 1;
@@ -56,7 +56,7 @@ export function centresOf(s, at) {
   if (c?.kind !== "category" || c.levels.length > MOST_NAMED) return [];
   const stride = Math.max(1, Math.floor(n / 20000)), { fields, total } = count(s, c, at, stride), best = fields.map((f) => f && fullest(f));
   for (let i = 0; i < n; i += stride) {
-    const b = c.of[i] === NONE || state[i] === HIDDEN ? null : best[c.of[i]], x = at[i * 2], y = at[i * 2 + 1];
+    const b = c.of[i] === NONE || state[i] <= FADED ? null : best[c.of[i]], x = at[i * 2], y = at[i * 2 + 1];
     if (!b || Number.isNaN(x) || Math.abs(fieldOf(x) - b.gx) > 1 || Math.abs(fieldOf(y) - b.gy) > 1) continue;
     b.x += x;
     b.y += y;

@@ -1,13 +1,11 @@
 // @ts-check
 /** Pointing, picking, selecting, searching. */
-import { h } from "../core/dom.js";
+import { showList } from "./list.js";
 import { showNear } from "./near.js";
 import { shade } from "./shade.js";
-import { column, NONE, selectionSize, sentencesOf, visible, wordOf } from "./state.js";
+import { NONE, selectionSize, visible } from "./state.js";
 
 /** @typedef {import("./state.js").MapState} MapState */
-
-const MOST_LISTED = 100;
 
 /** @param {MapState} s @param {number} i a clip, or -1 */
 export function point(s, i) {
@@ -59,25 +57,6 @@ export function choose(s, list, tell = true) {
 
 /** @param {MapState} s @param {number} i */
 export const flip = (s, i) => choose(s, [...s.chosen.keys()].filter((j) => (j === i ? !s.chosen[j] : s.chosen[j])));
-
-/** @param {MapState} s @param {number} i */
-function lineOf(s, i) {
-  const c = column(s), words = sentencesOf(s, i).find(Boolean), enter = () => point(s, i), leave = () => point(s, -1);
-  return h("button", { type: "button", class: "c2vl-line", "data-role": "listed", "data-name": s.names[i], onclick: (/** @type {MouseEvent} */ e) => pick(s, i, e),
-    onpointerenter: enter, onfocus: enter, onpointerleave: leave, onblur: leave }, h("b", { dir: "auto" }, s.names[i]),
-  c ? h("span", { dir: "auto" }, wordOf(c, i)) : null, words ? h("small", { dir: "auto" }, words) : null);
-}
-
-/** The clips that are selected, beside the map.
- *  @param {MapState} s */
-export function showList(s) {
-  const selection = s.get("selection"), { clear, list, title } = s.ui, more = selection.length - MOST_LISTED;
-  s.root.dataset.selected = selection.length;
-  clear.hidden = list.hidden = !selection.length;
-  title.textContent = selection.length ? `${selection.length.toLocaleString("en")} selected` : "";
-  const lines = selection.slice(0, MOST_LISTED).flatMap((/** @type {string} */ name) => s.index.get(name) ?? []).map((/** @type {number} */ i) => lineOf(s, i));
-  list.replaceChildren(...lines, more > 0 ? h("small", {}, `and ${more.toLocaleString("en")} more`) : "");
-}
 
 /** @param {string} text */
 const fold = (text) => text.normalize("NFKC").toLowerCase();

@@ -4,8 +4,11 @@ import { button, colourBar, helpOf, legend, select, slider, tooltip } from "../c
 import { h } from "../core/dom.js";
 import { frameButtons } from "../core/frame.js";
 import { surface } from "../core/surface.js";
-import { choose, find, pick, point, showList, takeHits } from "./choose.js";
+import { choose, find, pick, point, takeHits } from "./choose.js";
+import { flipDensity } from "./density.js";
 import { drawer } from "./draw.js";
+import { filters, unfilter } from "./filters.js";
+import { listControls, showList } from "./list.js";
 import { look } from "./look.js";
 import { jump, morph, play } from "./move.js";
 import { clearNear } from "./near.js";
@@ -17,15 +20,16 @@ import { column } from "./state.js";
 /** @type {[string, string][]} */
 const HELP = [["drag", "move"], ["wheel, pinch", "zoom (click the map first)"], ["Shift drag, L", "lasso"], ["click", "show in the player (Ctrl: as the second)"],
   ["← → ↑ ↓", "move"], ["+ − 0", "zoom, whole map"], ["N P", "next, previous clip"], ["Enter", "show it in the player"], ["X", "select it, or not"],
-  [", .", "previous, next space"], ["Space", "play through the spaces"], ["/", "search"], ["double click, Alt click", "only this class (in the legend)"], ["T", "class names"], ["Esc", "no selection"]];
+  [", .", "previous, next space"], ["Space", "play through the spaces"], ["/", "search"], ["double click, Alt click", "only this class (in the legend)"], ["T", "class names"], ["W", "words of regions"], ["F", "filters: click or drag over bars"], ["D", "density or points"], ["Esc", "no selection"]];
 
 /** Sets every control to what the model says.
  *  @param {MapState} s */
 export function refresh(s) {
   const lasso = s.get("tool") === "lasso";
   s.ui.lassoTool.set(lasso);
-  s.ui.nameTool.set(s.get("show_names"));
-  s.ui.stage.style.setProperty("--stage", `${s.get("height")}px`);
+  s.ui.nameTool.set(s.get("show_names") && !s.get("show_words"));
+  s.ui.wordTool.set(s.get("show_words"));
+  s.root.style.setProperty("--stage", s.get("height") ? `${s.get("height")}px` : "");
   s.face.canvas.style.cursor = lasso ? "crosshair" : "";
   s.face.canvas.style.touchAction = lasso ? "none" : "";
   s.root.dataset.tool = s.get("tool");
@@ -35,6 +39,14 @@ export function refresh(s) {
 /** @param {MapState} s @param {string} key @param {any} value */
 function change(s, key, value) {
   s.push({ [key]: value });
+  refresh(s);
+}
+
+/** One kind of names, or none.
+ *  @param {MapState} s @param {string} one @param {string} other */
+function names(s, one, other) {
+  const on = !s.get(one);
+  s.push({ [one]: on, ...(on ? { [other]: false } : {}) });
   refresh(s);
 }
 
@@ -70,7 +82,11 @@ function lookControls(s) {
     colour: select({ label: "colour by", role: "colour", options: [], value: "", onChange: byColumn }),
     lassoTool: button({ icon: "lasso", label: "lasso: draw around clips", role: "lasso", key: "L", pressed: false,
       onClick: () => change(s, "tool", s.get("tool") === "lasso" ? "move" : "lasso") }),
-    nameTool: button({ text: "Aa", label: "class names on the map", role: "names", key: "T", pressed: true, onClick: () => change(s, "show_names", !s.get("show_names")) }),
+    nameTool: button({ text: "Aa", label: "class names on the map", role: "names", key: "T", pressed: true, onClick: () => names(s, "show_names", "show_words") }),
+    wordTool: button({ text: "words", label: "words that set regions apart", role: "words", key: "W", pressed: false, onClick: () => names(s, "show_words", "show_names") }),
+    denseTool: button({ text: "density", label: "density instead of points", role: "density", key: "D", pressed: false, onClick: () => flipDensity(s) }),
+    filterTool: button({ text: "filter", label: "filters", role: "filter-button", key: "F", pressed: false,
+      onClick: () => { s.push({ filtering: !s.get("filtering") }); for (const fn of s.after) fn(); } }),
     reset: button({ icon: "reset", label: "whole map", role: "reset", key: "0", onClick: () => look(s, { x: 0.5, y: 0.5, zoom: 1 }) }),
   };
 }
@@ -100,10 +116,27 @@ function classControls(s) {
   };
 }
 
-/** @param {MapState} s */
-function listControls(s) {
-  const title = h("b", { "data-role": "selected" }), list = h("div", { class: "c2vl-list", "data-role": "list" });
-  return { title, list, clear: button({ text: "clear", label: "select nothing", role: "clear", onClick: () => choose(s, []) }) };
+/** Lines that point and pick.
+ *  @param {MapState} s @param {HTMLElement} box */
+function lively(s, box) {
+  /** @param {Event} e */
+  const clipOf = (e) => s.index.get(/** @type {HTMLElement | null} */ (/** @type {Element} */ (e.target).closest("[data-name]"))?.dataset.name ?? "");
+  box.addEventListener("click", (e) => {
+    const i = clipOf(e);
+    if (i !== undefined) pick(s, i, e);
+  });
+  for (const name of ["pointerover", "focusin"]) box.addEventListener(name, (e) => point(s, clipOf(e) ?? -1));
+  for (const name of ["pointerleave", "focusout"]) box.addEventListener(name, () => point(s, -1));
+}
+
+/** The histograms, and what stands above them.
+ *  @param {MapState} s */
+function filterControls(s) {
+  const bars = h("div", { class: "c2vl-bars" }), filterCount = h("b", { "data-role": "filter-count", "aria-live": "polite" });
+  const fade = button({ text: "fade", label: "fade what is filtered out instead of hiding it", role: "fade", pressed: false,
+    onClick: () => { s.push({ fade: !s.get("fade") }); recolour(s); } });
+  const all = button({ text: "reset", label: "all clips again", role: "filter-reset", onClick: () => unfilter(s) });
+  return { bars, filterCount, fade, filters: h("div", { class: "c2vl-filters", "data-role": "filters", hidden: true }, h("div", { class: "c2vl-row" }, filterCount, fade, all), bars) };
 }
 
 /** The list of what is near; its lines point and pick.
@@ -111,14 +144,7 @@ function listControls(s) {
 function nearControls(s) {
   const nearTitle = h("b", { dir: "auto" }), nearList = h("div", { class: "c2vl-near-list" });
   const close = button({ text: "×", label: "no neighbours", role: "near-close", onClick: () => clearNear(s) });
-  /** @param {Event} e */
-  const clipOf = (e) => s.index.get(/** @type {HTMLElement | null} */ (/** @type {Element} */ (e.target).closest("[data-name]"))?.dataset.name ?? "");
-  nearList.addEventListener("click", (e) => {
-    const i = clipOf(e);
-    if (i !== undefined) pick(s, i, e);
-  });
-  for (const name of ["pointerover", "focusin"]) nearList.addEventListener(name, (e) => point(s, clipOf(e) ?? -1));
-  for (const name of ["pointerleave", "focusout"]) nearList.addEventListener(name, () => point(s, -1));
+  lively(s, nearList);
   const near = h("div", { class: "c2vl-near", "data-role": "near-box", hidden: true }, h("div", { class: "c2vl-row" }, nearTitle, close), nearList);
   return { near, nearTitle, nearList };
 }
@@ -127,13 +153,16 @@ function nearControls(s) {
  *  @param {MapState} s */
 export function build(s) {
   const stage = h("div", { class: "c2vl-stage", "data-role": "stage" }), space = spaceControls(s), search = searchControls(s), looks = lookControls(s);
-  const classes = classControls(s), lists = listControls(s), nears = nearControls(s), { help, ask } = helpOf(HELP);
+  const classes = classControls(s), lists = listControls(s), nears = nearControls(s), sieve = filterControls(s), { help, ask } = helpOf(HELP);
+  const clear = button({ text: "clear", label: "select nothing", role: "clear", onClick: () => choose(s, []) });
+  lively(s, lists.list);
   const frame = frameButtons(s.root, () => s.face.canvas, "concept-map");
   const side = h("div", { class: "c2vl-side" }, h("div", { class: "c2vl-row" }, classes.count, classes.all, classes.none), classes.key, classes.bar,
-    h("div", { class: "c2vl-row" }, lists.title, lists.clear), lists.list, nears.near);
-  s.root.append(h("div", { class: "c2vl-row" }, Object.values(search), Object.values(looks), Object.values(frame), ask), help, h("div", { class: "c2vl-both" }, stage, side),
+    h("div", { class: "c2vl-row" }, lists.title, clear), lists.list, lists.exports, nears.near);
+  s.root.append(h("div", { class: "c2vl-row" }, Object.values(search), Object.values(looks), Object.values(frame), ask), help, sieve.filters, h("div", { class: "c2vl-both" }, stage, side),
     h("div", { class: "c2vl-row" }, space.roam, space.chooser, space.way, space.note));
-  s.ui = { stage, ...space, ...search, ...looks, ...classes, ...lists, ...nears, ask };
+  s.ui = { stage, ...space, ...search, ...looks, ...classes, ...lists, ...nears, ...sieve, clear, ask };
   s.face = surface(stage, drawer(s), { label: "map of clips; press ? for keys", role: "canvas" });
   s.tip = tooltip(s.root);
+  filters(s);
 }

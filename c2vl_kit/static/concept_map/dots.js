@@ -1,6 +1,7 @@
 // @ts-check
 /** Points written straight into the pixels of a canvas: a redraw of 100,000 takes milliseconds. */
-import { DIM } from "./state.js";
+import { h } from "../core/dom.js";
+import { DIM, STRONG } from "./state.js";
 
 /** @typedef {{off: Int32Array, alpha: Uint8Array, spots: [number, number, number][]}} Spots offsets within the picture */
 /** @typedef {{reach: number, inside: Spots, edge: Spots, ring: Spots}} Stamp its inside, its soft edge, a ring of paper around it */
@@ -35,6 +36,8 @@ export class Picture {
     this.data = null;
     this.pixels = new Uint32Array(0);
     this.w = this.h = this.paper = 0;
+    /** @type {HTMLCanvasElement | undefined} */
+    this.layer = undefined;
     /** @type {Map<string, Stamp>} */
     this.stamps = new Map();
   }
@@ -76,7 +79,7 @@ export class Picture {
    *  @returns {number} how many */
   dots(map, pass, inks, radius) {
     const { state, screen, order, n } = map, { ratio } = map.face, { w, h, pixels } = this, shape = this.stampOf(radius), { reach, ring, edge } = shape;
-    const io = shape.inside.off, rims = n <= 5000 && pass !== DIM, soft = n <= 20000;
+    const io = shape.inside.off, rims = n <= 5000 && pass > DIM, soft = n <= 20000;
     let drawn = 0;
     for (let k = 0; k < n; k++) {
       const i = order[k], x = screen[i * 2];
@@ -90,6 +93,19 @@ export class Picture {
       for (let j = 0; j < io.length; j++) pixels[p + io[j]] = c;
       if (soft) for (let j = 0; j < edge.off.length; j++) this.blend(p + edge.off[j], c, edge.alpha[j]);
     }
+    return drawn;
+  }
+  /** The points that stand out, over what is drawn already; returns how many.
+   *  @param {CanvasRenderingContext2D} ctx @param {import("./state.js").MapState} map @param {number} paper @param {number} radius */
+  over(ctx, map, paper, radius) {
+    if (!map.state.includes(STRONG)) return 0;
+    this.begin(ctx, paper & 0xffffff);   // clear, so that the rest shines through
+    const drawn = this.dots(map, STRONG, map.colours, radius);
+    this.layer ??= h("canvas");
+    [this.layer.width, this.layer.height] = [this.w, this.h];
+    const layer = this.layer.getContext("2d");
+    if (this.data) layer?.putImageData(this.data, 0, 0);
+    ctx.drawImage(this.layer, 0, 0, map.face.w, map.face.h);
     return drawn;
   }
   /** @param {CanvasRenderingContext2D} ctx */

@@ -1,11 +1,13 @@
 // @ts-check
-/** The picture: points, ways, names of clusters, marks, the lasso. */
+/** The picture: points, ways, names, marks, the lasso. */
 import { card } from "./card.js";
+import { Density, isCrowded } from "./density.js";
 import { Picture } from "./dots.js";
+import { drawNames, write } from "./labels.js";
 import { scaleOf } from "./look.js";
 import { drawNear } from "./near.js";
-import { packed } from "./shade.js";
-import { column, DIM, HIDDEN, PLAIN, STRONG } from "./state.js";
+import { packed } from "./palette.js";
+import { DIM, FADED, HIDDEN, PLAIN, STRONG } from "./state.js";
 
 /** @typedef {import("./state.js").MapState} MapState */
 /** @typedef {import("../core/theme.js").Theme} Theme */
@@ -29,50 +31,11 @@ function ways(ctx, s, { sx, sy, bx, by }, theme) {
   ctx.strokeStyle = theme.soft;
   ctx.beginPath();
   for (const i of new Set([s.over, ...s.pair, ...s.linked, ...selected])) {
-    if (!(i >= 0) || state[i] === HIDDEN) continue;
+    if (!(i >= 0) || state[i] <= FADED) continue;
     ctx.moveTo(from[i * 2] * sx + bx, by - from[i * 2 + 1] * sy);
     ctx.lineTo(to[i * 2] * sx + bx, by - to[i * 2 + 1] * sy);
   }
   ctx.stroke();
-}
-
-/** Text with a rim of paper.
- *  @param {Ctx} ctx @param {string} text @param {number} x @param {number} y @param {Theme} theme */
-export function write(ctx, text, x, y, theme, alpha = 1) {
-  ctx.lineWidth = 4;
-  ctx.strokeStyle = theme.panel;
-  ctx.globalAlpha = alpha;
-  ctx.strokeText(text, x, y);
-  ctx.globalAlpha = 1;
-  ctx.fillStyle = theme.ink;
-  ctx.fillText(text, x, y);
-}
-
-/** Names at the clusters, those of the largest first; none over another.
- *  @param {Ctx} ctx @param {MapState} s @param {number} w @param {number} tall @param {Scale} scale @param {Theme} theme */
-function nameClusters(ctx, s, w, tall, { sx, sy, bx, by }, theme) {
-  const c = column(s);
-  /** @type {string[]} */
-  const shown = [];
-  /** @type {{x: number, y: number, half: number}[]} */
-  const taken = [];
-  ctx.font = "600 12px system-ui, sans-serif";
-  ctx.textAlign = "center";
-  ctx.textBaseline = "middle";
-  ctx.lineJoin = "round";
-  for (const spot of c?.kind === "category" ? s.centres.filter((one) => one !== null).sort((a, b) => b.weight - a.weight) : []) {
-    const x = spot.x * sx + bx, y = by - spot.y * sy, word = c?.kind === "category" ? c.levels[spot.level] : "";
-    const text = word.length > 26 ? `${word.slice(0, 25)}…` : word, half = ctx.measureText(text).width / 2 + 3;
-    if (x < -half || x > w + half || y < -20 || y > tall + 20 || (s.lit !== null && s.lit !== spot.level)) continue;
-    const cx = Math.max(half + 2, Math.min(w - half - 2, x));
-    const lift = [-14, 14, -29, 29, 0, -44, 44].find((d) => !taken.some((b) => Math.abs(b.x - cx) < b.half + half && Math.abs(b.y - y - d) < 14));
-    if (lift === undefined) continue;
-    const cy = Math.max(9, Math.min(tall - 9, y + lift));
-    taken.push({ x: cx, y: cy, half });
-    shown.push(word);
-    write(ctx, text, cx, cy, theme, 0.88);
-  }
-  s.root.dataset.names = shown.join("\n");
 }
 
 /** @param {Ctx} ctx @param {MapState} s @param {number} i @param {number} r @param {number} width @param {Theme} theme */
@@ -121,22 +84,46 @@ function radius(s) {
   return Math.round((s.get("size") || auto) * ratio * 4) / 4;
 }
 
+/** All points, or their density with those that stand out upon it; returns how many.
+ *  @param {Ctx} ctx @param {MapState} s @param {Picture} picture @param {Density} density @param {Theme} theme */
+function drawPoints(ctx, s, picture, density, theme) {
+  const { w, h: tall } = s.face, paper = packed(theme.panel), r = radius(s), strong = Math.round(r * 4.8) / 4;
+  density.fit(w, tall);
+  const was = s.crowded, { drawn, crowd } = density.count(s, was);
+  s.crowded = isCrowded(s, crowd);
+  s.stats.crowd = crowd;
+  if (was !== s.crowded) {
+    s.root.dataset.density = String(s.crowded);
+    s.ui.denseTool.set(s.crowded);
+  }
+  if (!s.crowded) {
+    picture.begin(ctx, paper);
+    const dots = picture.dots(s, FADED, s.faded, r) + picture.dots(s, DIM, s.faded, r) + picture.dots(s, PLAIN, s.colours, r) + picture.dots(s, STRONG, s.colours, strong);
+    picture.end(ctx);
+    return dots;
+  }
+  if (!was) {   // the colours were not counted yet
+    density.fit(w, tall);
+    density.count(s, true);
+  }
+  density.draw(ctx, paper);
+  return drawn + picture.over(ctx, s, paper, strong);
+}
+
 /** @param {MapState} s
  *  @returns {import("../core/surface.js").Draw} */
 export function drawer(s) {
-  const picture = new Picture();
+  const picture = new Picture(), density = new Density();
   return (ctx, w, tall) => {
     if (!s.face) return;   // the first call comes while the surface is being made
-    const began = performance.now(), theme = s.frame.theme(), scale = scaleOf(s), r = radius(s);
+    const began = performance.now(), theme = s.frame.theme(), scale = scaleOf(s);
     if (theme.dark !== (s.root.dataset.theme === "dark")) s.root.dataset.theme = theme.dark ? "dark" : "light";
-    picture.begin(ctx, packed(theme.panel));
     project(s, scale);
-    const drawn = picture.dots(s, DIM, s.faded, r) + picture.dots(s, PLAIN, s.colours, r) + picture.dots(s, STRONG, s.colours, Math.round(r * 4.8) / 4);
-    picture.end(ctx);
+    const drawn = drawPoints(ctx, s, picture, density, theme);
     if (s.part < 1 && s.from !== s.to) ways(ctx, s, scale, theme);
     drawNear(ctx, s);
-    if (s.get("show_names")) nameClusters(ctx, s, w, tall, scale, theme);
-    marks(ctx, s, theme, r / s.face.ratio);
+    drawNames(ctx, s, w, tall, scale, theme);
+    marks(ctx, s, theme, radius(s) / s.face.ratio);
     if (s.lasso) drawLasso(ctx, s.lasso, theme);
     if (s.over >= 0) card(s);
     s.stats = { ...s.stats, ms: performance.now() - began, drawn };

@@ -6,7 +6,7 @@ import { choose, find, flip, pick, point, pool } from "./choose.js";
 import { bring, move, zoom } from "./look.js";
 import { morph } from "./move.js";
 import { clearNear } from "./near.js";
-import { column, DIM, selectionSize, wordOf } from "./state.js";
+import { column, DIM, FADED, selectionSize, wordOf } from "./state.js";
 
 /** @typedef {import("./state.js").MapState} MapState */
 
@@ -16,19 +16,19 @@ function nearPoint({ n, screen, state }, x, y, reach) {
   let best = reach * reach, found = -1;
   for (let i = 0; i < n; i++) {
     const dx = screen[i * 2] - x, dy = screen[i * 2 + 1] - y, d = dx * dx + dy * dy;
-    if (d < best && (state[i] !== DIM || d * 4 < best)) { best = d; found = i; }
+    if (d < best && state[i] > FADED && (state[i] !== DIM || d * 4 < best)) { best = d; found = i; }
   }
   return found;
 }
 
 /** Which points lie in the lasso.
  *  @param {MapState} s @param {[number, number][]} lasso */
-function inside({ n, screen }, lasso) {
+function inside({ n, screen, state }, lasso) {
   const xs = lasso.map((p) => p[0]), ys = lasso.map((p) => p[1]), found = [];
   const x0 = Math.min(...xs), x1 = Math.max(...xs), y0 = Math.min(...ys), y1 = Math.max(...ys);
   for (let i = 0; i < n; i++) {
     const x = screen[i * 2], y = screen[i * 2 + 1];
-    if (!(x >= x0 && x <= x1 && y >= y0 && y <= y1)) continue;
+    if (!(x >= x0 && x <= x1 && y >= y0 && y <= y1) || state[i] <= FADED) continue;
     let odd = false;
     for (let a = 0, b = xs.length - 1; a < xs.length; b = a++) {
       if ((ys[a] > y) !== (ys[b] > y) && x < (xs[b] - xs[a]) * (y - ys[a]) / (ys[b] - ys[a]) + xs[a]) odd = !odd;
@@ -113,6 +113,7 @@ function keysOf(s) {
   return {
     ArrowLeft: () => move(s, 40, 0), ArrowRight: () => move(s, -40, 0), ArrowUp: () => move(s, 0, 40), ArrowDown: () => move(s, 0, -40),
     "+": () => zoom(s, 1.25), "=": () => zoom(s, 1.25), "-": () => zoom(s, 0.8), 0: () => ui.reset.click(), l: () => ui.lassoTool.click(), t: () => ui.nameTool.click(),
+    w: () => ui.wordTool.click(), d: () => ui.denseTool.click(), f: () => ui.filterTool.click(),
     n: () => step(s, 1), p: () => step(s, -1), Enter: (e) => { if (s.over >= 0) pick(s, s.over, e); }, x: () => { if (s.over >= 0) flip(s, s.over); },
     ",": () => morph(s, Math.max(0, now() - 1)), ".": () => morph(s, Math.min(last(), now() + 1)), " ": () => { if (last() > 0) ui.roam.click(); },
     "/": () => ui.search.focus(), "?": () => ui.ask.click(), Escape: () => giveUp(s),

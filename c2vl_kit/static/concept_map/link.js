@@ -1,8 +1,9 @@
 // @ts-check
 /** What other widgets and Python say. */
 import { onTheme } from "../core/theme.js";
-import { choose, find, readSelection, showList } from "./choose.js";
+import { choose, find, readSelection } from "./choose.js";
 import { refresh } from "./controls.js";
+import { showList } from "./list.js";
 import { jump, morph, play } from "./move.js";
 import { showNear } from "./near.js";
 import { recolour, shade } from "./shade.js";
@@ -13,10 +14,11 @@ import { known, readLibrary, round } from "./state.js";
 /** @param {MapState} s */
 export function load(s) {
   readLibrary(s);
-  const { colour, chooser, way, roam } = s.ui;
+  const { colour, chooser, way, roam, wordTool } = s.ui;
   colour.fill(s.columns.map((c) => ({ value: c.name, label: `colour: ${c.name}` })), s.get("colour_by"));
   colour.hidden = s.columns.length < 2;
   chooser.fill(s.spaces.map((space, k) => ({ value: k, label: `space: ${space.name}` })), 0);
+  wordTool.hidden = !s.regions.length;
   chooser.hidden = way.hidden = roam.hidden = s.spaces.length < 2;
   way.set(s.get("at"), s.spaces.length - 1);
   jump(s, s.get("at"));
@@ -59,7 +61,8 @@ function hearPython(s) {
     const at = s.get("at");
     if (round(at) !== Number(s.root.dataset.at)) (Number.isInteger(at) && s.root.isConnected ? morph : jump)(s, at);
   });
-  listen("colour_by hidden", () => { recolour(s); showList(s); });
+  listen("colour_by hidden kept fade", () => { recolour(s); showList(s); });
+  listen("filtering", () => { for (const fn of s.after) fn(); });
   listen("selection", (python) => {
     readSelection(s);
     shade(s);
@@ -84,7 +87,7 @@ function hearPython(s) {
     if (s.near.length) showNear(s);
     s.face.redraw();
   });
-  listen("tool show_names size height", () => refresh(s));
+  listen("tool show_names show_words density size height", () => refresh(s));
 }
 
 /** @param {MapState} s */

@@ -3,7 +3,7 @@
 import { h } from "../core/dom.js";
 import { drawCard } from "../core/skeleton.js";
 import { calm } from "../core/theme.js";
-import { column, HIDDEN, NONE, placesOf, wordOf } from "./state.js";
+import { column, FADED, NONE, placesOf, wordOf } from "./state.js";
 
 /** @typedef {import("./state.js").MapState} MapState */
 
@@ -14,7 +14,7 @@ const DASHES = [[], [6, 4], [2, 3], [9, 3, 2, 3]];
 /** The clips whose vectors are most alike, as Python found them.
  *  @param {MapState} s @param {number} i @param {number} from where the space begins */
 function byVectors(s, i, from) {
-  return Array.from(s.table.subarray(from + i * MOST, from + (i + 1) * MOST)).filter((j) => j !== NONE && s.state[j] !== HIDDEN);
+  return Array.from(s.table.subarray(from + i * MOST, from + (i + 1) * MOST)).filter((j) => j !== NONE && s.state[j] > FADED);
 }
 
 /** The clips that lie nearest on the map.
@@ -23,7 +23,7 @@ function byPlace({ n, state }, i, at) {
   const x = at[i * 2], y = at[i * 2 + 1], far = new Float64Array(MOST).fill(Infinity), found = new Int32Array(MOST).fill(-1);
   for (let j = 0; j < n; j++) {
     const dx = at[j * 2] - x, dy = at[j * 2 + 1] - y, d = dx * dx + dy * dy;
-    if (!(d < far[MOST - 1]) || j === i || state[j] === HIDDEN) continue;   // NaN: not in this space
+    if (!(d < far[MOST - 1]) || j === i || state[j] <= FADED) continue;   // NaN: not in this space
     let k = MOST - 1;
     for (; k > 0 && far[k - 1] > d; k--) { far[k] = far[k - 1]; found[k] = found[k - 1]; }
     far[k] = d;

@@ -1,44 +1,24 @@
 // @ts-check
 /** Colours, filters, and what stands back or stands out. */
-import { category, colourAt, lut, unit } from "../core/colour.js";
+import { colourAt, lut, unit } from "../core/colour.js";
 import { between } from "./centres.js";
 import { showNear } from "./near.js";
-import { column, DIM, HIDDEN, NONE, PLAIN, selectionSize, STRONG } from "./state.js";
+import { packed, paletteOf } from "./palette.js";
+import { column, DIM, FADED, HIDDEN, NONE, PLAIN, selectionSize, STRONG } from "./state.js";
 
 /** @typedef {import("./state.js").MapState} MapState */
 /** @typedef {import("./state.js").Column} Column */
 /** @typedef {import("./state.js").Words} Words */
 
-const GREYS = { dark: ["#b8c2cc", "#e4e8ec", "#7d8894", "#f4f6f8"], light: ["#66727f", "#a9b1b9", "#3c444c", "#ced3d8"] };
-
-/** A colour as one little-endian pixel.
- *  @param {string} css "#rrggbb" or "rgb(r,g,b)" */
-export function packed(css) {
-  const [r, g, b] = css[0] === "#" ? [1, 3, 5].map((k) => parseInt(css.slice(k, k + 2), 16)) : (css.match(/\d+/g) ?? []).map(Number);
-  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
-}
-
-/** Seven hues in four shades; no yellow, no black.
- *  @param {number} level @param {boolean} dark */
-function hueOf(level, dark) {
-  const hue = level % 7, shade = Math.floor(level / 7) % 4;
-  return hue < 6 ? category(hue + 8 * shade, dark) : GREYS[dark ? "dark" : "light"][shade];
-}
-
-/** @type {Record<string, string>} */
-const VERDICTS = { right: "#009E73", wrong: "#D55E00" };
-
-/** The colours of a column's words; right and wrong have their own.
- *  @param {Words} c @param {boolean} dark */
-function paletteOf(c, dark) {
-  const judges = c.levels.every((word) => word in VERDICTS);
-  return c.levels.map((word, l) => (judges ? VERDICTS[word] : hueOf(l, dark)));
-}
-
-/** The levels of a column that are switched off.
+/** The levels of a column that are switched off; "" stands for clips without a word.
  *  @param {MapState} s @param {Words} c
  *  @returns {Set<number>} */
-export const hiddenOf = (s, c) => new Set((s.get("hidden")[c.name] ?? []).map((/** @type {string} */ word) => c.levels.indexOf(word)));
+export const hiddenOf = (s, c) => new Set((s.get("hidden")[c.name] ?? []).map((/** @type {string} */ word) => (word ? c.levels.indexOf(word) : NONE)));
+
+/** All levels of a column but some, clips without a word among them.
+ *  @param {Words} c @param {(level: number) => boolean} but
+ *  @returns {Set<number>} */
+export const othersOf = (c, but) => new Set([...c.levels.keys(), ...(c.of.includes(NONE) ? [NONE] : [])].filter((l) => !but(l)));
 
 /** @param {MapState} s @param {Column | undefined} c @param {import("../core/theme.js").Theme} theme */
 function paint({ colours, n }, c, theme) {
@@ -86,17 +66,29 @@ export function recolour(s) {
   filter(s);
 }
 
-/** @param {MapState} s */
-function filter(s) {
-  s.state.fill(PLAIN);
-  for (const c of s.columns) {
-    if (c.kind !== "category") continue;
+/** Marks the clips that a column leaves out.
+ *  @param {MapState} s @param {Column} c @param {number} mark */
+function leaveOut(s, c, mark) {
+  const { n, state } = s;
+  if (c.kind === "category") {
     const hidden = hiddenOf(s, c);
-    if (hidden.size) for (let i = 0; i < s.n; i++) if (hidden.has(c.of[i])) s.state[i] = HIDDEN;
+    if (hidden.size) for (let i = 0; i < n; i++) if (hidden.has(c.of[i])) state[i] = mark;
+    return;
   }
+  const kept = s.get("kept")[c.name];
+  if (!kept) return;
+  const lo = kept[0] ?? -Infinity, hi = kept[1] ?? Infinity;
+  for (let i = 0; i < n; i++) if (!(c.of[i] >= lo && c.of[i] < hi)) state[i] = mark;
+}
+
+/** @param {MapState} s */
+export function filter(s) {
+  s.state.fill(PLAIN);
+  for (const c of s.columns) leaveOut(s, c, s.get("fade") ? FADED : HIDDEN);
   if (s.near.length) showNear(s);
   s.centres = between(s, s.part);
   shade(s);
+  for (const fn of s.after) fn();
 }
 
 /** What stands back and what stands out.
@@ -105,7 +97,7 @@ export function shade(s) {
   const c = column(s), { n, state, hits } = s, of = c?.of, lit = c?.kind === "category" && s.lit !== null && hiddenOf(s, c).has(s.lit) ? null : s.lit, some = selectionSize(s) > 0 ? s.chosen : null;
   let shown = 0;
   for (let i = 0; i < n; i++) {
-    if (state[i] === HIDDEN) continue;
+    if (state[i] <= FADED) continue;
     shown += 1;
     if (lit !== null && of) state[i] = of[i] === lit ? STRONG : DIM;
     else if (hits) state[i] = hits[i] ? STRONG : DIM;
@@ -119,7 +111,7 @@ export function shade(s) {
 
 /** @param {MapState} s @param {Words} c @param {Set<number>} levels */
 export function setHidden(s, c, levels) {
-  const hidden = { ...s.get("hidden"), [c.name]: [...levels].sort((a, b) => a - b).map((l) => c.levels[l]) };
+  const hidden = { ...s.get("hidden"), [c.name]: [...levels].sort((a, b) => a - b).map((l) => c.levels[l] ?? "") };
   if (!levels.size) delete hidden[c.name];
   s.push({ hidden });
   recolour(s);
@@ -128,9 +120,9 @@ export function setHidden(s, c, levels) {
 /** Only this class, or all again where it already stands alone.
  *  @param {MapState} s @param {Words} c @param {number} level @param {Set<number>} off what was hidden before */
 function isolate(s, c, level, off) {
-  const others = c.levels.map((_, l) => l).filter((l) => l !== level), alone = !off.has(level) && off.size === others.length;
+  const others = othersOf(c, (l) => l === level), alone = !off.has(level) && off.size === others.size;
   s.lastToggle = null;
-  setHidden(s, c, new Set(alone ? [] : others));
+  setHidden(s, c, alone ? new Set() : others);
 }
 
 /** Hides or shows a class; a second click soon after the first, or one with Alt, shows it alone.

@@ -16,17 +16,21 @@ import { bytes, talk } from "../core/model.js";
 /** @typedef {{name: string, kind: "number", lo: number, hi: number, at: number, of: Float32Array}} Numbers */
 /** @typedef {Words | Numbers} Column */
 /** @typedef {{x: number, y: number, level: number, weight: number}} Centre where most of a class lies */
+/** @typedef {{space: number, fine: number, cx: number, cy: number, x: number, y: number, n: number, words: string}} Region clips that lie
+ *  together, and the words that set them apart; its clips are nearest to (cx, cy), its name stands at (x, y) */
 /** @typedef {{stage: HTMLElement, chooser: Select, way: import("../core/controls.js").Slider, roam: Button, colour: Select,
  *  search: HTMLInputElement, hitCount: HTMLElement, take: Button, lassoTool: Button, nameTool: Button, reset: Button, ask: Button,
  *  note: HTMLElement, key: import("../core/controls.js").Legend, all: Button, none: Button, bar: import("../core/controls.js").ColourBar,
- *  count: HTMLElement, title: HTMLElement, clear: Button, list: HTMLElement,
+ *  count: HTMLElement, title: HTMLElement, clear: Button, list: HTMLElement, inner: HTMLElement, exports: HTMLElement, wordTool: Button, denseTool: Button,
+ *  filterTool: Button, filters: HTMLElement, bars: HTMLElement, fade: Button, filterCount: HTMLElement,
  *  near: HTMLElement, nearTitle: HTMLElement, nearList: HTMLElement}} Controls */
 
 export const NONE = 65535;
 export const HIDDEN = 0;
-export const DIM = 1;
-export const PLAIN = 2;
-export const STRONG = 3;
+export const FADED = 1;         // filtered out, but still to be seen
+export const DIM = 2;
+export const PLAIN = 3;
+export const STRONG = 4;
 
 export class MapState {
   // what is loaded
@@ -41,6 +45,11 @@ export class MapState {
   columns = [];
   said = new Uint32Array(0);   // (n, moments) number of the sentence + 1, or 0
   moments = 0;
+  telling = new Uint16Array(0);    // which moment of a clip says most
+  /** @type {Region[]} */
+  regions = [];
+  /** @type {Map<string, Uint16Array>} */
+  members = new Map();         // space and fineness → which of its regions each clip is in
   cards = new Cards();
   /** @type {{sentences: string[], names: string[], words: (string[] | null)[]} | null} */
   lower = null;                // all that can be searched, folded
@@ -83,7 +92,10 @@ export class MapState {
   /** @type {{level: number, time: number, off: Set<number>} | null} */
   lastToggle = null;
   beat = 0;
-  stats = { ms: 0, drawn: 0, near: 0 };
+  crowded = false;                // so many points over each other that their density is drawn
+  /** @type {(() => void)[]} */
+  after = [];                     // called when other clips are shown
+  stats = { ms: 0, drawn: 0, near: 0, crowd: 0, labels: /** @type {import("./labels.js").Label[]} */ ([]) };
   ui = /** @type {Controls} */ (/** @type {unknown} */ (null));
   face = /** @type {import("../core/surface.js").Surface} */ (/** @type {unknown} */ (null));
   tip = /** @type {import("../core/controls.js").Tip} */ (/** @type {unknown} */ (null));
@@ -128,6 +140,9 @@ export function readLibrary(s) {
   s.moments = s.get("moments");
   s.said = bytes(s.get("said"), Uint32Array);
   s.table = bytes(s.get("near"), Uint16Array);
+  s.telling = bytes(s.get("telling"), Uint16Array);
+  s.regions = s.get("regions") ?? [];
+  s.members.clear();
   s.lower = null;
   s.cards = new Cards();
   s.cards.learn(s.get("card_metas"), s.get("card_layouts"), s.get("card_data"));
@@ -161,6 +176,13 @@ export function sentencesOf(s, i) {
   return Array.from(said).filter((at) => at).map((at) => all[at - 1]);
 }
 
+/** The sentence of a clip that says most about it.
+ *  @param {MapState} s @param {number} i */
+export function tellingOf(s, i) {
+  const at = s.said[i * s.moments + (s.telling[i] ?? 0)];
+  return (at && s.get("sentences")[at - 1]) || sentencesOf(s, i).find(Boolean) || "";
+}
+
 /** Positions in a space, 0 … 1; NaN where a clip is not in it.
  *  @param {MapState} s @param {number} k */
 export function placesOf(s, k) {
@@ -170,7 +192,7 @@ export function placesOf(s, k) {
 }
 
 /** @param {MapState} s @param {number} i */
-export const visible = (s, i) => s.state[i] !== HIDDEN && !Number.isNaN(s.xy[i * 2]);
+export const visible = (s, i) => s.state[i] > FADED && !Number.isNaN(s.xy[i * 2]);
 
 /** Numbers of the clips this map knows.
  *  @param {MapState} s @param {string[]} names
