@@ -215,7 +215,8 @@ def test_classes_stand_on_both_axes_and_on_nothing_else(page, tmp_path, clips, s
     settle(page)
     assert axes() == {"rows": [], "columns": []}
     many = {c.name: f"put on a very long piece of clothing number {i // 2}" for i, c in enumerate(clips)}
-    see(page, tmp_path, heatmap_state(TargetRecord(tuple(many), (0,), (0.0,), {k: np.tile(np.eye(24), (1, 1, 1)) for k in ("hard", "model")}),
+    eyes = {k: np.eye(24)[None] for k in ("hard", "model")}
+    see(page, tmp_path, heatmap_state(TargetRecord(tuple(many), (0,), (0.0,), eyes),
                                       many, height=330))
     names = axes()["rows"]
     assert len({a["text"] for a in names}) == len(names) > 4 and all("…" in a["text"] for a in names)

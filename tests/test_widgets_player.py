@@ -695,10 +695,12 @@ def test_who_is_sent_to_the_player_sees_it_play(browser, tmp_path, clips):
     from c2vl_kit.viz.soft_targets import TargetRecord, heatmap_state
 
     names = tuple(c.name for c in clips)
-    heat = widget_fragment("heatmap", heatmap_state(TargetRecord(names, (0,), (0.0,), {"model": np.eye(len(names))[None]}), group="g", height=400))
+    record = TargetRecord(names, (0,), (0.0,), {"model": np.eye(len(names))[None]})
+    heat = widget_fragment("heatmap", heatmap_state(record, group="g", height=400))
     html = widget_page(f"{heat}<div style='height:1500px'></div>{widget_fragment('player', player_state(clips, group='g', shown=0))}",
                        ["heatmap", "player"], "far apart")
-    inside = ("(() => { const b = document.querySelector('.c2vl-player').getBoundingClientRect(); return b.top >= -1 && b.bottom <= innerHeight + 1; })()")
+    inside = ("(() => { const b = document.querySelector('.c2vl-player').getBoundingClientRect();"
+              " return b.top >= -1 && b.bottom <= innerHeight + 1; })()")
     for calm in ("no-preference", "reduce"):
         with watched(browser, viewport={"width": 1000, "height": 900}, reduced_motion=calm) as tab:
             open_html(tab, html, tmp_path)
@@ -773,3 +775,19 @@ def test_the_picture_is_saved_and_the_screen_filled(page, tmp_path, clips, press
     saved = np.asarray(Image.open(got.value.path()).convert("RGB")).astype(int)
     assert saved.shape[:2] == (round(size["height"]), round(size["width"]))
     assert (saved[:40, :200].min(2) < 110).any() and (saved[60:, :, 2] - saved[60:, :, 0] > 90).any()   # a title, a blue arm
+
+
+def test_a_converted_notebook_has_a_picture_and_what_to_do(clips):
+    """Without saved widget state a page of the notebook shows the poster, and no text of an object."""
+    nbformat, nbconvert = pytest.importorskip("nbformat"), pytest.importorskip("nbconvert")
+    from IPython.utils.capture import capture_output
+
+    from c2vl_kit.viz.player import SkeletonPlayer
+
+    with capture_output() as seen:
+        SkeletonPlayer(clips[0])._ipython_display_()
+    cell = nbformat.v4.new_code_cell("player", outputs=[nbformat.v4.new_output("display_data", data=out.data) for out in seen.outputs])
+    html, _ = nbconvert.HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    body = html[html.index("<main"):]
+    assert body.count("Run this cell again") == 1 and body.count("<svg") >= 1
+    assert "object at 0x" not in body and "model_id" not in body

@@ -20,7 +20,8 @@ from .widget import STATIC, widget_policy, widget_scripts
 # %% ../../nbs/viz/13_report.ipynb #61ffe435
 SECTIONS = {  # key -> title and function, in the order of the page
     "results": ("Results", results_section), "clip": ("One clip and its words", clip_section),
-    "mistakes": ("Mistakes", mistakes_section), "explorer": ("Explorer", explorer_section), "map": ("Concept space", map_section),
+    "mistakes": ("Mistakes", mistakes_section), "explorer": ("Explorer", explorer_section),
+    "map": ("Concept space", map_section),
     "targets": ("Soft targets", targets_section), "curves": ("Training", curves_section),
     "confusion": ("Confusions", confusion_section), "neighbours": ("Neighbours", neighbours_section),
     "provenance": ("How it was made", provenance_section)}

@@ -284,6 +284,15 @@ def _halves(strip, width=960) -> str:
     drawing = f"<g id='clip-all'>{body.removesuffix('</svg>')}</g></svg>"
     return f"{left}{drawing}{right}<use href='#clip-all'/></svg>"
 
+# %% ../../nbs/viz/12_sections.ipynb #5b6529e3
+def _mistake(m, r, prefix) -> str:
+    "One clip, what it is, what it was taken for, and a link that plays it."
+    texts, play = m.answers(r.name), escape(f"#{urlencode({'clip': r.name})}", quote=True)
+    words = f"<q>{escape(str(texts[len(texts) // 2]))}</q>" if texts else ""
+    return (f"{small_strip(m.store[r.name], prefix)}<h3>{escape(r.true)}</h3><b class='taken'>→ "
+            f"{escape(r.predicted)}, {r.probability:.0%}</b><span class='name'>own class {r.of_true:.0%} · "
+            f"<a href='{play}'>play {escape(r.name)}</a></span>{words}")
+
 # %% ../../nbs/viz/12_sections.ipynb #a8c8f4da
 def mistakes_section(
     m: Material,
@@ -298,15 +307,6 @@ def mistakes_section(
     items = "".join(f"<li>{_mistake(m, r, f'x{i}-')}</li>" for i, r in enumerate(rows))
     return (f"<p>The linear probe takes {len(found):,} of {len(found.predicted):,} clips for another class. "
             f"Here are the surest.</p><div class='near alone'><ol>{items}</ol></div>")
-
-# %% ../../nbs/viz/12_sections.ipynb #5b6529e3
-def _mistake(m, r, prefix) -> str:
-    "One clip, what it is, what it was taken for, and a link that plays it."
-    texts, play = m.answers(r.name), escape(f"#{urlencode({'clip': r.name})}", quote=True)
-    words = f"<q>{escape(str(texts[len(texts) // 2]))}</q>" if texts else ""
-    return (f"{small_strip(m.store[r.name], prefix)}<h3>{escape(r.true)}</h3><b class='taken'>→ "
-            f"{escape(r.predicted)}, {r.probability:.0%}</b><span class='name'>own class {r.of_true:.0%} · "
-            f"<a href='{play}'>play {escape(r.name)}</a></span>{words}")
 
 # %% ../../nbs/viz/12_sections.ipynb #18e621b9
 def explorer_section(

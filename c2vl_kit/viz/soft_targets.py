@@ -238,7 +238,8 @@ def perplexity_curves(
         n = len(record.names)
         right.set(title="perplexity, in clips (1: the identity)", xlabel="epoch", yscale="log",
                   ylim=(.9, 1.1 * n))
-        right.set_yticks(ticks := [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500) if t <= n], map(str, ticks))
+        ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500) if t <= n]
+        right.set_yticks(ticks, map(str, ticks))
         right.minorticks_off()
         right.legend(loc="center left", bbox_to_anchor=(1, .5))
     return fig
