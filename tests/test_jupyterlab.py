@@ -92,7 +92,7 @@ def lab(tmp_path_factory):
     work = home / "work"
     work.mkdir()
     spec = {"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
-    for page, sources in (("player", CELLS), ("map", MAP_CELLS), ("run", RUN_CELLS)):
+    for page, sources in (("player", CELLS), ("map", MAP_CELLS), ("run", RUN_CELLS), ("poster", CELLS[:1])):
         cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": text}
                  for i, text in enumerate(sources)]
         (work / f"{page}.ipynb").write_text(json.dumps({"cells": cells, "metadata": spec, "nbformat": 4, "nbformat_minor": 5}))
@@ -227,6 +227,39 @@ def test_the_player_plays_in_jupyterlab_and_python_knows(browser, lab):  # noqa:
         context.close()
 
 
+def test_a_poster_stands_in_for_a_widget_without_its_kernel(browser, lab):  # noqa: F811
+    """Hidden while the widget lives, also after a reload; in its place when the kernel was started anew."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    tab = context.new_page()
+    shows = lambda: tab.locator("[data-c2vl-poster]").first.evaluate("(e) => [e.dataset.shows ?? '', e.checkVisibility()]")
+    try:
+        open_notebook(tab, lab, "poster")
+        tab.locator(".c2vl-player [data-role=canvas]").wait_for(timeout=30_000)
+        assert shows() == ["live", False]
+        tab.keyboard.press("Control+s")
+        until(tab, "document.querySelector('.jp-DirtyIndicator, .jp-mod-dirty') === null", 20)
+        tab.reload()
+        tab.locator(".c2vl-player [data-role=canvas]").wait_for(timeout=90_000)               # the kernel is still there
+        until(tab, "document.querySelector('[data-c2vl-poster]').dataset.shows === 'live'", 20)
+        tab.locator(".jp-Notebook .jp-CodeCell").first.locator(".jp-InputPrompt").first.click()
+        tab.keyboard.press("Escape")
+        tab.keyboard.press("0")
+        tab.keyboard.press("0")                                                              # JupyterLab's keys to restart the kernel
+        tab.locator(".jp-Dialog .jp-mod-accept").click(timeout=10_000)
+        until(tab, "document.querySelector('[data-c2vl-poster]').dataset.shows !== 'live'", 60)
+        assert "Run this cell again" in tab.locator("[data-c2vl-poster]").first.inner_text()
+        picture(tab, "jupyterlab-restarted")
+        tab.reload()
+        tab.locator("[data-c2vl-poster] svg").first.wait_for(timeout=90_000)
+        assert shows() == ["", True] and not tab.get_by_text("model not found").is_visible()
+        picture(tab, "jupyterlab-poster")
+    except BaseException:
+        picture(tab, "jupyterlab-poster-failed")
+        raise
+    finally:
+        context.close()
+
+
 def start_cell(tab, number: int) -> None:
     """Runs a cell by keyboard and waits only until the kernel has taken it up."""
     cell = tab.locator(".jp-Notebook .jp-CodeCell").nth(number)
@@ -250,7 +283,8 @@ def test_watch_interrupt_go_on_explore(browser, lab):  # noqa: F811
         seen = tab.locator(".c2vl-training").inner_text()
         assert "of 1000" in seen and "interrupt whenever you like" in seen and "clips a second" in seen
         panels = tab.locator(".c2vl-training svg").evaluate_all("all => all.map((e) => e.getAttribute('aria-label').split(' from ')[0])")
-        assert {"loss", "alpha", "knn", "scale language"} <= set(panels)
+        assert {"loss, nats", "α, share of the soft target", "nearest neighbour of the same class, share",
+                "logit scale 1/τ · language"} <= set(panels)
         picture(tab, "jupyterlab-live")
         tab.keyboard.press("Escape")
         tab.keyboard.press("i")

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from browser import browser, open_html, settle, watched  # noqa: F401
 
 from c2vl_kit.concepts.prompts import Prompt, PromptStore
 from c2vl_kit.concepts.space import ConceptSpace
@@ -81,7 +82,7 @@ def sections(html):
 
 def test_everything_is_shown(full):
     assert sections(full) == dict.fromkeys(
-        ("results", "clip", "explorer", "map", "targets", "curves", "confusion", "neighbours", "provenance"), False)
+        ("results", "clip", "mistakes", "explorer", "map", "targets", "curves", "confusion", "neighbours", "provenance"), False)
     for word in ("linear probe", "1-NN on raw joints", "always the most frequent class", "retrieval", "official", "clean", "split hash",
                  "store checksum", "pre-training seed", "best on held-out training clips"):
         assert word in full, word
@@ -112,7 +113,7 @@ def test_well_formed_with_unique_ids(full):
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     for target in re.findall(r"(?:href=['\"]|url\()#([^'\")]+)", full):
-        assert target in ids, target
+        assert target in ids or target.startswith("clip="), target                          # a clip is played
 
 
 def test_foreign_text_stays_text(full):
@@ -170,7 +171,7 @@ def test_a_missing_piece_costs_one_sentence(job, tmp_path, gone, monkeypatch):
     silent = {k for k, missing in sections(html).items() if missing}
     expected = {"store": {"clip", "explorer", "map", "neighbours"}, "space": {"map", "neighbours"}, "targets.safetensors": {"targets"},
                 "results.json": {"results", "confusion"}, "log.jsonl": {"curves"}}
-    assert silent == expected[gone]
+    assert silent == expected[gone] | ({"mistakes"} if gone == "store" else set())
 
 
 def test_damaged_pieces_are_named(job, tmp_path):
@@ -191,3 +192,43 @@ def test_no_run_and_nothing_half_made(tmp_path):
     run = Run.create(tmp_path / "run", {"method": "c2vl"})
     report(run.path)
     assert not list(run.path.glob("*.tmp-*"))
+
+
+def test_it_says_first_what_it_is_and_nothing_twice(full, job):
+    head = full[full.index("<h1>"):full.index("<nav")]
+    assert head.index("C2VL teaches") < head.index("class='lead'") and re.search(r"began on \d+ \w+ \d{4}, (no )?commit", head)
+    assert full.count("official = clean") == 1 and ">official<" not in full                  # one column where both are one
+
+
+def test_other_seeds_are_thin_lines(job, tmp_path):
+    folder, _ = job
+    config = json.loads((folder / "run" / "config.json").read_text())
+    for seed, kept in ((0, config), (1, {**config, "seed": 1, "train": {**config["train"], "seed": 1}})):
+        run = tmp_path / ("run" if not seed else "run-seed1")
+        run.mkdir()
+        (run / "config.json").write_text(json.dumps(kept))
+        (run / "log.jsonl").write_bytes((folder / "run" / "log.jsonl").read_bytes())
+    assert "Thin lines are seeds 1." in report(tmp_path / "run", explore=0).read_text(encoding="utf-8")
+
+
+def test_on_paper_in_the_dark_and_on_a_phone(browser, full, tmp_path):  # noqa: F811
+    """Print opens what is folded and stretches no canvas; no panel is white in the dark; no text is below 11 px at 400 px."""
+    texts = """() => Math.min(...[...document.querySelectorAll('main section:not(#explorer) *')].filter((e) => e.checkVisibility() &&
+        [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && !(e instanceof SVGTitleElement)).map((e) => {
+        const size = parseFloat(getComputedStyle(e).fontSize), svg = e.closest('svg');
+        return svg && svg.viewBox.baseVal.width ? size * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width : size; }))"""
+    white = """() => [...document.querySelectorAll('main :is(figure, figure div, img)')].filter((e) =>
+        getComputedStyle(e).backgroundColor === 'rgb(255, 255, 255)').length"""
+    with watched(browser, viewport={"width": 400, "height": 900}, color_scheme="dark") as tab:
+        open_html(tab, full, tmp_path)
+        settle(tab)
+        assert tab.evaluate(texts) >= 11 and tab.evaluate("document.documentElement.scrollWidth") <= 400
+        assert tab.evaluate(white) == 0
+        tab.set_viewport_size({"width": 1000, "height": 900})
+        tab.emulate_media(media="print")
+        settle(tab)
+        assert tab.evaluate("[...document.querySelectorAll('details pre')].every((e) => e.getBoundingClientRect().height > 20)")
+        shapes = tab.evaluate("[...document.querySelectorAll('.c2vl-canvas')]"
+                              ".map((c) => [c.width / c.height, c.clientWidth / c.clientHeight])")
+        assert shapes and all(abs(a / b - 1) < .02 for a, b in shapes)
+        assert not tab.locator("nav").is_visible() and not tab.locator(".c2vl-button").first.is_visible()

@@ -13,6 +13,8 @@ from c2vl_kit.data.catalog import get_split
 from c2vl_kit.data.simulate import SimulatorConfig, simulate
 from c2vl_kit.data.build import build_store
 from c2vl_kit.data.store import Store
+from c2vl_kit.evaluate.mistakes import mistakes
+from c2vl_kit.evaluate.probes import ProbeConfig, evaluate
 from c2vl_kit.methods import c2vl
 from c2vl_kit.methods.c2vl import small
 from c2vl_kit.train.pretrain import pretrain
@@ -38,6 +40,7 @@ def trained(tmp_path_factory):
     space.save(folder / "space")
     config = small(frames=8, backbone={"width": 4, "dim": 16}, train={"epochs": 4, "batch_size": 6})
     run = pretrain(c2vl, store, get_split(store), folder / "run", config, space=space, record_targets=1, progress=False)
+    evaluate(run, store, get_split(store), probe=ProbeConfig(epochs=1), progress=False)
     return run, {name: [EVIL if i == 0 else f"moment {i} of {name}" for i in range(4)] for name in store.names}
 
 
@@ -124,7 +127,7 @@ def test_fits_the_screen_and_runs_nothing(browser, tmp_path, job, width):
     with watched(browser, viewport={"width": width, "height": 900}, color_scheme="dark") as tab:
         see(tab, tmp_path, job)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        assert tab.evaluate("window.ran") is None and tab.locator("script").count() == 4
+        assert tab.evaluate("window.ran") is None and tab.locator("script").count() == 5
         tops = [tab.locator(f".c2vl-{kind}").bounding_box()["y"] for kind in ("heat", "map")]
         assert (abs(tops[0] - tops[1]) < 5) == (width > 1200)
 
@@ -197,3 +200,29 @@ def test_right_and_wrong_predictions_colour_the_map(page, tmp_path, trained):
     assert page.get_attribute(".c2vl-map", "data-shown") == "3"
     page.wait_for_timeout(100)
     assert page.evaluate(look, next(iter(wrong))) == [213, 94, 0]
+
+
+def test_mistakes_play_where_they_are_clicked(page, tmp_path, trained, job):
+    """Every mistake has a card with both classes, the probability and the words; a click plays the clip; lists sort and choose."""
+    run, _ = trained
+    found = mistakes(run, Store.open(run.path.parent / "store"))
+    page.set_viewport_size({"width": 1300, "height": 1400})
+    see(page, tmp_path, job)
+    cards, root = page.locator(".c2vl-mistake"), ".c2vl-gallery"
+    assert cards.count() == len(found) > 0
+    first = found.rows[0]
+    text = cards.first.inner_text()
+    assert first.true in text and f"→ {first.predicted} {round(100 * first.probability)} %" in text and first.name in text
+    assert EVIL in text or f"of {first.name}" in text                                       # what was said at this moment
+    assert cards.first.locator("canvas").evaluate("c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v)")
+    cards.last.hover()
+    assert page.get_attribute(".c2vl-map", "data-linked") == found.rows[-1].name == page.get_attribute(root, "data-hover")
+    cards.last.click()
+    assert page.locator(".c2vl-player .c2vl-titles b").all_inner_texts() == [found.rows[-1].name]
+    assert page.get_attribute(".c2vl-player", "data-playing") == "true" and cards.last.get_attribute("aria-pressed") == "true"
+    page.locator(f"{root} [data-role=only]").select_option(first.true)
+    assert cards.count() == sum(r.true == first.true for r in found.rows)
+    page.locator(f"{root} [data-role=only]").select_option("")
+    page.locator(f"{root} [data-role=order]").select_option("nearly right first")
+    assert cards.first.get_attribute("data-clip") == max(found.rows, key=lambda r: r.of_true).name
+    assert page.evaluate("window.ran") is None

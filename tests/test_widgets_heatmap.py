@@ -178,13 +178,49 @@ def test_epochs_by_slider_keys_and_play(page, tmp_path, state):
     assert get(page, "epoch") == stopped and not get(page, "playing")
 
 
-def test_alpha_is_drawn_over_the_epochs(page, tmp_path, state):
+def test_perplexity_stands_beside_alpha_and_the_identity_is_marked(page, tmp_path, clips, record, state):
+    """Both curves over the recorded moments; a target that is the identity says so in three places; the curves move the clock."""
     see(page, tmp_path, state())
-    alpha = "document.querySelector('[data-role=alpha]').toDataURL()"
-    before = page.evaluate(alpha)
+    curves = "document.querySelector('[data-role=curves]').toDataURL()"
+    for e in (0, 3, 6):
+        p = record.matrices["mixed"][e].astype(float)
+        mean = -(p * np.log(np.clip(p, 1e-12, None))).sum(1).mean()
+        assert page.evaluate(f"{HEAT}.c2vl.perplexity('mixed', {e})") == pytest.approx(np.exp(mean), rel=5e-3)
+    assert data(page, "identity") == "mixed" and "mixed Y = identity" in role(page, "told").inner_text()      # α is 0
+    before = page.evaluate(curves)
     page.keyboard.press("End")
     settle(page)
-    assert page.evaluate(alpha) != before and data(page, "alpha") == "0.600"
+    assert page.evaluate(curves) != before and data(page, "alpha") == "0.600" and data(page, "identity") == ""
+    assert "identity" not in role(page, "told").inner_text()
+    box = page.locator("[data-role=curves]").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.24 + 24 + 2, box["y"] + 60)              # the beginning of the right plot
+    assert data(page, "epoch") == "0"
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 160, box["y"] + 60, steps=4)
+    page.mouse.up()
+    assert data(page, "epoch") == "60"
+
+
+def test_classes_stand_on_both_axes_and_on_nothing_else(page, tmp_path, clips, state):
+    """Every class is named left of its rows and below its columns; names keep their distance; cut ones stay different."""
+    axes = lambda: page.evaluate(f"{HEAT}.c2vl.axes")
+    see(page, tmp_path, state(sort="class"))
+    words = sorted({c.label_name for c in clips})
+    assert [a["word"] for a in axes()["rows"]] == words == [a["word"] for a in axes()["columns"]]
+    row = axes()["rows"][1]
+    ys = [cell(page, c.name, c.name, "hard")[1] for c in clips if c.label_name == row["word"]]
+    top = cell(page, next(c.name for c in clips if c.label_name == words[0]), clips[0].name, "hard")[1]
+    assert min(ys) - top < row["at"] < max(ys) - top + 20                                  # beside its own rows
+    role(page, "sort").select_option("record")
+    settle(page)
+    assert axes() == {"rows": [], "columns": []}
+    many = {c.name: f"put on a very long piece of clothing number {i // 2}" for i, c in enumerate(clips)}
+    eyes = {k: np.eye(24)[None] for k in ("hard", "model")}
+    see(page, tmp_path, heatmap_state(TargetRecord(tuple(many), (0,), (0.0,), eyes),
+                                      many, height=330))
+    names = axes()["rows"]
+    assert len({a["text"] for a in names}) == len(names) > 4 and all("…" in a["text"] for a in names)
+    assert min(b["at"] - a["at"] for a, b in zip(names, names[1:])) >= 12.9
 
 
 def test_difference_to_the_epoch_before(page, tmp_path, clips, record, state):
@@ -470,3 +506,35 @@ def test_the_matrices_are_saved_and_fill_the_screen(page, tmp_path, state):
     until(page, "document.fullscreenElement")
     settle(page)
     assert page.locator("[data-role=canvas]").bounding_box()["height"] > before + 40
+
+
+def test_lines_are_saved_as_svg(page, tmp_path, clips, state):
+    from xml.etree import ElementTree
+
+    see(page, tmp_path, state(sort="class"))
+    with page.expect_download() as got:
+        role(page, "save-svg").click()
+    assert got.value.suggested_filename == "soft-targets.svg"
+    root = ElementTree.parse(got.value.path()).getroot()
+    texts = {e.text for e in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {c.label_name for c in clips} <= texts and any(t.startswith("perplexity") for t in texts)
+    assert sum(1 for _ in root.iter("{http://www.w3.org/2000/svg}image")) == 5             # the matrices
+
+
+def test_the_address_keeps_what_is_seen(page, tmp_path, clips, state):
+    """Epoch, order and pair stand behind the #, and come back after a reload; what is no epoch changes nothing."""
+    see(page, tmp_path, state())
+    assert page.evaluate("location.hash") == ""
+    page.keyboard.press("End")
+    role(page, "sort").select_option("cluster")
+    page.mouse.click(*cell(page, clips[2].name, clips[9].name))
+    until(page, "location.hash.includes('pair=')")
+    assert "epoch=60" in page.evaluate("location.hash") and "sort=cluster" in page.evaluate("location.hash")
+    page.reload()
+    settle(page)
+    assert (data(page, "epoch"), data(page, "sort"), get(page, "picked")) == ("60", "cluster", [clips[2].name, clips[9].name])
+    page.evaluate("location.hash = '#epoch=20'")
+    until(page, "document.querySelector('.c2vl-heat').dataset.epoch === '20'")
+    page.evaluate("location.hash = '#epoch=<b>&pair=nobody'")
+    settle(page)
+    assert data(page, "epoch") == "20" and get(page, "picked") == []

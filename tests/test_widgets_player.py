@@ -674,6 +674,71 @@ def test_the_curve_holds_the_numbers_of_the_clip(page, tmp_path, clips):
     assert not page.locator("[data-role=curve-box]").is_visible()
 
 
+def test_the_curve_says_what_is_now_and_what_is_most(page, tmp_path, clips):
+    see(page, tmp_path, clips[0])
+    settle(page)
+    says = lambda: page.locator("[data-role=curve-says]").inner_text()
+    x, fps = clips[0].joints[:, 0].astype(float), clips[0].fps
+    speed = np.linalg.norm(np.diff(x, axis=0), axis=-1).mean(1) * fps
+    assert f"max {speed.max():.2f}" in says() and "all joints" in says()
+    for at in (int(speed.argmax()) + 1, 2):
+        role(page, "scrub").fill(str(at))
+        settle(page)
+        assert float(says().split()[0]) == pytest.approx(speed[at - 1], rel=.02, abs=.005)
+    role(page, "curve").select_option("words")
+    settle(page)
+    assert says() == ""
+
+
+def test_who_is_sent_to_the_player_sees_it_play(browser, tmp_path, clips):
+    """A click on another widget's cell brings the player into sight and starts it; Python's own choice does neither; calm is kept."""
+    from c2vl_kit.viz.soft_targets import TargetRecord, heatmap_state
+
+    names = tuple(c.name for c in clips)
+    record = TargetRecord(names, (0,), (0.0,), {"model": np.eye(len(names))[None]})
+    heat = widget_fragment("heatmap", heatmap_state(record, group="g", height=400))
+    html = widget_page(f"{heat}<div style='height:1500px'></div>{widget_fragment('player', player_state(clips, group='g', shown=0))}",
+                       ["heatmap", "player"], "far apart")
+    inside = ("(() => { const b = document.querySelector('.c2vl-player').getBoundingClientRect();"
+              " return b.top >= -1 && b.bottom <= innerHeight + 1; })()")
+    for calm in ("no-preference", "reduce"):
+        with watched(browser, viewport={"width": 1000, "height": 900}, reduced_motion=calm) as tab:
+            open_html(tab, html, tmp_path)
+            settle(tab)
+            heatmap = "document.querySelector('[data-c2vl-widget=heatmap]')"
+            tab.evaluate(f"{heatmap}.c2vlModel.set('picked', {[names[0]]})")
+            settle(tab)
+            assert not tab.evaluate(inside) and tab.get_attribute(".c2vl-player", "data-playing") == "false"
+            tab.mouse.click(*tab.evaluate(f"{heatmap}.c2vl.place('{names[1]}', '{names[2]}', 'model')"))
+            until(tab, inside)
+            assert tab.get_attribute(".c2vl-player", "data-playing") == str(calm != "reduce").lower()
+            assert tab.locator(".c2vl-titles b").all_inner_texts() == [names[1], names[2]]
+
+
+def test_the_address_keeps_clip_and_frame(page, tmp_path, clips):
+    see(page, tmp_path, clips, shown=0)
+    role(page, "clip").select_option("2")
+    role(page, "scrub").fill("7")
+    until(page, "location.hash.includes('frame=7')")
+    page.reload()
+    settle(page)
+    assert (get(page, "shown"), frame(page), playing(page)) == ([2], 7, False)
+    page.evaluate(f"location.hash = '#' + new URLSearchParams({{clip: {clips[1].name!r}}})")        # a link on the page
+    until(page, f"{PLAYER}.c2vl.clock.playing")
+    assert get(page, "shown") == [1]
+
+
+def test_a_still_is_saved_as_svg(page, tmp_path, clips):
+    from xml.etree import ElementTree
+
+    see(page, tmp_path, clips[0])
+    with page.expect_download() as got:
+        role(page, "save-svg").click()
+    root = ElementTree.parse(got.value.path()).getroot()
+    assert got.value.suggested_filename == "player.svg" and clips[0].name in {e.text for e in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert sum(1 for _ in root.iter("{http://www.w3.org/2000/svg}path")) > 40                       # bones and joints
+
+
 def test_words_stand_under_the_scrubber(page, tmp_path, clips):
     see(page, tmp_path, clips[0], prompts={clips[0].name: ["it stands", "", "it waves"]})
     role(page, "curve").select_option("words")
@@ -710,3 +775,19 @@ def test_the_picture_is_saved_and_the_screen_filled(page, tmp_path, clips, press
     saved = np.asarray(Image.open(got.value.path()).convert("RGB")).astype(int)
     assert saved.shape[:2] == (round(size["height"]), round(size["width"]))
     assert (saved[:40, :200].min(2) < 110).any() and (saved[60:, :, 2] - saved[60:, :, 0] > 90).any()   # a title, a blue arm
+
+
+def test_a_converted_notebook_has_a_picture_and_what_to_do(clips):
+    """Without saved widget state a page of the notebook shows the poster, and no text of an object."""
+    nbformat, nbconvert = pytest.importorskip("nbformat"), pytest.importorskip("nbconvert")
+    from IPython.utils.capture import capture_output
+
+    from c2vl_kit.viz.player import SkeletonPlayer
+
+    with capture_output() as seen:
+        SkeletonPlayer(clips[0])._ipython_display_()
+    cell = nbformat.v4.new_code_cell("player", outputs=[nbformat.v4.new_output("display_data", data=out.data) for out in seen.outputs])
+    html, _ = nbconvert.HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    body = html[html.index("<main"):]
+    assert body.count("Run this cell again") == 1 and body.count("<svg") >= 1
+    assert "object at 0x" not in body and "model_id" not in body

@@ -114,7 +114,7 @@ METHOD = Group({
     "--track": option("NAME", "write every epoch for tensorboard or trackio too, into the run's folder",
                       choices=("tensorboard", "trackio")),
     "--record-targets": option(
-        "N", "keep the targets of 64 clips every N epochs (default: three times in all)", int),
+        "N", "keep the targets of 64 clips every N epochs (default: 13 times in all)", int),
     "--processes": option("N", "processes of this machine that share every batch (default: 1)", int),
 })
 NARROWING = Group({

@@ -375,7 +375,7 @@ class Recorder:
 
     def __init__(
         self,
-        every: int | None = None,  # epochs between moments; None: the start, the middle and the end
+        every: int | None = None,  # epochs between moments; None: 13 spread over training
         most: int = 64,  # clips looked at, at most
     ):
         if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
@@ -421,12 +421,12 @@ class Recorder:
 # %% ../../nbs/methods/00_c2vl.ipynb #2c0d01c2
 def moments(
     epochs: int,  # planned
-    every: int | None,  # epochs between two moments; None: three moments
+    every: int | None,  # epochs between two moments; None: 13 moments
     most: int = 100,  # at most so many
 ) -> list[int]:
     "When to look, in epochs finished: the first is 0, the last `epochs`."
     if every is None:
-        return sorted({0, epochs // 2, epochs})
+        return sorted({epochs * i // 12 for i in range(13)})
     step = max(every, -(-epochs // (most - 1)))
     return sorted({*range(0, epochs, step), epochs})
 

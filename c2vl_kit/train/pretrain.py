@@ -35,7 +35,7 @@ def pretrain(
     teacher=None,  # Run, RunView or folder that `distil` learns from
     init=None,  # Run, RunView or folder whose weights training begins with
     cleared: bool = False,  # teacher and init saw no test clip, though their runs name other data
-    record_targets: int | None = None,  # epochs between two looks at C2VL's targets; None: three looks in all
+    record_targets: int | None = None,  # epochs between two looks at C2VL's targets; None: 13 looks in all
     seed: int | None = None,  # None: that of config.train
     overwrite: bool = False,  # throw away a run that is there
     stop_after: int | None = None,  # stop when so many epochs are done; the same call goes on

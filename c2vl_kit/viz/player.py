@@ -127,6 +127,9 @@ class PlayerMethods(ClipLibrary):
         "The player as a small page inside a notebook, for readers on the web."
         return InlinePage(player_page(self.state(), None, None, heading=False), height or self.height + 190)
 
+    def still(self) -> str:  # HTML: four moments, for a notebook without a kernel
+        return self.filmstrip(4, 640).svg
+
     def to_gif(self, path, fps: float = 15, size: tuple[int, int] = (480, 400), theme: str = "light") -> Path:
         return save_gif(self.state(), path, fps, size, theme)
 

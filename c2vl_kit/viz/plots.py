@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLOURS', 'INK', 'MUTED', 'RULE', 'PALETTE', 'HEAT', 'LIGHT', 'DARK', 'PANELS', 'mark', 'as_words', 'levels_of',
-           'split_groups', 'neighbour_share', 'medoid', 'spread_labels', 'shorten', 'map_figure', 'umap_figure',
-           'skeleton_map', 'figure_style', 'history_series', 'curves', 'confusion']
+           'split_groups', 'neighbour_share', 'medoid', 'spread_labels', 'shorten', 'shorten_all', 'map_figure',
+           'umap_figure', 'skeleton_map', 'figure_style', 'history_series', 'curves', 'confusion']
 
 # %% ../../nbs/viz/05_plots.ipynb #661b2d2e
 from collections.abc import Mapping, Sequence
@@ -127,6 +127,16 @@ def shorten(
     "Cut a long class name."
     return name if len(name) <= most else name[:most - 1].rstrip() + "…"
 
+# %% ../../nbs/viz/05_plots.ipynb #eef4df16
+def shorten_all(
+    names: Sequence[str],
+    most: int = 24,  # letters
+) -> list[str]:  # at most `most` letters each
+    "Cut class names; where two would read alike, their middles go."
+    cut, head = {n: shorten(n, most) for n in names}, (most - 1) // 3
+    ends = list(cut.values())
+    return [f"{n[:head]}…{n[head + 1 - most:]}" if ends.count(cut[n]) > 1 else cut[n] for n in names]
+
 # %% ../../nbs/viz/05_plots.ipynb #84994806
 def map_figure(
     xy: np.ndarray,  # (N, 2) positions
@@ -168,11 +178,11 @@ def _points(
 ):
     "Scatter, one series per word; no axes, since a UMAP's axes mean nothing."
     size = float(np.clip(15000 / len(xy), 10, 42))
-    for word, (colour, marker, filled) in looks.items():
+    for short, (word, (colour, marker, filled)) in zip(shorten_all(list(looks)), looks.items()):
         here = column == word
         ax.scatter(*xy[here].T, s=size, marker=marker, facecolors=colour if filled else "none",
                    edgecolors="none" if filled else colour, linewidths=0.8, alpha=0.8,
-                   label=f"{shorten(word)} ({here.sum()})", rasterized=True)
+                   label=f"{short} ({here.sum()})", rasterized=len(xy) > 2000)
     ax.set(xticks=[], yticks=[])
     ax.margins(0.06)
     ax.spines[:].set_color("#d5dbe1")
@@ -191,7 +201,7 @@ def _name_clusters(
     points = 8 if len(levels) <= 16 else 7
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
     home = (np.stack([medoid(xy[column == word]) for word in levels]) - low) / (high - low)
-    words = [shorten(word) for word in levels]
+    words = shorten_all(levels)
     size = np.array([[(0.56 * len(word) + 0.8) * points, 1.45 * points] for word in words]) / 72 / panel
     above = home + [0, 0.03]  # beside the points, not on them
     for word, spot, at in zip(words, home, spread_labels(above, size), strict=True):
@@ -207,7 +217,7 @@ def _split_looks(
 ) -> dict[str, tuple[str, str, bool]]:  # word → colour, marker, filled?
     "Training quiet, test loud, drawn in that order; any other grouping takes the class looks."
     known = {"neither": ("#BBBBBB", "o", False), "train": ("#7FA7C9", "o", True),
-             "test": ("#d55e00", "^", True), "test, also in training": ("#1d2733", "X", True)}
+             "test": ("#d55e00", "^", True), "test, also in training": ("#cc79a7", "X", True)}
     if set(levels) <= set(known):
         return {word: look for word, look in known.items() if word in levels}
     return {word: mark(i) for i, word in enumerate(levels)}
@@ -298,6 +308,7 @@ def curves(
     panels=("loss", "alpha", "scale", "acc"),  # which panels, keys of PANELS; what the log lacks is left out
     columns: int = 2,  # panels side by side
     size: tuple[float, float] = (3.4, 2.1),  # inches of one panel
+    others: Sequence[Sequence[Mapping]] = (),  # logs of other seeds, as thin lines
 ):  # -> matplotlib Figure
     "Loss, α, logit scale and in-batch accuracy over the epochs, one panel each."
     from matplotlib.figure import Figure
@@ -317,14 +328,17 @@ def curves(
             axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axis.yaxis.set_major_locator(MaxNLocator(4))
             axis.set_xlabel("epoch", loc="right")
-            _lines(axis, series, panel not in ("scale", "lr"))
+            thin = [s for log in others for s in history_series(log, panel).values()]
+            _lines(axis, series, panel not in ("scale", "lr"), thin)
         for axis in axes[len(found):]:
             axis.remove()
     return fig
 
 # %% ../../nbs/viz/05_plots.ipynb #9140b088
-def _lines(axis, series, zero):
+def _lines(axis, series, zero, thin):
     "Draw the curves of one panel; from zero up, unless only differences matter."
+    for x, y in thin:
+        axis.plot(x, y, color=MUTED, lw=.7, alpha=.6)
     for i, (key, (x, y)) in enumerate(series.items()):
         colour = PALETTE[i % len(PALETTE)]
         dash, dots = ("-", "--", ":", "-.")[i % 4], "o" if len(x) < 3 else ""
@@ -333,7 +347,8 @@ def _lines(axis, series, zero):
         if len(series) == 1:
             axis.annotate(f"{y[-1]:.3g}", (x[-1], y[-1]), (5, 0), textcoords="offset points",
                           va="center", color=INK, fontsize=8)
-    low, high = min(min(y) for _, y in series.values()), max(max(y) for _, y in series.values())
+    every = [v for _, y in (*series.values(), *thin) for v in y]
+    low, high = min(every), max(every)
     low = min(low, 0) if zero else low - .15 * (high - low)
     axis.set_ylim(low, high + .18 * (high - low) if high > low else low + 1)
     first, last = axis.get_xlim()
@@ -361,7 +376,7 @@ def confusion(
         fig = Figure(figsize=(width, width * (.78 if k <= 12 else .84)), layout="constrained")
         axis = fig.subplots()
         axis.imshow(share, cmap=HEAT, norm=PowerNorm(.6, 0, 1), interpolation="nearest")
-        axis.set_yticks(range(k), [f"{shorten(n)}  {i + 1}" for i, n in enumerate(names)], fontsize=size)
+        axis.set_yticks(range(k), [f"{n}  {i}" for i, n in enumerate(shorten_all(names), 1)], fontsize=size)
         axis.set_xticks(range(k), [str(i + 1) for i in range(k)], fontsize=size)
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)

@@ -13,14 +13,15 @@ from ..core import InputError, clean_text, write_whole
 from ..progress import Meter
 from .material import Material, gather, result_rows
 from .sections import (
-    clip_section, confusion_section, curves_section, explorer_section, headline_html, map_section,
-    neighbours_section, provenance_section, results_section, run_id, targets_section)
+    about, clip_section, confusion_section, curves_section, explorer_section, headline_html, map_section,
+    mistakes_section, neighbours_section, provenance_section, results_section, run_id, targets_section)
 from .widget import STATIC, widget_policy, widget_scripts
 
 # %% ../../nbs/viz/13_report.ipynb #61ffe435
 SECTIONS = {  # key -> title and function, in the order of the page
     "results": ("Results", results_section), "clip": ("One clip and its words", clip_section),
-    "explorer": ("Explorer", explorer_section), "map": ("Concept space", map_section),
+    "mistakes": ("Mistakes", mistakes_section), "explorer": ("Explorer", explorer_section),
+    "map": ("Concept space", map_section),
     "targets": ("Soft targets", targets_section), "curves": ("Training", curves_section),
     "confusion": ("Confusions", confusion_section), "neighbours": ("Neighbours", neighbours_section),
     "provenance": ("How it was made", provenance_section)}
@@ -50,9 +51,7 @@ def page(
     meter: Meter | None = None,  # told of every section
 ) -> str:  # the whole HTML page
     "Make the page; a pure function of the material."
-    title, rows, config = run_id(m.run.config), result_rows(m.results), m.run.config
-    data, seed = config.get("dataset") or "unnamed data", config.get("seed", "–")
-    under = f"{data} · run folder {m.run.path.name} · seed {seed}"
+    title, rows = run_id(m.run.config), result_rows(m.results)
     links = "".join(f"<a href='#{k}'>{escape(t)}</a> " for k, (t, _) in SECTIONS.items())
     parts = (section_html(k, m) for k in SECTIONS)
     cards = "\n".join(parts if meter is None else meter.over(parts))
@@ -63,7 +62,7 @@ def page(
 <meta http-equiv="Content-Security-Policy" content="{widget_policy(*m.explorer)}">
 <title>{escape(title)}</title><style>{report_style()}</style></head><body>
 <header><p class="eyebrow">Run report</p><h1>{escape(title)}</h1>
-<p class="muted small">{escape(under)}</p>{headline_html(m, rows)}</header>
+{about(m)}{headline_html(m, rows)}</header>
 <nav aria-label="sections">{links}</nav>
 <main>
 {cards}

@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'MOST_CLIPS', 'TargetRecord', 'read_targets', 'all_records', 'row_entropy', 'same_class_share', 'clip_order',
-           'clip_tree', 'heatmaps', 'to_log16', 'kept_epochs', 'pack_targets', 'change_range', 'cluster_words',
-           'heatmap_state', 'heatmap_page', 'SoftTargetHeatmap']
+           'clip_tree', 'heatmaps', 'perplexity_curves', 'to_log16', 'kept_epochs', 'pack_targets', 'change_range',
+           'cluster_words', 'heatmap_state', 'heatmap_page', 'matrices_image', 'SoftTargetHeatmap']
 
 # %% ../../nbs/viz/08_soft_targets.ipynb #ae2cd7e2
 import functools
+import io
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from ..core import known_labels, md_text
 from ..train.runs import load_tensors
 from .concept_map import hover_cards, loader_of, serve_cards
 from .pack import texts_of
-from .plots import HEAT, INK, LIGHT, figure_style, shorten
+from .plots import HEAT, INK, LIGHT, PALETTE, RULE, figure_style, shorten_all
 from .widget import InlinePage, widget_class, widget_fragment, widget_page
 
 # %% ../../nbs/viz/08_soft_targets.ipynb #d4e68653
@@ -181,6 +183,7 @@ def heatmaps(
     label_names: Sequence[str] | None = None,  # class names by label
     kinds=("hard", "intra", "inter", "mixed", "model"),  # rows of the figure; those not recorded are left out
     width: float = 5.4,        # inches
+    most: int = 4,             # epochs shown, spread over those recorded
 ):  # -> matplotlib Figure, one row a matrix, one column an epoch
     "Draw the recorded matrices of the loss on one locked logarithmic colour scale."
     from matplotlib.colors import LogNorm
@@ -189,30 +192,56 @@ def heatmaps(
     if not rows:
         raise InputError(f"the record holds none of {', '.join(kinds)}; "
                          f"it holds {', '.join(record.matrices) or 'nothing'}.")
-    order, n, E = clip_order(record, labels), len(record.names), len(record.epochs)
+    order, n, last = clip_order(record, labels), len(record.names), len(record.epochs) - 1
+    shown = np.unique(np.linspace(0, last, min(most, last + 1)).round().astype(int))
     sorted_labels = None if labels is None else np.asarray(labels)[order]
     norm = LogNorm(min(.1 / n, .5), 1, clip=True)
     with figure_style():
-        cell = (width - .95) / E
+        cell = (width - .95) / len(shown)
         fig = Figure(figsize=(width, .95 + len(rows) * (cell + .26)), layout="constrained")
-        axes = fig.subplots(len(rows), E, squeeze=False)
+        axes = fig.subplots(len(rows), len(shown), squeeze=False)
         for r, kind in enumerate(rows):
-            for e in range(E):
-                axis = axes[r, e]
+            for c, e in enumerate(shown):
+                axis = axes[r, c]
                 image = _panel(axis, record.matrices[kind][e][np.ix_(order, order)], norm, sorted_labels)
                 if r == 0:
                     axis.set_title(f"epoch {record.epochs[e]}\nα = {record.alphas[e]:.2f}")
                 if labels is not None:
                     at, text = _class_ticks(axis, order, labels, label_names)
-                    if e == 0 and len(at) <= 12:
-                        axis.set_yticks(at, [shorten(t, 16) for t in text], fontsize=6.5)
-                if e == 0:
+                    if c == 0 and len(at) <= 12:
+                        axis.set_yticks(at, shorten_all(text, 16), fontsize=6.5)
+                if c == 0:
                     axis.set_ylabel(KINDS.get(kind, kind), color=INK, fontsize=10)
         bar = fig.colorbar(image, ax=axes, location="bottom", shrink=.6, aspect=40, pad=.02)
         bar.formatter = lambda p, _: f"{p:g}"
         bar.minorticks_off()
         bar.set_label("probability (log scale, the same in all panels)")
         bar.outline.set_visible(False)
+    return fig
+
+# %% ../../nbs/viz/08_soft_targets.ipynb #ecfabd8d
+def perplexity_curves(
+    record: TargetRecord,  # what the run recorded
+    width: float = 7.2,    # inches
+):  # -> matplotlib Figure: α, and beside it among how many clips a row of each matrix shares its mass
+    "Draw α and the perplexity of every matrix over the recorded epochs."
+    from matplotlib.figure import Figure
+    with figure_style():
+        fig = Figure(figsize=(width, 2.3), layout="constrained")
+        left, right = fig.subplots(1, 2, width_ratios=(1, 2.2))
+        left.plot(record.epochs, record.alphas, color=PALETTE[0], marker=".")
+        left.set(title="α", xlabel="epoch", ylim=(0, None))
+        for i, (kind, m) in enumerate(record.matrices.items()):
+            colour = RULE if kind == "hard" else PALETTE[i - 1]
+            right.plot(record.epochs, np.exp(row_entropy(m)), color=colour, marker=".",
+                       label=KINDS.get(kind, kind))
+        n = len(record.names)
+        right.set(title="perplexity, in clips (1: the identity)", xlabel="epoch", yscale="log",
+                  ylim=(.9, 1.1 * n))
+        ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500) if t <= n]
+        right.set_yticks(ticks, map(str, ticks))
+        right.minorticks_off()
+        right.legend(loc="center left", bbox_to_anchor=(1, .5))
     return fig
 
 # %% ../../nbs/viz/08_soft_targets.ipynb #193f07a2
@@ -376,6 +405,24 @@ def heatmap_page(
     "Soft targets as a page of their own; needs neither a kernel nor a network."
     return widget_page(widget_fragment("heatmap", state), ["heatmap"], title, heading, path)
 
+# %% ../../nbs/viz/08_soft_targets.ipynb #72d82caf
+def matrices_image(
+    state: Mapping,  # what a heat-map shows, see `heatmap_state`
+) -> str:  # HTML of one picture
+    "The matrices of the epoch shown, side by side."
+    from matplotlib import colormaps
+    from matplotlib.image import imsave
+    n, order = len(state["names"]), state["orders"][state["sort"]]
+    blocks, data = state["sets"][state["which"]]["blocks"], np.frombuffer(state["data"], "<u2")
+    parts = []
+    for kind in (k for k in state["kinds"] if k in blocks):
+        at = blocks[kind][state["epoch"]]
+        q = data[at:at + n * n].reshape(n, n) if at >= 0 else to_log16(np.eye(n))
+        unit = 1 - (65535 - q[np.ix_(order, order)]) / 65534 * _LEAST / np.log(state["lo"])
+        parts += [np.kron(unit, np.ones((k := max(1, 160 // n), k))), np.full((k * n, 8), np.nan)]
+    imsave(picture := io.BytesIO(), colormaps[HEAT](np.hstack(parts[:-1]), bytes=True), format="png")
+    return f"<img alt='soft targets' src='data:image/png;base64,{b64encode(picture.getvalue()).decode()}'>"
+
 # %% ../../nbs/viz/08_soft_targets.ipynb #19623706
 _TRAITS = dict(
     names=list, classes=list, clusters=list, orders=dict, epochs=list, alphas=list, sets=list, data=bytes,
@@ -396,6 +443,9 @@ class _HeatMethods:
 
     def play(self): self.playing = True
     def pause(self): self.playing = False
+
+    def still(self) -> str:  # HTML: the matrices as they stand, for a notebook without a kernel
+        return matrices_image(self.state())
 
     def to_html(self, path: str | Path | None = None, title: str = "Soft targets") -> str:  # the page
         "The heat-map as a page that needs no kernel and no network; also written to `path`."

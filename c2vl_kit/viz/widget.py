@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STATIC', 'widget_source', 'widget_style', 'state_json', 'widget_fragment', 'widget_scripts', 'widget_policy',
-           'widget_page', 'InlinePage', 'widget_class']
+           'widget_page', 'InlinePage', 'poster', 'show_live', 'widget_class']
 
 # %% ../../nbs/viz/00_widget.ipynb #14c0430a
 import base64
@@ -155,6 +155,37 @@ class InlinePage:
                 f"title='{escape(self.title, quote=True)}' loading='lazy' "
                 f"style='width:100%;height:{self.height}px;border:0'></iframe>")
 
+# %% ../../nbs/viz/00_widget.ipynb #08c4e11f
+_POSTER = """<style>[data-c2vl-poster][data-shows=live],[data-c2vl-poster][data-shows=gone] figure,
+.jp-OutputArea-child:has([data-c2vl-poster][data-shows=live]),
+.jp-OutputArea-child:has([data-c2vl-poster])+.jp-OutputArea-child .jupyter-widgets:not(:has(*)){display:none}
+[data-c2vl-poster] :is(svg,img){max-width:100%;height:auto;background:#fff}</style>"""
+
+
+def poster(
+    key: str,  # the widget's trait `poster`
+    still: str,  # HTML of a picture
+    what: str,  # name of the widget; any text
+) -> str:  # HTML
+    "What a notebook shows where a widget cannot live: its picture, and how to get it back."
+    return (f"{_POSTER}<div data-c2vl-poster='{escape(key, quote=True)}'><figure style='margin:0'>{still}"
+            f"</figure><p style='font:14px system-ui,sans-serif'>{escape(what)}, without its kernel. "
+            "<b>Run this cell again</b> to bring it to life.</p></div>")
+
+# %% ../../nbs/viz/00_widget.ipynb #06b5867c
+def show_live(
+    widget,  # of ipywidgets
+    key: str,  # the trait `poster` of the widget, or of one inside it
+    still: str,  # HTML of a picture
+    what: str,  # name of the widget; any text
+) -> None:
+    "Display a widget below its poster."
+    from IPython.display import display
+    made = widget._repr_mimebundle_()
+    data, facts = made if isinstance(made, tuple) else (made, {})
+    display({"text/html": poster(key, still, what), "text/plain": what}, raw=True)
+    display({**data, "text/html": "", "text/plain": ""}, raw=True, metadata=facts)
+
 # %% ../../nbs/viz/00_widget.ipynb #57b6a18d
 def widget_class(
     face: Callable,  # the function that makes the widget; the class takes its name and docstring
@@ -170,10 +201,15 @@ def widget_class(
     except ImportError:
         raise InputError(f"a live {face.__name__} needs the package anywidget, which is not installed; "
                          f"pip install anywidget, or write a page with {instead}.") from None
-    from traitlets import Bool, Bytes, Dict, Float, Int, List, Unicode, validate
+    from traitlets import Bool, Bytes, Dict, Float, Int, List, Unicode, default, validate
+
+    def shown(self):
+        still = self.still() if hasattr(self, "still") else ""
+        show_live(self, self.poster, still, face.__name__)
     kinds = {bool: Bool, bytes: Bytes, dict: Dict, float: Float, int: Int, list: List, str: Unicode}
     body = {"__doc__": face.__doc__, "__module__": face.__module__,
             "_esm": widget_source(kind), "_css": widget_style()}
     body |= {"_guard": validate(*guard[0])(guard[1])} if guard else {}
-    body |= {name: kinds[of]().tag(sync=True) for name, of in traits.items()}
+    body |= {name: kinds[of]().tag(sync=True) for name, of in {**traits, "poster": str}.items()}
+    body |= {"_key": default("poster")(lambda self: uuid.uuid4().hex), "_ipython_display_": shown}
     return type(face.__name__, (*ways, anywidget.AnyWidget), body)

@@ -1,6 +1,6 @@
 // @ts-check
 /** Widgets of one group answer each other in the browser, without a kernel; "" = alone. Topics: "hover" {name | null, names?},
- *  "pick" {names: [a, b]}, "select" {names}. A member never hears itself. */
+ *  "pick" {names: [a, b], quiet?} (quiet: Python said it, nobody clicked), "select" {names}. A member never hears itself. */
 import { SHARED } from "./shared.js";
 
 /** @typedef {import("./model.js").Model} Model */
@@ -50,4 +50,25 @@ export function joinGroup(model, name) {
   model.on("change:group", follow);
   member.close = () => { model.off("change:group", follow); close(); };
   return member;
+}
+
+/** What most widgets do with what another one points at, picks or selects: keep its clips that are known here, say so in data-*, draw.
+ *  @param {{bus: Member, root: HTMLElement, names: string[], push(change: Record<string, any>): void}} s
+ *  @param {(names: string[]) => number[]} known numbers of the clips that are known here
+ *  @param {{pointed(at: number[]): void, picked(at: number[], names: string[]): void, selected(at: number[], names: string[]): void}} on
+ *  @returns {void} */
+export function hearLinked(s, known, on) {
+  const { bus, root } = s;
+  bus.on("hover", ({ name, names }) => {
+    const at = known(names ?? (name === null ? [] : [name]));
+    root.dataset.linked = at.map((i) => s.names[i]).join("\n");
+    on.pointed(at);
+  });
+  bus.on("pick", ({ names }) => {
+    const at = known(names), picked = at.map((i) => s.names[i]);
+    s.push({ picked });
+    root.dataset.picked = picked.join("\n");
+    on.picked(at, picked);
+  });
+  bus.on("select", ({ names }) => on.selected(known(names), names));
 }

@@ -1,10 +1,11 @@
 // @ts-check
 /** The model behind a widget: anywidget's in a notebook, `offlineModel` on a page of its own. */
+import { replacePoster } from "./poster.js";
 import { SHARED } from "./shared.js";
 
 /** @typedef {(...given: any[]) => void} Heard */
 /** @typedef {{get(k: string): any, set(k: string, v: any): void, save_changes(): void, on(name: string, fn: Heard): void,
- *  off(name?: string, fn?: Heard): void}} Model */
+ *  off(name?: string, fn?: Heard): void, offline?: boolean}} Model offline: of a page of its own */
 /** @typedef {{push(change: Record<string, any>): void, listen(keys: string, fn: (python: boolean) => void): void}} Talk */
 /** @typedef {(of: {model: Model, el: HTMLElement}) => () => void} Render */
 
@@ -44,6 +45,7 @@ export function offlineModel(state) {
   /** @param {string} name */
   const of = (name) => [...(heard.get(name) ?? [])];
   const model = {
+    offline: true,
     /** @param {string} k */
     get: (k) => values[k],
     /** @param {string} k @param {any} v */
@@ -66,11 +68,12 @@ export function offlineModel(state) {
   return model;
 }
 
-/** A widget does not hear what it pushed itself; `fn(true)` where no widget pushed it, so that it came from Python.
+/** A widget takes its poster's place, and does not hear what it pushed itself; `fn(true)` where no widget pushed it, so that it came from Python.
  *  @param {Model} model @param {(() => void)[]} ends gets what stops the listening
  *  @returns {Talk} */
 export function talk(model, ends) {
   let pushing = 0;
+  if (!model.offline) ends.push(replacePoster(model));
   return {
     push(change) {
       pushing += 1;

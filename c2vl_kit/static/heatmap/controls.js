@@ -4,9 +4,11 @@ import { button, colourBar, helpOf, select, slider, tooltip } from "../core/cont
 import { h } from "../core/dom.js";
 import { frameButtons } from "../core/frame.js";
 import { surface } from "../core/surface.js";
-import { draw, drawAlpha } from "./draw.js";
+import { svgOf } from "../core/svg.js";
+import { drawCurves } from "./curves.js";
+import { draw } from "./draw.js";
 import { look } from "./look.js";
-import { inOrder, kinds, readOrder, words, WORDS } from "./state.js";
+import { identities, inOrder, kinds, readOrder, words, WORDS } from "./state.js";
 
 /** @typedef {import("./state.js").HeatState} HeatState */
 
@@ -47,6 +49,7 @@ export function dial(s) {
   told.textContent = words(s);
   s.root.dataset.epoch = String(s.epochs[s.clock.index]);
   s.root.dataset.alpha = (s.get("alphas")[s.clock.index] ?? 0).toFixed(3);
+  s.root.dataset.identity = identities(s).join(" ");
 }
 
 /** @param {HeatState} s */
@@ -76,9 +79,10 @@ export function solo(s, kind) {
 }
 
 /** @param {HeatState} s @param {string} sort */
-function sortBy(s, sort) {
+export function sortBy(s, sort) {
   s.push({ sort });
   sortAgain(s);
+  s.noted();
 }
 
 /** @param {HeatState} s */
@@ -112,15 +116,22 @@ function timeControls(s) {
   };
 }
 
+/** Matrices, axes and curves as SVG.
+ *  @param {HeatState} s */
+function linesOf(s) {
+  const { face, strip } = s;
+  return svgOf([{ draw: (ctx, w, tall) => draw(s, ctx, w, tall), w: face.w, tall: face.h }, { draw: (ctx, w, tall) => drawCurves(s, ctx, w, tall), w: strip.w, tall: strip.h }]);
+}
+
 /** Builds everything around the matrices, and the picture.
  *  @param {HeatState} s */
 export function build(s) {
   const stage = h("div", { class: "c2vl-stage", "data-role": "stage" }), matrices = matrixControls(s), time = timeControls(s), { help, ask } = helpOf(HELP);
-  const bar = colourBar({ role: "bar" }), alpha = h("div", { class: "c2vl-alpha" }), frame = frameButtons(s.root, () => s.face.canvas, "soft-targets");
-  s.root.append(h("div", { class: "c2vl-row" }, Object.values(matrices), Object.values(frame), ask), help, stage, h("div", { class: "c2vl-row" }, Object.values(time), alpha, bar));
+  const bar = colourBar({ role: "bar" }), curves = h("div", { class: "c2vl-curves" }), frame = frameButtons(s.root, () => s.face.canvas, "soft-targets", undefined, () => linesOf(s));
+  s.root.append(h("div", { class: "c2vl-row" }, Object.values(matrices), Object.values(frame), ask), help, stage, h("div", { class: "c2vl-row" }, Object.values(time), bar), curves);
   s.ui = { stage, ...matrices, ...time, ask, bar };
   s.face = surface(stage, (ctx, w, tall) => draw(s, ctx, w, tall), { label: "matrices of soft targets; press ? for keys", role: "canvas" });
-  s.strip = surface(alpha, (ctx, w, tall) => drawAlpha(s, ctx, w, tall), { label: "α over the epochs", role: "alpha" });
+  s.strip = surface(curves, (ctx, w, tall) => drawCurves(s, ctx, w, tall), { label: "α and perplexity over the epochs; drag to move the clock", role: "curves" });
   s.strip.canvas.tabIndex = -1;
   s.tip = tooltip(s.root);
 }

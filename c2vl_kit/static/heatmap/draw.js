@@ -1,48 +1,34 @@
 // @ts-check
-/** The matrices side by side, with row entropies, marks and names; and α over the epochs. */
+/** The matrices side by side, with row entropies, marks and names. */
+import { nameAxes, roomFor, runsOf } from "./axes.js";
 import { card } from "./card.js";
 import { pictureOf } from "./pictures.js";
-import { entropy, groupOf, kinds, WORDS } from "./state.js";
+import { entropy, identities, kinds, WORDS } from "./state.js";
 
 /** @typedef {import("./state.js").HeatState} HeatState */
 /** @typedef {import("./state.js").Panel} Panel */
 /** @typedef {import("../core/theme.js").Theme} Theme */
 /** @typedef {CanvasRenderingContext2D} Ctx */
-/** @typedef {[string, number, number]} Run a word, from, to */
+/** @typedef {import("./axes.js").Run} Run */
 /** @typedef {{ctx: Ctx, s: HeatState, p: Panel, theme: Theme, cell: number, across(r: number): number, down(r: number): number}} Pen */
 
 export const STRIP = 16;
 const HEAD = 34, GAP = 10;
 
-/** The largest squares that fit.
- *  @param {HeatState} s @param {number} w @param {number} tall */
-function arrange(s, w, tall) {
-  const list = kinds(s), named = list.length === 1 && w > 420 && groupOf(s).length ? 120 : 0;
+/** The largest squares that fit, with names left of the first and below the last.
+ *  @param {HeatState} s @param {Ctx} ctx @param {Run[]} runs @param {number} w @param {number} tall */
+function arrange(s, ctx, runs, w, tall) {
+  const list = kinds(s), { left, below } = roomFor(s, ctx, runs, w, tall);
   let best = { side: -Infinity, columns: 1, rows: 1 };
   for (let columns = 1; columns <= list.length; columns++) {
     const rows = Math.ceil(list.length / columns);
-    const side = Math.floor(Math.min((w - GAP) / columns - GAP - STRIP - named, (tall - GAP) / rows - GAP - HEAD));
+    const side = Math.floor(Math.min((w - GAP - left) / columns - GAP - STRIP, (tall - GAP - below) / rows - GAP - HEAD));
     if (side > best.side) best = { side, columns, rows };
   }
-  const wide = best.side + STRIP + GAP + named, high = best.side + HEAD + GAP, side = Math.max(20, best.side);
-  const left = Math.max(GAP, (w - best.columns * wide - GAP) / 2 + GAP / 2), top = Math.max(GAP / 2, (tall - best.rows * high) / 2);
-  s.panels = list.map((kind, k) => ({ kind, x: left + (k % best.columns) * wide + named, y: top + Math.floor(k / best.columns) * high + HEAD, side, named }));
-}
-
-/** Runs of one word in the order shown.
- *  @param {HeatState} s
- *  @returns {Run[]} */
-function runsOf(s) {
-  const list = groupOf(s);
-  /** @type {Run[]} */
-  const runs = [];
-  if (!list.length) return runs;
-  s.order.forEach((i, at) => {
-    const last = runs.at(-1);
-    if (last && last[0] === list[i]) last[2] = at + 1;
-    else runs.push([list[i], at, at + 1]);
-  });
-  return runs;
+  const wide = best.side + STRIP + GAP, high = best.side + HEAD + GAP, side = Math.max(20, best.side);
+  const from = Math.max(GAP, (w - left - best.columns * wide - GAP) / 2 + GAP / 2), top = Math.max(GAP / 2, (tall - below - best.rows * high) / 2);
+  s.panels = list.map((kind, k) => ({ kind, x: left + from + (k % best.columns) * wide, y: top + Math.floor(k / best.columns) * high + HEAD, side,
+    left: k % best.columns ? 0 : left, below: k + best.columns < list.length ? 0 : below }));
 }
 
 /** @param {Pen} pen @param {Float32Array} H */
@@ -53,9 +39,10 @@ function drawHead({ ctx, s, p, theme }, H) {
   ctx.fillStyle = theme.ink;
   ctx.font = "600 13px system-ui, sans-serif";
   ctx.fillText(WORDS[p.kind], p.x, p.y - 19, p.side);
-  ctx.fillStyle = theme.soft;
-  ctx.font = "11px system-ui, sans-serif";
-  ctx.fillText(`H ${mean.toFixed(2)} · ${Math.exp(mean).toFixed(1)} clips`, p.x, p.y - 5, p.side + STRIP);
+  const lost = identities(s).includes(p.kind);
+  ctx.fillStyle = lost ? theme.right : theme.soft;
+  ctx.font = `${lost ? "600 " : ""}11px system-ui, sans-serif`;
+  ctx.fillText(lost ? "the identity: nothing is soft" : `H ${mean.toFixed(2)} · ${Math.exp(mean).toFixed(1)} clips`, p.x, p.y - 5, p.side + STRIP);
 }
 
 /** @param {Pen} pen @param {Run[]} runs */
@@ -100,21 +87,6 @@ function drawMarks(pen) {
   if (over && over.column >= 0) drawBox(pen, over.row, over.column);
 }
 
-/** @param {Pen} pen @param {Run[]} runs */
-function nameRows({ ctx, s, p, theme, cell }, runs) {
-  ctx.fillStyle = theme.ink;
-  ctx.font = "11px system-ui, sans-serif";
-  ctx.textAlign = "right";
-  ctx.textBaseline = "middle";
-  let free = -Infinity;
-  for (const [word, a, b] of runs) {
-    const y = ((a + b) / 2 - s.look.y) * cell + p.y, text = String(word);
-    if (y < p.y || y > p.y + p.side || y < free + 12) continue;
-    ctx.fillText(text.length > 20 ? `${text.slice(0, 19)}…` : text, p.x - 6, y);
-    free = y;
-  }
-}
-
 /** @param {Ctx} ctx @param {HeatState} s @param {Panel} p @param {Run[]} runs @param {Theme} theme */
 function drawPanel(ctx, s, p, runs, theme) {
   const span = s.n / s.look.zoom, cell = p.side / span, H = entropy(s, p.kind);
@@ -130,7 +102,7 @@ function drawPanel(ctx, s, p, runs, theme) {
   drawEntropies(pen, H);
   drawMarks(pen);
   ctx.restore();
-  if (p.named) nameRows(pen, runs);
+  nameAxes(s, ctx, p, runs, theme);
 }
 
 /** @param {HeatState} s @param {Ctx} ctx @param {number} w @param {number} tall */
@@ -139,33 +111,9 @@ export function draw(s, ctx, w, tall) {
   const began = performance.now(), theme = s.frame.theme(), runs = runsOf(s);
   ctx.fillStyle = theme.panel;
   ctx.fillRect(0, 0, w, tall);
-  arrange(s, w, tall);
+  s.axes = { rows: [], columns: [] };
+  arrange(s, ctx, runs, w, tall);
   for (const p of s.panels) drawPanel(ctx, s, p, runs, theme);
   if (s.over) card(s, s.over);
   s.stats = { ms: performance.now() - began };
-}
-
-/** @param {HeatState} s @param {Ctx} ctx @param {number} w @param {number} tall */
-export function drawAlpha(s, ctx, w, tall) {
-  const theme = s.frame.theme(), when = s.epochs, last = Math.max(1, (when.at(-1) ?? 0) - when[0]);
-  /** @type {number[]} */
-  const alphas = s.get("alphas") ?? [];
-  const most = Math.max(0.05, ...alphas);
-  const x = (/** @type {number} */ e) => 6 + (when[e] - when[0]) / last * (w - 12), y = (/** @type {number} */ a) => tall - 6 - a / most * (tall - 12);
-  ctx.clearRect(0, 0, w, tall);
-  ctx.strokeStyle = theme.line;
-  ctx.lineWidth = 1;
-  ctx.strokeRect(0.5, 0.5, w - 1, tall - 1);
-  ctx.strokeStyle = theme.accent;
-  ctx.lineWidth = 1.6;
-  ctx.beginPath();
-  alphas.forEach((a, e) => { ctx.lineTo(x(e), y(a)); });
-  ctx.stroke();
-  ctx.fillStyle = theme.right;
-  ctx.beginPath();
-  ctx.arc(x(s.clock.index), y(alphas[s.clock.index] ?? 0), 4, 0, 6.2832);
-  ctx.fill();
-  ctx.fillStyle = theme.soft;
-  ctx.font = "10px system-ui, sans-serif";
-  ctx.fillText("α", 4, 11);
 }

@@ -1,10 +1,10 @@
 // @ts-check
 /** Soft targets over epochs: what the loss asked for and what the model answered, as matrices on one locked colour scale. el.c2vl = {face, clock,
- *  place(row, column, kind) → client pixels, value(kind, row, column, epoch?), entropy(kind) → Float32Array} is there for tests. */
+ *  place(row, column, kind) → client pixels, value(kind, row, column, epoch?), entropy(kind) → Float32Array, perplexity(kind), axes} is there for tests. */
 import { build } from "./controls.js";
 import { interact } from "./interact.js";
-import { linkUp, load } from "./link.js";
-import { entropy, HeatState, kinds, known, probability } from "./state.js";
+import { linkUp, load, share } from "./link.js";
+import { entropy, HeatState, kinds, known, perplexity, probability } from "./state.js";
 
 /** @param {HeatState} s */
 function hooks(s) {
@@ -19,6 +19,8 @@ function hooks(s) {
   return {
     face: s.face, clock: s.clock, place, value,
     entropy: (/** @type {string} */ kind, /** @type {number | undefined} */ e) => entropy(s, kind, e),
+    perplexity: (/** @type {string} */ kind, e = s.clock.index) => perplexity(s, kind, e),
+    get axes() { return s.axes; },
     get stats() { return s.stats; },
     get order() { return s.order.map((i) => s.names[i]); },
   };
@@ -35,6 +37,7 @@ export function renderHeatmap({ model, el }) {
   s.clock.seek(model.get("epoch"));
   s.pair = known(s, model.get("picked"));
   s.root.dataset.playing = "false";
+  share(s);
   if (model.get("playing")) s.clock.play();
   Object.assign(el, { c2vl: hooks(s) });
   return () => {

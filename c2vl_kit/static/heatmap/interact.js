@@ -4,6 +4,7 @@ import { fmt } from "../core/colour.js";
 import { onKeys, slides } from "../core/dom.js";
 import { gestures } from "../core/gestures.js";
 import { dial, nextSort, solo } from "./controls.js";
+import { hearCurves } from "./curves.js";
 import { STRIP } from "./draw.js";
 import { bring, slide, zoomAt } from "./look.js";
 import { kinds, probability, WORDS } from "./state.js";
@@ -54,6 +55,7 @@ function pick(s, cell) {
   s.push({ picked });
   s.root.dataset.picked = picked.join("\n");
   s.frame.say(`picked ${picked.join(" and ")}`);
+  s.noted();
   s.bus.emit("pick", { names: picked });
   s.face.redraw();
 }
@@ -116,11 +118,12 @@ function keepTime(s) {
     if (moved || s.get("playing") !== clock.playing) s.push({ epoch: clock.index, playing: clock.playing });
     if (!moved && what === "tick") return;
     dial(s);
+    s.noted();
     s.redraw();
   });
 }
 
 /** @param {HeatState} s */
 export function interact(s) {
-  s.ends.push(keepTime(s), hear(s), onKeys(s.root, keysOf(s), slides));
+  s.ends.push(keepTime(s), hear(s), hearCurves(s), onKeys(s.root, keysOf(s), slides));
 }

@@ -1,7 +1,9 @@
 // @ts-check
 /** What other widgets and Python say. */
+import { keepAddress } from "../core/address.js";
+import { hearLinked } from "../core/link.js";
 import { onTheme } from "../core/theme.js";
-import { refresh, sortAgain } from "./controls.js";
+import { refresh, sortAgain, sortBy } from "./controls.js";
 import { known, readLibrary } from "./state.js";
 
 /** @typedef {import("./state.js").HeatState} HeatState */
@@ -22,22 +24,21 @@ export function load(s) {
 
 /** @param {HeatState} s */
 function hearWidgets(s) {
-  s.bus.on("hover", ({ name, names }) => {
-    s.linked = known(s, names ?? (name === null ? [] : [name]));
-    s.root.dataset.linked = s.linked.map((i) => s.names[i]).join("\n");
-    s.face.redraw();
-  });
-  s.bus.on("pick", ({ names }) => {
-    s.pair = known(s, names);
-    const picked = s.pair.map((i) => s.names[i]);
-    s.push({ picked });
-    s.root.dataset.picked = picked.join("\n");
-    s.face.redraw();
-  });
-  s.bus.on("select", ({ names }) => {
-    s.marked = new Set(known(s, names));
-    s.root.dataset.marked = String(s.marked.size);
-    s.face.redraw();
+  hearLinked(s, (names) => known(s, names), {
+    pointed(at) {
+      s.linked = at;
+      s.face.redraw();
+    },
+    picked(at) {
+      s.pair = at;
+      s.noted();
+      s.face.redraw();
+    },
+    selected(at) {
+      s.marked = new Set(at);
+      s.root.dataset.marked = String(at.length);
+      s.face.redraw();
+    },
   });
 }
 
@@ -48,6 +49,7 @@ function hearPython(s) {
   listen("epoch", () => clock.seek(s.get("epoch")));
   listen("playing", () => { if (s.get("playing") !== clock.playing) clock.toggle(); });
   listen("sort", () => sortAgain(s));
+  listen("epoch sort picked", () => s.noted());
   listen("window", () => {
     s.look = { ...s.look, ...s.get("window") };
     s.face.redraw();
@@ -56,7 +58,7 @@ function hearPython(s) {
     const names = s.get("picked");
     s.pair = known(s, names);
     s.root.dataset.picked = names.join("\n");
-    if (python) s.bus.emit("pick", { names });
+    if (python) s.bus.emit("pick", { names, quiet: true });
     s.face.redraw();
   });
   listen("fetched", () => {
@@ -66,6 +68,40 @@ function hearPython(s) {
     s.face.redraw();
   });
   listen("difference kinds which height", () => refresh(s));
+}
+
+/** What the address says of a heat-map: the epoch, the order, the pair that is picked.
+ *  @param {HeatState} s
+ *  @returns {Record<string, import("../core/address.js").Part>} */
+function partsOf(s) {
+  return {
+    epoch: {
+      tell: () => [s.epochs[s.clock.index]],
+      take([epoch]) {
+        const at = s.epochs.indexOf(Number(epoch));
+        if (at >= 0) s.clock.stop(at);
+      },
+    },
+    sort: {
+      tell: () => [s.get("sort")],
+      take([sort]) { if (s.get("orders")[sort]) sortBy(s, sort); },
+    },
+    pair: {
+      tell: () => s.pair.map((i) => s.names[i]),
+      take(names) {
+        s.pair = known(s, names);
+        const picked = s.pair.map((i) => s.names[i]);
+        s.push({ picked });
+        s.root.dataset.picked = picked.join("\n");
+        s.face.redraw();
+      },
+    },
+  };
+}
+
+/** @param {HeatState} s */
+export function share(s) {
+  s.noted = keepAddress(s.model, partsOf(s), s.ends);
 }
 
 /** @param {HeatState} s */

@@ -14,7 +14,8 @@ import { bytes, talk } from "../core/model.js";
 /** @typedef {"hard" | "intra" | "inter" | "mixed" | "model"} Kind of matrix */
 /** @typedef {{label: string, blocks: Record<string, number[]>, change: number, direction: number}} Matrices blocks: where each epoch begins */
 /** @typedef {{kind: string, row: number, column: number}} Cell column -1: the row's entropy */
-/** @typedef {{kind: string, x: number, y: number, side: number, named: number}} Panel */
+/** @typedef {{kind: string, x: number, y: number, side: number, left: number, below: number}} Panel left, below: room for names */
+/** @typedef {{word: string, text: string, at: number}} Named a name on an axis, and how far along it */
 /** @typedef {{stage: HTMLElement, kinds: Button[], which: Select, sorts: Select, diff: Button, reset: Button, ask: Button, play: Button,
  *  time: import("../core/controls.js").Slider, told: HTMLElement, bar: import("../core/controls.js").ColourBar}} Controls */
 
@@ -22,6 +23,7 @@ export const LEAST = Math.log(1e-6);
 /** @type {Record<string, string>} */
 export const WORDS = { hard: "hard I", intra: "intra S", inter: "inter C", mixed: "mixed Y", model: "model P" };
 const PROBABILITY = Float32Array.from({ length: 65536 }, (_, q) => (q ? Math.exp(LEAST - (q - 1) / 65534 * LEAST) : 0));
+const SURPRISE = PROBABILITY.map((p) => (p ? -p * Math.log(p) : 0));
 
 export class HeatState {
   // what is loaded
@@ -47,6 +49,8 @@ export class HeatState {
   windowTimer = 0;
   /** @type {Panel[]} */
   panels = [];
+  /** @type {{rows: Named[], columns: Named[]}} */
+  axes = { rows: [], columns: [] };
   /** @type {Cell | null} */
   over = null;
   /** @type {number[]} */
@@ -59,6 +63,7 @@ export class HeatState {
   beat = 0;
   ticks = 0;
   stats = { ms: 0 };
+  noted = () => {};   // tells the address
   ui = /** @type {Controls} */ (/** @type {unknown} */ (null));
   face = /** @type {Surface} */ (/** @type {unknown} */ (null));
   strip = /** @type {Surface} */ (/** @type {unknown} */ (null));
@@ -125,15 +130,23 @@ export function entropy(s, kind, e = s.clock.index) {
   const b = block(s, kind, e), { n } = s, out = new Float32Array(n);
   for (let i = 0; b && i < n; i++) {
     let sum = 0;
-    for (let j = 0; j < n; j++) {
-      const p = PROBABILITY[b[i * n + j]];
-      if (p) sum -= p * Math.log(p);
-    }
+    for (let j = 0; j < n; j++) sum += SURPRISE[b[i * n + j]];
     out[i] = sum;
   }
   s.entropies.set(id, out);
   return out;
 }
+
+/** Among how many clips a row of the matrix shares its mass: e to the mean entropy.
+ *  @param {HeatState} s @param {string} kind @param {number} e */
+export function perplexity(s, kind, e) {
+  const H = entropy(s, kind, e);
+  return Math.exp(H.reduce((a, b) => a + b, 0) / Math.max(1, s.n));
+}
+
+/** Soft targets that are, at this moment, none: the identity and no more.
+ *  @param {HeatState} s */
+export const identities = (s) => kinds(s).filter((kind) => kind !== "hard" && kind !== "model" && perplexity(s, kind, s.clock.index) < 1.05);
 
 /** @param {string[]} list */
 export const inOrder = (list) => Object.keys(WORDS).filter((k) => list.includes(k));
@@ -169,4 +182,5 @@ export function readOrder(s) {
 export const known = (s, names) => names.flatMap((name) => s.index.get(name) ?? []);
 
 /** @param {HeatState} s */
-export const words = (s) => `epoch ${s.epochs[s.clock.index]} · α = ${(s.get("alphas")[s.clock.index] ?? 0).toFixed(2)}`;
+export const words = (s) => [`epoch ${s.epochs[s.clock.index]} · α = ${(s.get("alphas")[s.clock.index] ?? 0).toFixed(2)}`,
+  ...identities(s).map((kind) => `${WORDS[kind]} = identity`)].join(" · ");

@@ -79,6 +79,7 @@ export function arrange(s) {
   s.ui.scrub.set(clock.index, clock.frames - 1);
   dial(s);
   refresh(s);
+  s.noted();
 }
 
 /** @param {Player} s @param {string} by @param {import("../core/theme.js").Theme} theme

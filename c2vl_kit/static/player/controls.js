@@ -5,6 +5,7 @@ import { button, colourBar, helpOf, legend, select, slider, tooltip } from "../c
 import { h } from "../core/dom.js";
 import { frameButtons } from "../core/frame.js";
 import { surface } from "../core/surface.js";
+import { svgOf } from "../core/svg.js";
 import { colourings, refresh } from "./arrange.js";
 import { buildCurve, curveControls } from "./curve.js";
 import { draw } from "./draw.js";
@@ -103,10 +104,10 @@ function lookControls(s) {
 }
 
 /** The titles, which stand over the canvas, within a saved picture.
- *  @param {Player} s @param {CanvasRenderingContext2D} ctx */
-function writeTitles(s, ctx) {
+ *  @param {Player} s @param {CanvasRenderingContext2D} ctx @param {number} ratio */
+function writeTitles(s, ctx, ratio) {
   const theme = s.frame.theme();
-  ctx.scale(s.face.ratio, s.face.ratio);
+  if (ratio !== 1) ctx.scale(ratio, ratio);
   for (const { clip, box: [x, y, w] } of s.panels) {
     ctx.fillStyle = theme.ink;
     ctx.font = "600 13px system-ui, sans-serif";
@@ -117,18 +118,25 @@ function writeTitles(s, ctx) {
   }
 }
 
+/** The still picture as SVG.
+ *  @param {Player} s */
+function linesOf(s) {
+  const { w, h: tall } = s.face;
+  return svgOf([{ draw: (ctx) => { draw(s, ctx, w, tall); writeTitles(s, ctx, 1); }, w, tall }]);
+}
+
 /** Builds everything around the picture, and the picture.
  *  @param {Player} s */
 export function build(s) {
   const chooser = h("div", { class: "c2vl-row", "data-role": "chooser" }), stage = h("div", { class: "c2vl-stage", "data-role": "stage" });
   const titles = h("div", { class: "c2vl-titles" }), prompts = h("div", { class: "c2vl-prompts", "data-role": "prompts" });
   const time = timeControls(s), looks = lookControls(s), curve = curveControls(s), { help, ask } = helpOf(HELP);
-  const frame = frameButtons(s.root, () => s.face.canvas, "player", (ctx) => writeTitles(s, ctx));
+  const frame = frameButtons(s.root, () => s.face.canvas, "player", (ctx) => writeTitles(s, ctx, s.face.ratio), () => linesOf(s));
   const key = legend({ label: "colours", role: "legend" });
   const people = legend({ label: "persons", role: "persons", onToggle: (m) => togglePerson(s, m) });
   const bar = colourBar({ role: "bar" });
   s.root.append(chooser, stage, h("div", { class: "c2vl-row" }, time.back, time.play, time.ahead, time.scrub, time.time), curve.curveBox,
-    h("div", { class: "c2vl-row" }, Object.values(looks), curve.curves, frame.picture, frame.full, ask), help, h("div", { class: "c2vl-row" }, key, people, bar), prompts);
+    h("div", { class: "c2vl-row" }, Object.values(looks), curve.curves, frame.picture, frame.vector, frame.full, ask), help, h("div", { class: "c2vl-row" }, key, people, bar), prompts);
   s.ui = { ...time, ...looks, ...curve, chooser, stage, titles, prompts, ask, key, people, bar };
   s.face = surface(stage, (ctx, w, tall) => draw(s, ctx, w, tall), { label: "skeletons; press ? for keys", role: "canvas" });
   stage.append(titles);

@@ -1,10 +1,11 @@
 // @ts-check
 /** What happens over time, under the scrubber: speed or height of a joint, or the words of each moment. A line follows the clock. */
+import { fmt } from "../core/colour.js";
 import { h } from "../core/dom.js";
 import { surface } from "../core/surface.js";
 import { gestures } from "../core/gestures.js";
 import { select } from "../core/controls.js";
-import { local } from "./state.js";
+import { local, shownFrame } from "./state.js";
 
 /** @typedef {import("./state.js").Player} Player */
 /** @typedef {import("./state.js").Panel} Panel */
@@ -93,9 +94,18 @@ function drawValues(ctx, s, w, tall, theme) {
     drawLine(ctx, s, s.panels[i], values, most, w, tall);
   });
   ctx.setLineDash([]);
-  ctx.fillStyle = theme.soft;
-  ctx.fillText(`${most.toFixed(2)} ${unit} · ${s.panels.length ? nameOf(s, s.panels[0]) : ""}`, LEFT, 10);
+  s.drawn = { values: all, says: `${unit} · max ${most.toFixed(2)} · ${s.panels.length ? nameOf(s, s.panels[0]) : ""}` };
+  sayValue(s);
   s.strip.canvas.dataset.most = most.toFixed(4);
+}
+
+/** What the curves are at the clock, beside what they are at most.
+ *  @param {Player} s */
+function sayValue(s) {
+  const { values, says } = s.drawn;
+  const now = s.panels.map((panel, i) => (values[i] ? fmt(values[i][shownFrame(panel)]) : "–")).join(" and ");
+  const text = s.curve === "words" ? "" : `${now} ${says}`;
+  if (s.ui.curveSays.textContent !== text) s.ui.curveSays.textContent = text;
 }
 
 /** The moments of a clip as fields with what was said.
@@ -142,6 +152,7 @@ export function followCurve(s, theme) {
   const { strip, hover } = s;
   if (!strip || !s.curve) return;
   placeNeedle(s);
+  sayValue(s);
   const picked = s.get("picked"), moments = s.curve === "words" ? s.panels.map((p) => p.said).join() : "";
   const now = [s.curve, strip.w, theme.dark, s.get("align"), s.panels.map((p) => p.at).join(), hover?.m, hover?.v, picked.person, picked.joint, moments].join("/");
   if (now === s.drawnCurve) return;
@@ -170,9 +181,10 @@ function align(s) {
 /** The strip and what chooses its curve. A press or a drag on it moves the clock.
  *  @param {Player} s */
 export function curveControls(s) {
-  const needle = h("div", { class: "c2vl-needle", "data-role": "needle" }), curveBox = h("div", { class: "c2vl-curve", "data-role": "curve-box" }, needle);
+  const needle = h("div", { class: "c2vl-needle", "data-role": "needle" }), curveSays = h("div", { class: "c2vl-curve-says", "data-role": "curve-says" });
+  const curveBox = h("div", { class: "c2vl-curve", "data-role": "curve-box" }, needle, curveSays);
   const curves = select({ label: "curve under the scrubber", role: "curve", options: KINDS, value: "speed", onChange: (v) => showCurve(s, v) });
-  return { needle, curveBox, curves };
+  return { needle, curveSays, curveBox, curves };
 }
 
 /** @param {Player} s */

@@ -4,7 +4,7 @@
 import { load } from "./arrange.js";
 import { build } from "./controls.js";
 import { interact } from "./interact.js";
-import { linkUp } from "./link.js";
+import { linkUp, share } from "./link.js";
 import { Player } from "./state.js";
 import { keepTime, showPlaying } from "./time.js";
 
@@ -17,6 +17,7 @@ export function renderPlayer({ model, el }) {
   linkUp(s);
   s.clock.set({ speed: model.get("speed"), loop: model.get("loop") });
   load(s);
+  share(s);
   s.root.dataset.playing = String(s.clock.playing);
   if (model.get("playing")) s.clock.play();
   else showPlaying(s);

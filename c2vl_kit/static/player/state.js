@@ -21,7 +21,7 @@ import { partColours, personColours, sideColours } from "../core/skeleton.js";
  *  views: import("../core/controls.js").Select, colours: import("../core/controls.js").Select, trails: Button, ghosts: Button, grid: Button,
  *  follow: Button, ask: Button, key: import("../core/controls.js").Legend, people: import("../core/controls.js").Legend,
  *  bar: import("../core/controls.js").ColourBar,
- *  needle: HTMLElement, curveBox: HTMLElement, curves: import("../core/controls.js").Select}} Controls */
+ *  needle: HTMLElement, curveSays: HTMLElement, curveBox: HTMLElement, curves: import("../core/controls.js").Select}} Controls */
 
 export class Player {
   /** @type {Clip[]} */
@@ -41,6 +41,9 @@ export class Player {
   told = 0;           // when Python was last told the frame
   curve = "speed";         // what stands under the scrubber
   drawnCurve = "";
+  /** @type {{values: Float32Array[], says: string}} what the strip shows */
+  drawn = { values: [], says: "" };
+  noted = () => {};        // tells the address
   count = 0;
   since = 0;
   cameraTimer = 0;

@@ -87,6 +87,8 @@ export function keepTime(s) {
     }
     dial(s);
     s.face.redraw();
-    if (what !== "set") pushFrame(s);
+    if (what === "set") return;
+    pushFrame(s);
+    s.noted();
   });
 }
