@@ -192,7 +192,7 @@ def lists(folder):
 
 
 SEEN = {}  # reader -> (Tally, groups of damage its files must have been tried with); told at the end of the run
-LEAST = 5  # mutations of each group
+LEAST = 10  # mutations of each group
 
 
 def table() -> str:
