@@ -178,5 +178,6 @@ def film_page(
     player = widget_fragment("player", player_state([clip], prompts=[[w for *_, w in said.spans]]))
     words = plain_text("\n\n".join(p._repr_markdown_() for p in (said, found) if p is not None))
     columns = "display:grid;grid-template-columns:1fr 1fr;gap:12px"
-    body = f"<div style='{columns}'><div>{pictures}</div><div>{player}</div></div><pre>{escape(words)}</pre>"
+    body = (f"<div style='{columns}'><div>{pictures}</div><div>{player}</div></div>"
+            f"<pre style='white-space:pre-wrap'>{escape(words)}</pre>")
     widget_page(body, ["player"], f"{clip.name}, {clip.mark}", path=path)
