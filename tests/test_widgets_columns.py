@@ -245,7 +245,8 @@ def test_the_whole_selection_scrolls_with_the_most_telling_sentences(page, tmp_p
 
 
 def test_the_selection_leaves_as_names_and_json(browser, tmp_path, state):
-    with watched(browser, viewport={"width": 1000, "height": 800}, accept_downloads=True, permissions=["clipboard-read", "clipboard-write"]) as tab:
+    allowed = ["clipboard-read", "clipboard-write"]
+    with watched(browser, viewport={"width": 1000, "height": 800}, accept_downloads=True, permissions=allowed) as tab:
         see(tab, tmp_path, state() | {"selection": NAMES[2:5]})
         for button, file in (("save-names", "selection.txt"), ("save-json", "selection.json")):
             with tab.expect_download() as got:
