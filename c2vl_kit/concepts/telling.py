@@ -16,9 +16,9 @@ import numpy as np
 from ..core import InputError
 
 # %% ../../nbs/concepts/21_telling.ipynb #7286d4e2
-_EMPTY = frozenset("a an the and or of to in on at with is are was were be been it its his her their this that "
-                   "these those then than as for by from into while who which he she they them him one some has "
-                   "have".split())
+_EMPTY = frozenset("a an the and or of to in on at with is are was were be been it its his her their "
+                   "this that these those then than as for by from into while who which he she they "
+                   "them him one some has have".split())
 _WORD = re.compile(r"\w+")
 
 
