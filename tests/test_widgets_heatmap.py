@@ -535,6 +535,7 @@ def test_the_address_keeps_what_is_seen(page, tmp_path, clips, state):
     assert (data(page, "epoch"), data(page, "sort"), get(page, "picked")) == ("60", "cluster", [clips[2].name, clips[9].name])
     page.evaluate("location.hash = '#epoch=20'")
     until(page, "document.querySelector('.c2vl-heat').dataset.epoch === '20'")
+    until(page, "location.hash.includes('sort=')")                                         # said again
     page.evaluate("location.hash = '#epoch=<b>&pair=nobody'")
-    settle(page)
+    until(page, "document.querySelector('.c2vl-heat').dataset.picked === ''")
     assert data(page, "epoch") == "20" and get(page, "picked") == []

@@ -158,12 +158,13 @@ def map_figure(
     axes = fig.subplots(*shape, squeeze=False).ravel()
     _points(axes[0], xy, labels, {word: mark(i) for i, word in enumerate(levels)})
     _name_clusters(axes[0], xy, labels, levels, width * 0.95)
-    axes[0].set_title("by class", loc="left", fontsize=10)
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "frameon": False, "markerscale": 1.3}
+    axes[0].set_title("by class", loc="left", fontsize=10, color="#1d2733")
+    below = {"labelcolor": "#1d2733", "loc": "upper center", "bbox_to_anchor": (0.5, -0.01),
+             "frameon": False, "markerscale": 1.3}
     axes[0].legend(ncols=columns, fontsize=7, handletextpad=0.2, columnspacing=0.9, **below)
     if groups is not None:
         _points(axes[1], xy, groups, _split_looks(levels_of(groups)))
-        axes[1].set_title("by split", loc="left", fontsize=10)
+        axes[1].set_title("by split", loc="left", fontsize=10, color="#1d2733")
         axes[1].legend(ncols=2, fontsize=8, **below)
     if title or note:
         fig.suptitle("\n".join(filter(None, (title, note))), fontsize=10, x=0.01, ha="left")

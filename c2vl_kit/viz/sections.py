@@ -279,7 +279,8 @@ def _halves(strip, width=960) -> str:
     head, body = inline_svg(strip.svg, strip.alt, "clip-").split("</title>", 1)
     box = re.compile(r"viewBox=(['\"])0 0 \S+ (\S+)\1")
     tall = box.search(head)[2]
-    half = width // 2
+    half, least = width // 2, lambda m: f"--least:{int(m[1]) // 2}px"
+    head = re.sub(r"--least:(\d+)px", least, head)
     left, right = (box.sub(f"viewBox='{x} 0 {half} {tall}'", head) + "</title>" for x in (0, half))
     drawing = f"<g id='clip-all'>{body.removesuffix('</svg>')}</g></svg>"
     return f"{left}{drawing}{right}<use href='#clip-all'/></svg>"
