@@ -354,18 +354,22 @@ def curve_svg(
         y = 14 + (height - 40) * ((high - value) / (high - low) if high > low else 0.5)
         return f"{x:.1f}", f"{y:.1f}"
 
-    (x, y), text = place(end, last), 'font-size="11" fill="currentColor"'
+    (x, far), text = place(end, last), 'font-size="11" fill="currentColor"'
     line = " ".join(",".join(place(*p)) for p in points)
-    labels = [f'<text x="42" y="18" text-anchor="end" {text}>{high:.3g}</text>'] if high > low else []
-    labels += [f'<text x="42" y="{base - 8}" text-anchor="end" {text}>{low:.3g}</text>',
+    ticks = (low, (low + high) / 2, high) if high > low else (low,)
+    rows = [float(place(end, v)[1]) for v in ticks]
+    labels = [f'<text x="42" y="{y + 4:.1f}" text-anchor="end" {text}>{v:.3g}</text>'
+              for v, y in zip(ticks, rows)]
+    grid = "".join(f"M48,{y:.1f}H{width - 60}" for y in rows)
+    labels += [f'<path d="{grid}" stroke="currentColor" stroke-opacity=".13"/>',
                f'<text x="48" y="{base + 12}" {text}>{escape(along)} {first}</text>',
                f'<text x="{width - 60}" y="{base + 12}" text-anchor="end" {text}>{end}</text>',
-               f'<text x="{float(x) + 7:.1f}" y="{float(y) + 4:.1f}" font-weight="600" {text}>'
+               f'<text x="{float(x) + 7:.1f}" y="{float(far) + 4:.1f}" font-weight="600" {text}>'
                f'{last:.4g}</text>']
     said = escape(f"{name} from {along} {first} to {end}, last {last:.4g}")
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
             f'style="max-width:100%" role="img" aria-label="{said}">'
             f'<path d="M48,8 V{base - 4} H{width - 60}" fill="none" stroke="currentColor" '
             f'stroke-opacity=".3"/><polyline points="{line}" fill="none" stroke="#2a6fbb" stroke-width="2" '
-            f'stroke-linejoin="round"/><circle cx="{x}" cy="{y}" r="3.5" fill="#2a6fbb"/>'
+            f'stroke-linejoin="round"/><circle cx="{x}" cy="{far}" r="3.5" fill="#2a6fbb"/>'
             f'{"".join(labels)}</svg>')

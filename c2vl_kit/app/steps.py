@@ -102,7 +102,7 @@ def pretrain_step(
     split: str | None,  # official split; None: the data set's default
     config,  # settings of the method
     overwrite: bool = False,  # throw away the run that is there
-    record_targets: int | None = None,  # epochs between two looks at the targets; None: three looks in all
+    record_targets: int | None = None,  # epochs between two looks at the targets; None: 13 looks in all
     progress: bool | None = None,  # say how far it is; None: on a terminal
     method: str = "c2vl",  # which one
     given: dict | None = None,  # further keywords of `pretrain`: teacher, cleared, init, callbacks
