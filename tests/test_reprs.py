@@ -57,7 +57,8 @@ def made(folder):
     from c2vl_kit.concepts.study import Coherence
     from c2vl_kit.data.mapping import JointMap
     from c2vl_kit.evaluate.anchors import Anchor, Beside
-    from c2vl_kit.evaluate.outcome import Outcome, PerClass
+    from c2vl_kit.evaluate.mistakes import Mistake, Mistakes
+    from c2vl_kit.evaluate.outcome import Outcome, OverSplits, PerClass
     from c2vl_kit.evaluate.zeroshot import Naming, Ranks
     from c2vl_kit.concepts.towers import ImageTower, TextTower
     from c2vl_kit.data.guards import Overlap, ZeroShot
@@ -107,6 +108,8 @@ def made(folder):
         "JointMap": JointMap(evil_layout(), make_layout("b", {"x": "x"}), ((0,),)),
         "Outcome": Outcome.of(EVIL, {EVIL: EVIL}, {EVIL: [scores()[EVIL][EVIL]]}), "PerClass": PerClass(scores()[EVIL][EVIL], (EVIL, EVIL)),
         "Beside": Beside(EVIL, EVIL, EVIL, ((EVIL, 1.0),), (Anchor(EVIL, EVIL, EVIL, EVIL, EVIL, 1.0, EVIL, "R", EVIL),)),
+        "Mistakes": Mistakes((Mistake(EVIL, EVIL, EVIL, 0.5, 0.5),), {EVIL: EVIL}, EVIL),
+        "OverSplits": OverSplits({EVIL: EVIL}, {EVIL: (0.5, 0.6)}),
         "Scores": scores(), "Results": results(), "FamilyTable": FamilyTable(head, (EVIL,), (row,), ()),
         "Features": Features(("a", "b"), np.eye(2), {EVIL: EVIL}), "Usage": (lambda u: (u.again.update([EVIL]), u)[1])(Usage()),
         "TextTower": SimpleNamespace(_repr_markdown_=lambda: TextTower._repr_markdown_(tower)),

@@ -780,12 +780,17 @@ def test_the_picture_is_saved_and_the_screen_filled(page, tmp_path, clips, press
 def test_a_converted_notebook_has_a_picture_and_what_to_do(clips):
     """Without saved widget state a page of the notebook shows the poster, and no text of an object."""
     nbformat, nbconvert = pytest.importorskip("nbformat"), pytest.importorskip("nbconvert")
+    from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 
     from c2vl_kit.viz.player import SkeletonPlayer
 
-    with capture_output() as seen:
-        SkeletonPlayer(clips[0])._ipython_display_()
+    InteractiveShell.instance()  # without one, what is displayed is printed
+    try:
+        with capture_output() as seen:
+            SkeletonPlayer(clips[0])._ipython_display_()
+    finally:
+        InteractiveShell.clear_instance()
     cell = nbformat.v4.new_code_cell("player", outputs=[nbformat.v4.new_output("display_data", data=out.data) for out in seen.outputs])
     html, _ = nbconvert.HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
     body = html[html.index("<main"):]

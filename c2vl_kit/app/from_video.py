@@ -85,7 +85,7 @@ def _answers(words: list[str], video: Path, progress) -> Iterator[str]:
             raise InputError(f"{words[0]} does not start ({error.strerror}); {SET_UP}") from None
         try:
             with Meter(None, "estimating poses", "picture", show=progress) as bar:
-                for line in process.stdout:
+                for line in process.stdout or ():
                     if bar.total is None:
                         bar.total = json.loads(line)["every"] + 1
                     bar.update()
