@@ -16,7 +16,7 @@ from c2vl_kit.train.distributed import launch
 from c2vl_kit.train.runs import Run
 
 # All take two steps of every method together, and the first process takes them alone on the whole batch. In float64, as sums in
-# another order give other last digits. Seven is no multiple of three. Some clips have a second person.
+# another order give other last digits. Seven is no multiple of two or three. Some clips have a second person.
 STEPS = r'''
 import copy, json, sys
 import numpy as np, torch
@@ -119,12 +119,12 @@ def teacher(tmp_path_factory, tiny_clips):
     return pretrain(skeletonclr, store, get_split(store), folder / "run", config, progress=False), store
 
 
-def test_loss_gradients_and_banks_of_every_method_are_those_of_one_process(teacher, tmp_path, quiet):
-    """Three processes: one more than two is where a sum over pairs would show. Two train in the tests below."""
+@pytest.mark.parametrize("processes", [2, 3])
+def test_loss_gradients_and_banks_of_every_method_are_those_of_one_process(processes, teacher, tmp_path, quiet):
     import json
 
     (tmp_path / "steps.py").write_text(STEPS)
-    assert launch([str(tmp_path / "steps.py"), str(teacher[0].path), str(tmp_path / "worst.json")], 3) == 0
+    assert launch([str(tmp_path / "steps.py"), str(teacher[0].path), str(tmp_path / "worst.json")], processes) == 0
     worst = json.loads((tmp_path / "worst.json").read_text())
     assert len(worst) == 9 and max(worst.values()) < 1e-9, worst
 

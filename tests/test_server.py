@@ -477,8 +477,8 @@ def test_control_c_leaves_what_was_answered(web, tmp_path):
         time.sleep(0.01)
     job.send_signal(signal.SIGINT)
     began = time.monotonic()
-    errors = job.communicate(timeout=120)[1].decode()
-    assert time.monotonic() - began < 30 and "KeyboardInterrupt" in errors and KEY not in errors
+    errors = job.communicate(timeout=30)[1].decode()
+    assert time.monotonic() - began < 10 and "KeyboardInterrupt" in errors and KEY not in errors
     kept = lines_of(tmp_path / "prompts.jsonl")
     assert 10 <= len(kept) <= len(server.requests) < 300
     caption(clips, tmp_path / "prompts.jsonl", captioner(server, concurrency=16), progress=False)
@@ -506,7 +506,7 @@ while sys.stdin.readline():
 
 def test_twenty_kills(web, tmp_path):
     """kill -9 at twenty random moments of a captioning run; afterwards the store has every line once and none torn."""
-    clips, server, dice = Clips(50), web(latency=0.025), random.Random(20)
+    clips, server, dice = Clips(50), web(latency=0.04), random.Random(20)
     path, killed, torn, had = tmp_path / "prompts.jsonl", 0, 0, 0
     command = [sys.executable, "-c", NURSERY, str(Path(__file__).parent), server.url, str(tmp_path), str(len(clips.names))]
     # One process imports everything and forks a fresh one for each run: a real process to kill, without twenty times the imports.
@@ -525,7 +525,7 @@ def test_twenty_kills(web, tmp_path):
         return int(nursery.stdout.readline())
 
     for i in range(20):  # every fourth moment may lie before the first request, or before the file is open
-        killed += run(dice.uniform(0.0, 0.35), busy=i % 4 != 3) == signal.SIGKILL
+        killed += run(dice.uniform(0.0, 0.6), busy=i % 4 != 3) == signal.SIGKILL
         data = path.read_bytes() if path.exists() else b""
         whole = [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
         torn += not data.endswith(b"\n") and bool(data)
@@ -533,10 +533,10 @@ def test_twenty_kills(web, tmp_path):
         assert len(keys) == len(whole) >= had  # none twice, and nothing that was there is lost
         had = len(whole)
     before = len(server.requests)
-    assert killed == 20 and 60 < had < 800
+    assert killed == 20 and 100 < had < 800
     assert run() == 0
     nursery.stdin.close()
-    assert nursery.wait(120) == 0
+    assert nursery.wait(20) == 0
     check_complete(path, clips)
     store = PromptStore(path)
     assert store.torn == "" and store.missing(clips.names, 16, store.questions[0]) == {}
