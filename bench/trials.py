@@ -1,7 +1,8 @@
 """Experiments on real recordings as small, resumable jobs: which settings, which words, which method.
 
     python bench/trials.py prepare --data utd-mhad --root path/utd_mhad
-    python bench/trials.py run softening-screen            (goes on where it stopped; --most 20 stops after so many jobs)
+    python bench/trials.py run softening-screen            (goes on where it stopped; --most 20 stops after so many jobs; start it in
+                                                            as many processes as you have cores: each takes a job that nobody has)
     python bench/trials.py list                            (the studies, their jobs and how many are done)
     python bench/trials.py cost                            (measured operations of each method's training, for results/cost.json)
 
@@ -9,11 +10,13 @@ A job is a dictionary of settings, see studies.py. Its figures stand in OUT/STUD
 are kept in the project, so that nothing is lost with a machine. The pages results/softening and results/naming show them.
 """
 import argparse
+import fcntl
 import os
 import shutil
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,6 +229,19 @@ def cost(base: Path) -> dict:
 
 # ---------------------------------------------------------------- the command line
 
+@contextmanager
+def claimed(path: Path, base: Path):
+    "Is this job ours to do? No where it is done, or another process is at it; a killed one's claim ends with it."
+    (base / "claims").mkdir(parents=True, exist_ok=True)
+    with open(base / "claims" / f"{path.parent.name}-{path.stem}", "w") as claim:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield not path.exists()
+
+
 def prepare(data: str, root: str | None, base: Path) -> None:
     "The store and a concept space for each kind of words; all clips get vectors, jobs take those of their training clips."
     store, tower = open_data(data, root, base / data), TextTower.load("auto")
@@ -247,7 +263,6 @@ def main() -> int:
     p.add_argument("--root", help="folder with the raw recordings")
     p.add_argument("--base", type=Path, default=BASE, help="folder for stores and vectors")
     p.add_argument("--most", type=int, default=10**6, help="stop after so many jobs")
-    p.add_argument("--part", default="0/1", help="take every n-th job, such as 1/2: two processes share a study with 0/2 and 1/2")
     p.add_argument("--minutes", type=float, default=1e6, help="start no job after so many minutes")
     args = p.parse_args()
     if args.what == "list":
@@ -265,15 +280,17 @@ def main() -> int:
     torch.set_num_threads(1)
     os.environ.setdefault("C2VL_QUIET", "1")
     tower, began, done = TextTower.load("auto"), time.time(), 0
-    part, parts = (int(x) for x in args.part.split("/"))
-    for job in [j for i, j in enumerate(STUDIES[args.study]()) if i % parts == part]:
+    for job in STUDIES[args.study]():
         path = OUT / args.study / f"{key_of(job)}.json"
-        if path.exists() or not (args.base / job["data"] / "store").exists():
+        if not (args.base / job["data"] / "store").exists():
             continue
         if done == args.most or time.time() - began > 60 * args.minutes:
             break
-        found, done = do(job, args.base, tower), done + 1
-        write_json_atomic(path, found)
+        with claimed(path, args.base) as mine:
+            if not mine:
+                continue
+            found, done = do(job, args.base, tower), done + 1
+            write_json_atomic(path, found)
         print(job["form"], job.get("words", job.get("method")), job["side"], found["figures"], found["seconds"], flush=True)
     return 0
 
