@@ -783,16 +783,19 @@ def test_a_converted_notebook_has_a_picture_and_what_to_do(clips):
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 
+    from c2vl_kit.viz.concept_map import ConceptMap
     from c2vl_kit.viz.player import SkeletonPlayer
 
     InteractiveShell.instance()  # without one, what is displayed is printed
     try:
         with capture_output() as seen:
             SkeletonPlayer(clips[0])._ipython_display_()
+            ConceptMap((["a", "b", "c"], [[0, 0], [1, 0], [0, 2]]), labels={"a": "wave", "b": "wave", "c": "kick"})._ipython_display_()
     finally:
         InteractiveShell.clear_instance()
     cell = nbformat.v4.new_code_cell("player", outputs=[nbformat.v4.new_output("display_data", data=out.data) for out in seen.outputs])
     html, _ = nbconvert.HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
     body = html[html.index("<main"):]
-    assert body.count("Run this cell again") == 1 and body.count("<svg") >= 1
+    assert body.count("Run this cell again") == 2 and body.count("<svg") >= 1
+    assert "<img alt=\"space, 3 of 3 clips\" src=\"data:image/png;base64," in body.replace("'", '"')
     assert "object at 0x" not in body and "model_id" not in body

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST', 'NOWHERE', 'NEAR', 'EXACT', 'Places', 'places', 'turned', 'one_map', 'pack_positions', 'pack_near',
            'as_column', 'clip_columns', 'pack_words', 'few_moments', 'hover_cards', 'serve_cards', 'loader_of',
-           'map_state', 'map_page', 'ConceptMap']
+           'map_state', 'map_page', 'map_image', 'ConceptMap']
 
 # %% ../../nbs/viz/06_concept_map.ipynb #3c53a94e
 import functools
@@ -23,7 +23,7 @@ from ..core import InputError, unmasked
 from ..data.transforms import join_tracks
 from ..skeleton import Clip
 from .pack import pack_clips, texts_of
-from .plots import levels_of, neighbour_share, split_groups
+from .plots import levels_of, map_figure, neighbour_share, pixels_html, split_groups
 from .widget import InlinePage, widget_class, widget_fragment, widget_page
 
 # %% ../../nbs/viz/06_concept_map.ipynb #c94e6a47
@@ -405,6 +405,24 @@ def map_page(
     body = wide + widget_fragment("concept_map", state)
     return widget_page(body, ["concept_map"], title, heading, path)
 
+# %% ../../nbs/viz/06_concept_map.ipynb #9cf6934f
+_SHOWN = 2000  # points of a still picture
+
+
+def map_image(
+    state: Mapping,  # what a map shows, see `map_state`
+) -> str:  # HTML of one picture
+    "The clips where they lie in the space shown, in the words of its column."
+    spaces, n = state["spaces"], len(state["names"])
+    xy = np.frombuffer(state["positions"], "<u2").reshape(len(spaces), n, 2)[k := round(state["at"])]
+    there = np.flatnonzero(xy[:, 0] != NOWHERE)
+    few, words = there[::-(-len(there) // _SHOWN)], np.full(n, "clips", dtype=object)
+    for fact in (c for c in state["columns"] if c["name"] == state["colour_by"] and c["kind"] == "category"):
+        codes = np.frombuffer(state["values"], "<u2", n, fact["at"])
+        words = np.array([*fact["levels"], "unknown"], dtype=object)[codes.clip(0, len(fact["levels"]))]
+    note = f"{spaces[k]['name']}, {len(few):,} of {n:,} clips"
+    return pixels_html(map_figure(xy[few], words[few].astype(str), title=note, width=4.5), note, 75)
+
 # %% ../../nbs/viz/06_concept_map.ipynb #ec7979ac
 _TRAITS = dict(
     names=list, spaces=list, positions=bytes, near=bytes, columns=list, values=bytes, sentences=list,
@@ -447,6 +465,9 @@ class _MapMethods:
         "The map as a small page inside a notebook, for readers on the web."
         high = height or (self.height or 440) + 130
         return InlinePage(map_page(self.state(), heading=False), high, "concept map")
+
+    def still(self) -> str:  # HTML: the points as they lie, for a notebook without a kernel
+        return map_image(self.state())
 
 # %% ../../nbs/viz/06_concept_map.ipynb #30506c91
 def _proposed(the_map, proposal: Mapping):

@@ -5,10 +5,13 @@
 # %% auto #0
 __all__ = ['COLOURS', 'INK', 'MUTED', 'RULE', 'PALETTE', 'HEAT', 'LIGHT', 'DARK', 'PANELS', 'mark', 'as_words', 'levels_of',
            'split_groups', 'neighbour_share', 'medoid', 'spread_labels', 'shorten', 'shorten_all', 'map_figure',
-           'umap_figure', 'skeleton_map', 'figure_style', 'history_series', 'curves', 'confusion']
+           'umap_figure', 'skeleton_map', 'figure_style', 'pixels_html', 'history_series', 'curves', 'confusion']
 
 # %% ../../nbs/viz/05_plots.ipynb #661b2d2e
+import io
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import numpy as np
 
@@ -282,6 +285,19 @@ def figure_style(
     "Use the look of the kit's figures inside a `with` block; nothing outside the block changes."
     import matplotlib as mpl
     return mpl.rc_context(_STYLE)
+
+# %% ../../nbs/viz/05_plots.ipynb #0dffd4c5
+def pixels_html(
+    figure,  # matplotlib Figure
+    alt: str,  # one sentence for those who cannot see it
+    dpi: int = 130,  # dots per inch
+    of: str = "",  # CSS class
+) -> str:  # HTML of one picture
+    "A figure as pixels inside a page."
+    figure.savefig(pixels := io.BytesIO(), format="png", dpi=dpi, facecolor="white")
+    attributes = f"class='{of}' " if of else ""
+    data = b64encode(pixels.getvalue()).decode()
+    return f"<img {attributes}alt='{escape(alt, quote=True)}' src='data:image/png;base64,{data}'>"
 
 # %% ../../nbs/viz/05_plots.ipynb #0208bba4
 PANELS = {"loss": "loss (nats)", "alpha": "α, share of the soft target", "scale": "logit scale 1/τ",

@@ -8,7 +8,6 @@ __all__ = ['inline_svg', 'figure_svg', 'percent', 'run_id', 'about', 'pick_score
            'targets_section', 'curves_section', 'confusion_section', 'neighbours_section', 'provenance_section']
 
 # %% ../../nbs/viz/12_sections.ipynb #02084a32
-import base64
 import io
 import json
 import re
@@ -23,8 +22,9 @@ from ..evaluate.scores import headline
 from .explorer import explorer_fragment
 from .material import Material, Missing, result_rows
 from .pack import texts_of
-from .plots import (
-    INK, MUTED, PALETTE, RULE, confusion, curves, figure_style, history_series, map_figure, split_groups)
+from c2vl_kit.viz.plots import (
+    INK, MUTED, PALETTE, RULE, confusion, curves, figure_style, history_series, map_figure, pixels_html,
+    split_groups)
 from .soft_targets import heatmaps, perplexity_curves
 from .strips import at_moments, filmstrip
 
@@ -77,10 +77,7 @@ def figure_svg(
     svg = re.sub(r"font-family: [^;\"]*; ?", "", text.getvalue())
     if len(svg) < most:
         return inline_svg(svg, alt, prefix, themed)
-    pixels = io.BytesIO()
-    figure.savefig(pixels, format="png", dpi=130, facecolor="white")
-    data = base64.b64encode(pixels.getvalue()).decode()
-    return f"<img class='paper' alt='{escape(alt, quote=True)}' src='data:image/png;base64,{data}'>"
+    return pixels_html(figure, alt, of="paper")
 
 # %% ../../nbs/viz/12_sections.ipynb #880251c8
 def percent(

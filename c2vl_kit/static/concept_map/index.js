@@ -16,7 +16,7 @@ export function renderConceptMap({ model, el }) {
   s.view = { ...s.view, ...model.get("view") };
   s.root.dataset.zoom = s.view.zoom.toFixed(3);
   load(s);
-  showPicked(s, known(s, model.get("picked")), model.get("picked"));
+  showPicked(s, known(s, model.get("picked")));
   refresh(s);
   play(s, model.get("playing") && s.spaces.length > 1);
   /** @param {string} name */

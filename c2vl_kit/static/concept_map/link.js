@@ -1,5 +1,6 @@
 // @ts-check
 /** What other widgets and Python say. */
+import { hearLinked } from "../core/link.js";
 import { onTheme } from "../core/theme.js";
 import { choose, find, readSelection } from "./choose.js";
 import { refresh } from "./controls.js";
@@ -28,28 +29,22 @@ export function load(s) {
 }
 
 /** Marks what is picked.
- *  @param {MapState} s @param {number[]} pair @param {string[]} names */
-export function showPicked(s, pair, names) {
+ *  @param {MapState} s @param {number[]} pair */
+export function showPicked(s, pair) {
   s.pair = pair;
-  s.root.dataset.picked = names.join("\n");
+  s.root.dataset.picked = pair.map((i) => s.names[i]).join("\n");
   showNear(s);
 }
 
 /** @param {MapState} s */
 function hearWidgets(s) {
-  s.bus.on("hover", ({ name, names }) => {
-    s.linked = known(s, names ?? (name === null ? [] : [name]));
-    s.root.dataset.linked = s.linked.map((i) => s.names[i]).join("\n");
-    s.face.redraw();
-  });
-  s.bus.on("pick", ({ names }) => {
-    const pair = known(s, names), picked = pair.map((i) => s.names[i]);
-    showPicked(s, pair, picked);
-    s.push({ picked });
-  });
-  s.bus.on("select", ({ names }) => {   // others' clips say nothing here
-    const found = known(s, names);
-    if (found.length || !names.length) choose(s, found, false);
+  hearLinked(s, (names) => known(s, names), {
+    pointed(at) {
+      s.linked = at;
+      s.face.redraw();
+    },
+    picked: (at) => showPicked(s, at),
+    selected(at, names) { if (at.length || !names.length) choose(s, at, false); },   // others' clips say nothing here
   });
 }
 
@@ -70,8 +65,8 @@ function hearPython(s) {
   });
   listen("picked", (python) => {
     const names = s.get("picked");
-    if (python) s.bus.emit("pick", { names });
-    showPicked(s, known(s, names), names);
+    if (python) s.bus.emit("pick", { names, quiet: true });
+    showPicked(s, known(s, names));
   });
   listen("query", () => find(s, s.get("query")));
   listen("playing", () => play(s, s.get("playing")));
