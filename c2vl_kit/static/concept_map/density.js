@@ -62,11 +62,11 @@ export class Density {
     const pixels = new Uint32Array(this.picture.data.buffer), [pr, pg, pb] = [paper & 255, (paper >>> 8) & 255, (paper >>> 16) & 255];
     let most = 1;
     for (let k = 0; k < sums.length; k += 4) if (sums[k] > most) most = sums[k];
-    const full = 0.88 / Math.log1p(most);
+    const full = 0.72 / Math.log1p(most);
     for (let i = 0, k = 0; i < pixels.length; i++, k += 4) {
       const p = sums[k];
       if (p < 0.02) { pixels[i] = paper; continue; }
-      const t = (0.12 + full * Math.log1p(p)) * Math.min(1, p * 4), u = t / p, v = 1 - t;
+      const t = (0.28 + full * Math.log1p(p)) * Math.min(1, p * 4), u = t / p, v = 1 - t;
       pixels[i] = ((255 << 24) | ((sums[k + 3] * u + pb * v) << 16) | ((sums[k + 2] * u + pg * v) << 8) | (sums[k + 1] * u + pr * v)) >>> 0;
     }
     small.putImageData(this.picture, 0, 0);
