@@ -1,6 +1,6 @@
-"""Pictures of the widgets for docs/, of simulated clips alone: python tests/screenshots.py [player] [concept_map] [heatmap] [explorer]
+"""Pictures of the widgets for the pages, of simulated clips alone: python tests/screenshots.py [player] [concept_map] [heatmap] [explorer]
 
-Each is taken in a light and a dark tab of 1000 pixels and on a light screen of 400, and laid together in docs/NAME.png.
+Each is taken in a light and a dark tab of 1000 pixels and on a light screen of 400, and laid together in nbs/images/NAME.png.
 """
 
 import functools
