@@ -19,7 +19,7 @@ from ..core import InputError
 _EMPTY = frozenset("a an the and or of to in on at with is are was were be been it its his her their "
                    "this that these those then than as for by from into while who which he she they "
                    "them him one some has have".split())
-_WORD = re.compile(r"\w+")
+_WORD, _ENDING = re.compile(r"\w+"), re.compile(r"(?<=\w\w(\w))\1?(?:es|s|e|ed|ing|)$")
 
 
 def terms_of(
@@ -58,7 +58,7 @@ def words_apart(
     groups: Sequence[Hashable],      # N groups; None: in none
     texts: Sequence[Sequence[str]],  # N lists of sentences
     most: int = 3,                   # terms of a group
-) -> dict[Hashable, list[str]]:  # the heaviest first; none that repeats a word
+) -> dict[Hashable, list[str]]:  # the heaviest first; none that repeats a word, "sit" and "sits" are one
     "The terms that set each group apart; a pair comes first where each of its words does so, too."
     found = {}
     for group, weight in term_weights(groups, texts).items():
@@ -66,7 +66,8 @@ def words_apart(
         heaviest = sorted(weight, key=lambda t: (-weight[t] * (1.2 if t in both else 1), " " in t, t))
         chosen: list[str] = []
         for term in heaviest:
-            if len(chosen) < most and not set(term.split()) & {w for t in chosen for w in t.split()}:
+            stems = lambda t: {_ENDING.sub("", w) for w in t.split()}
+            if len(chosen) < most and not stems(term) & stems(" ".join(chosen)):
                 chosen.append(term)
         found[group] = chosen
     return found
