@@ -232,3 +232,4 @@ def test_on_paper_in_the_dark_and_on_a_phone(browser, full, tmp_path):  # noqa: 
                               ".map((c) => [c.width / c.height, c.clientWidth / c.clientHeight])")
         assert shapes and all(abs(a / b - 1) < .02 for a, b in shapes)
         assert not tab.locator("nav").is_visible() and not tab.locator(".c2vl-button").first.is_visible()
+        assert not tab.locator("#explorer .gallery").is_visible()                  # its surest are printed under "Mistakes"
