@@ -37,6 +37,7 @@ from c2vl_kit.readers.arrays import write_npz
 from c2vl_kit.readers.bvh import write_bvh
 from c2vl_kit.readers.common import example_clip
 from c2vl_kit.readers.kinect import write_msr, write_nwucla, write_utd
+from c2vl_kit.readers.mocap import retarget_roles
 from c2vl_kit.readers.ntu import write_ntu
 from c2vl_kit.readers.pku import intervals, write_pku
 from c2vl_kit.readers.pyskl import write_pyskl
@@ -163,6 +164,20 @@ def test_labels_are_the_classifiers_and_each_failure_is_named(job, store, folder
     assert {Path(f).name for f in found.failed} == {"torn.json", "empty.skeleton", "picture.npz"}
     told = next(why for file, why in found.failed.items() if file.endswith("picture.npz"))
     assert "has the layout coco17 (17 joints), and the run was trained on kinect20 (20)" in told
+
+
+def test_joints_by_name_where_one_asks_and_a_note_says_so(job, store, folder):
+    plain, found = (predict(job / "run", folder, progress=False, joints=how) for how in ("same", "by-name"))
+    one = {r.name: r for r in found}
+    assert set(one) == {r.name for r in plain} | {"picture"} and {Path(f).name for f in found.failed} == {"torn.json", "empty.skeleton"}
+    assert all(one[r.name].label == r.label and abs(one[r.name].probability - r.probability) < 1e-5 for r in plain)
+    said, = (note for note in found.notes if "coco17" in note)
+    assert "moved onto kinect20, joints by name." in said and not any("coco17" in n for n in plain.notes)
+    assert one["picture"].label == predict(job / "run", [retarget_roles(example_clip("picture", COCO17), store.layout)]).rows[0].label
+    features = features_of(job / "run", folder, joints="by-name", progress=False)
+    assert "picture" in features.names and said in features.info["notes"]
+    with pytest.raises(InputError, match="joints must be same or by-name, got 'any'"):
+        predict(job / "run", folder, joints="any")
 
 
 def test_tables(job, folder, tmp_path):

@@ -19,7 +19,7 @@ import numpy as np
 
 from .commands import Answer
 from .job import plain_text
-from .predict import Predictions, Predictor, predict
+from .predict import BY_NAME, Predictions, Predictor, predict
 from .search import Description, describe
 from .use import run_of
 from ..concepts.drawings import overlay_skeleton
@@ -27,7 +27,6 @@ from ..concepts.frames import Video, crop, moment_frames, person_box, strip
 from ..core import InputError, write_whole
 from ..progress import Meter
 from ..readers.arrays import write_npz
-from ..readers.mocap import retarget_roles
 from ..readers.poses import read_poses
 from ..skeleton import MEDIAPIPE33, Clip
 from ..viz.pack import player_state
@@ -153,13 +152,9 @@ def labelled(
     run: Path,  # a run's folder, or its job's
 ) -> Predictions:
     "A run's label for a clip of another layout; joints answer by their roles."
-    eyes = Predictor(run_of(run))
-    moved = retarget_roles(clip, eyes.layout)
-    lacking = [j for j, seen in zip(eyes.layout.joints, moved.mask.any((0, 1))) if not seen]
-    if lacking:
-        eyes.notes.append(f"Not estimated, and put on their neighbours: {', '.join(lacking)}.")
+    eyes = Predictor(run_of(run), joints=BY_NAME)
     eyes.notes.append("The run has learned from a sensor, and these positions are estimated.")
-    return predict(eyes, [moved], progress=False)
+    return predict(eyes, [clip], progress=False)
 
 
 def film_page(

@@ -31,12 +31,13 @@ def predict_files(
     near: int = 3,  # nearest training clips of each
     words: int = 3,  # nearest sentences of each
     device: str = "cpu",  # cpu, cuda or mps
+    joints: str = "same",  # or by-name, for clips of another layout
     workers: int | None = None,  # processes that read (default: as many as help)
 ) -> Answer:  # exit code 1 where a file failed
     "A label for every clip of the files."
     from c2vl_kit.app.predict import predict
 
-    found = predict(run_of(run), sources, near, words, device=device, workers=workers)
+    found = predict(run_of(run), sources, near, words, device=device, joints=joints, workers=workers)
     if csv is not None:
         found.to_csv(csv)
     return Answer(asdict(found), plain_text(found._repr_markdown_()), int(bool(found.failed)))
@@ -76,16 +77,17 @@ def features_to(
     sources: list[Path],  # recordings, and folders of them
     run: Path | None = None,  # the run's folder, or its job's
     to: str | Path = "features.npz",  # *.npz, or *.parquet where pyarrow is installed
+    joints: str = "same",  # or by-name, for clips of another layout
     workers: int | None = None,  # processes that read (default: as many as help)
 ) -> Answer:  # exit code 1 where a file failed
     "One vector for each clip, in a file."
     from c2vl_kit.app.predict import features_of
 
-    found = features_of(run_of(run), sources, workers=workers)
-    failed = found.info.get("failed", {})
+    found = features_of(run_of(run), sources, joints=joints, workers=workers)
+    failed, notes = found.info["failed"], found.info["notes"]
     sizes = f"{len(found)} clips, {found.x.shape[1]} numbers each"
-    said = [f"{found.export(to)}: {sizes}", *failed.values()]
-    facts = {"file": str(to), "clips": list(found.names), "failed": failed}
+    said = [f"{found.export(to)}: {sizes}", *failed.values(), *notes]
+    facts = {"file": str(to), "clips": list(found.names), "failed": failed, "notes": notes}
     return Answer(facts, "\n".join(said), int(bool(failed)))
 
 # %% ../../nbs/app/13_use.ipynb #cab72e6e
