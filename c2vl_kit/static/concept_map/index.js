@@ -3,7 +3,7 @@
  *  pixels, stats} is there for tests and for pages that embed a map. */
 import { build, refresh } from "./controls.js";
 import { interact } from "./interact.js";
-import { linkUp, load, showPicked } from "./link.js";
+import { linkUp, load, share, showPicked } from "./link.js";
 import { play, stop } from "./move.js";
 import { known, MapState } from "./state.js";
 
@@ -19,6 +19,7 @@ export function renderConceptMap({ model, el }) {
   showPicked(s, known(s, model.get("picked")));
   refresh(s);
   play(s, model.get("playing") && s.spaces.length > 1);
+  share(s);
   /** @param {string} name */
   const place = (name) => {
     const box = s.face.canvas.getBoundingClientRect(), i = s.index.get(name) ?? NaN;

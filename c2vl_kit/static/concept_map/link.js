@@ -1,10 +1,12 @@
 // @ts-check
 /** What other widgets and Python say. */
+import { keepAddress } from "../core/address.js";
 import { hearLinked } from "../core/link.js";
 import { onTheme } from "../core/theme.js";
 import { choose, find, readSelection } from "./choose.js";
 import { refresh } from "./controls.js";
 import { showList } from "./list.js";
+import { look } from "./look.js";
 import { jump, morph, play } from "./move.js";
 import { showNear } from "./near.js";
 import { recolour, shade } from "./shade.js";
@@ -83,6 +85,66 @@ function hearPython(s) {
     s.face.redraw();
   });
   listen("tool show_names show_words density size height", () => refresh(s));
+}
+
+const MOST = 40;   // clips of a lasso that an address names
+
+/** What the address says of a map: its space, colours, words, view, and the clips that are picked or chosen.
+ *  @param {MapState} s
+ *  @returns {Record<string, import("../core/address.js").Part>} */
+function partsOf(s) {
+  const first = { colour: s.get("colour_by"), at: round(s.get("at")) };
+  /** @param {number[]} list */
+  const named = (list) => list.map((i) => s.names[i]);
+  return {
+    space: {
+      tell: () => (round(s.get("at")) === first.at ? [] : [s.spaces[Math.round(s.get("at"))].name]),
+      take([name]) {
+        const k = s.spaces.findIndex((space) => space.name === name);
+        if (k >= 0) jump(s, k);
+      },
+    },
+    colour: {
+      tell: () => (s.get("colour_by") === first.colour ? [] : [s.get("colour_by")]),
+      take([name]) {
+        if (!s.columns.some((c) => c.name === name)) return;
+        s.push({ colour_by: name });
+        s.ui.colour.set(name);
+        recolour(s);
+      },
+    },
+    find: {
+      tell: () => (s.get("query") ? [s.get("query")] : []),
+      take([query]) {
+        s.push({ query });
+        find(s, query);
+      },
+    },
+    near: {
+      tell: () => named(s.pair),
+      take(names) {
+        const at = known(s, names);
+        s.push({ picked: named(at) });
+        showPicked(s, at);
+      },
+    },
+    lasso: {
+      tell: () => (s.get("selection").length > MOST ? [] : s.get("selection")),
+      take: (names) => choose(s, known(s, names)),
+    },
+    view: {
+      tell: () => (s.view.zoom === 1 ? [] : [s.view.x, s.view.y, s.view.zoom].map((v) => v.toFixed(3))),
+      take(values) {
+        const [x, y, zoom] = values.map(Number);
+        if ([x, y, zoom].every(Number.isFinite)) look(s, { x, y, zoom });
+      },
+    },
+  };
+}
+
+/** @param {MapState} s */
+export function share(s) {
+  s.noted = keepAddress(s.model, partsOf(s), s.ends);
 }
 
 /** @param {MapState} s */

@@ -81,6 +81,7 @@ export class MapState {
   linked = [];
   /** @type {number[]} */
   pair = [];
+  noted = () => {};               // tells the address
   /** @type {[number, number][] | null} */
   lasso = null;
   cardFor = -1;
@@ -108,7 +109,8 @@ export class MapState {
     /** @type {(() => void)[]} */
     this.ends = [];
     const { push, listen } = talk(model, this.ends);
-    this.push = push;
+    /** @param {Record<string, any>} change */
+    this.push = (change) => { push(change); this.noted(); };
     this.listen = listen;
   }
   /** @param {string} key */
