@@ -176,6 +176,9 @@ def test_joints_by_name_where_one_asks_and_a_note_says_so(job, store, folder):
     assert one["picture"].label == predict(job / "run", [retarget_roles(example_clip("picture", COCO17), store.layout)]).rows[0].label
     features = features_of(job / "run", folder, joints="by-name", progress=False)
     assert "picture" in features.names and said in features.info["notes"]
+    eyes = Predictor(job / "run", joints="by-name")
+    notes = [predict(eyes, [clip], words=0).notes for clip in (example_clip("picture", COCO17), store[store.names[0]])]
+    assert said in notes[0] and said not in notes[1]                                 # of these clips, not of earlier ones
     with pytest.raises(InputError, match="joints must be same or by-name, got 'any'"):
         predict(job / "run", folder, joints="any")
 

@@ -298,7 +298,6 @@ def as_batches(
             failed |= {str(path): str(r) for path, r in some if isinstance(r, InputError)}
             bar.update(len({path for path, _ in some}))
             if ready := [r for _, r in some if not isinstance(r, InputError)]:
-                eyes.notes += [n for n in dict.fromkeys(r.note for r in ready) if n and n not in eyes.notes]
                 yield ready
 
 # %% ../../nbs/app/06_predict.ipynb #5f823e02
@@ -327,7 +326,7 @@ def predict(
 ) -> Predictions:
     "A label for every clip; InputError where the run knows no labels or a place is not there."
     eyes = run if isinstance(run, Predictor) else Predictor(run, device, joints)
-    classes, failed, rows = eyes.classes, {}, []
+    classes, failed, rows, done = eyes.classes, {}, [], {}
     gallery = F.normalize(torch.from_numpy(eyes.probe.train.x)) if near and eyes.probe else None
     concepts = eyes.concepts if words else None
     for batch in as_batches(eyes, sources, failed, batch_size, workers, progress):
@@ -341,9 +340,10 @@ def predict(
             with torch.inference_mode():
                 cosines = F.normalize(concepts[0](mine)) @ torch.from_numpy(concepts[1].vectors).T
             said = ranked(cosines, concepts[1].texts, words)
+        done |= {r.note: None for r in batch if r.note}
         told = zip(batch, best, clips, said)
         rows += [Prediction(r.name, r.file, *b[0], b[1:], n, w) for r, b, n, w in told]
-    return Predictions(tuple(rows), failed, tuple(eyes.notes))
+    return Predictions(tuple(rows), failed, (*eyes.notes, *done))
 
 # %% ../../nbs/app/06_predict.ipynb #a35b2029
 def features_of(
@@ -354,13 +354,14 @@ def features_of(
 ) -> Features:  # of the run's first encoder; `info["failed"]` has file -> why
     "One vector for each clip; `Features.export` writes them for other programs."
     eyes, failed = run if isinstance(run, Predictor) else Predictor(run, joints=joints), {}
-    names, parts = [], []
+    names, parts, done = [], [], {}
     for batch in as_batches(eyes, sources, failed, **how):
         found = eyes.features(np.stack([r.x for r in batch]), np.array([r.recorded for r in batch]))
         parts.append(found[eyes.view])
         names += [r.name for r in batch]
+        done |= {r.note: None for r in batch if r.note}
     if not names:
         raise InputError(next(iter(failed.values()), "no recording was given: name files or folders"))
     facts = {"run": eyes.run.path.name, "weights": eyes.digest, **eyes.how[eyes.view], "failed": failed,
-             "notes": eyes.notes}
+             "notes": [*eyes.notes, *done]}
     return Features(tuple(names), np.concatenate(parts), facts)

@@ -22,9 +22,8 @@ from ..evaluate.scores import headline
 from .explorer import explorer_fragment
 from .material import Material, Missing, result_rows
 from .pack import texts_of
-from c2vl_kit.viz.plots import (
-    INK, MUTED, PALETTE, RULE, confusion, curves, figure_style, history_series, map_figure, pixels_html,
-    split_groups)
+from .plots import INK, MUTED, PALETTE, RULE, confusion, curves, figure_style, history_series
+from .plots import map_figure, pixels_html, split_groups
 from .soft_targets import heatmaps, perplexity_curves
 from .strips import at_moments, filmstrip
 

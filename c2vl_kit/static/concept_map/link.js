@@ -133,7 +133,10 @@ function partsOf(s) {
       take: (names) => choose(s, known(s, names)),
     },
     view: {
-      tell: () => (s.view.zoom === 1 ? [] : [s.view.x, s.view.y, s.view.zoom].map((v) => v.toFixed(3))),
+      tell() {
+        const { x, y, zoom } = s.view;
+        return x === 0.5 && y === 0.5 && zoom === 1 ? [] : [x, y, zoom].map((v) => v.toFixed(3));
+      },
       take(values) {
         const [x, y, zoom] = values.map(Number);
         if ([x, y, zoom].every(Number.isFinite)) look(s, { x, y, zoom });
